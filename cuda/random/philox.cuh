@@ -21,7 +21,7 @@ struct Words4 {
 };
 
 /// Philox4x32-10 of a 128-bit counter under a 64-bit key.
-EBM_HOST_DEVICE Words4 philox4x32(const Words4& counter, std::uint64_t key) {
+EBM_HOST_DEVICE Words4 philox(const Words4& counter, std::uint64_t key) {
   const auto low = static_cast<std::uint32_t>(key);
   const auto high = static_cast<std::uint32_t>(key >> 32);
 #ifdef __CUDA_ARCH__
@@ -66,8 +66,8 @@ struct RandomStream {
 
   /// The words of components 4·group … 4·group+3 (group < 2^24) of one chain at one step.
   EBM_HOST_DEVICE Words4 words(std::uint32_t step, std::uint32_t chain, std::uint32_t group) const {
-    return philox4x32({{(static_cast<std::uint32_t>(purpose) << 24) | group, chain, step, iteration}},
-                      seed);
+    return philox({{(static_cast<std::uint32_t>(purpose) << 24) | group, chain, step, iteration}},
+                  seed);
   }
 };
 

@@ -1,0 +1,48 @@
+// The two ways a kernel's body is run: an OpenMP loop on the CPU, and, where nvcc compiles, a grid
+// of CUDA threads. A body is a functor of one index, `EBM_HOST_DEVICE void operator()(int64)
+// const`.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/device/host_device.cuh"
+
+namespace ebm {
+
+/// Runs body(i) for every i in [0, n), in no particular order. Called from inside a parallel
+/// region (one thread's tile of chains), it runs on that thread alone.
+template <class Body>
+void for_each_index(std::int64_t n, const Body& body) {
+  constexpr std::int64_t kWorthThreads = 2048;
+#pragma omp parallel for simd schedule(static) if (parallel : n >= kWorthThreads)
+  for (std::int64_t i = 0; i < n; ++i) {
+    body(i);
+  }
+}
+
+/// The same for bodies that are a whole row's or chain's work each.
+template <class Body>
+void for_each_row(std::int64_t rows, const Body& body) {
+#pragma omp parallel for schedule(static)
+  for (std::int64_t row = 0; row < rows; ++row) {
+    body(row);
+  }
+}
+
+#ifdef __CUDACC__
+/// Runs body(i) for every i in [0, n) on a grid-stride loop.
+template <class Body>
+__global__ void for_each_index_kernel(std::int64_t n, Body body) {
+  const std::int64_t stride = std::int64_t{blockDim.x} * gridDim.x;
+  for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n; i += stride) {
+    body(i);
+  }
+}
+/// Compiles a body for the device; placed once, after the body's CPU launcher.
+#define EBM_INSTANTIATE_FOR_DEVICE(Body) \
+  template __global__ void for_each_index_kernel<Body>(std::int64_t, Body);
+#else
+#define EBM_INSTANTIATE_FOR_DEVICE(Body)
+#endif
+
+}  // namespace ebm

@@ -1,0 +1,43 @@
+// One Langevin step of the states, fused: gradient step, noise, clamp, and each chain's ‖∇f‖.
+#pragma once
+
+#include <math.h>
+
+#include <cstdint>
+
+#include "cuda/device/host_device.cuh"
+#include "cuda/random/normal.cuh"
+#include "cuda/random/philox.cuh"
+
+namespace ebm {
+
+/// x ← clamp(x − ∇f(x) + ε·z), z ~ N(0, I). With U = f/(ε²/2) this is x ← x − (ε²/2)∇U + εz, the
+/// Euler–Maruyama step of Langevin diffusion (Roberts and Tweedie, 1996).
+struct LangevinUpdate {
+  float epsilon = 0;
+  float lowest = -INFINITY;  ///< the clamp; infinite when states are not clamped
+  float highest = INFINITY;
+  RandomStream noise;
+  std::uint32_t step = 0;
+
+  /// Components 4·group … 4·group+3 of one chain.
+  EBM_HOST_DEVICE Floats4 noise_of(std::uint32_t chain, std::uint32_t group) const {
+    return normals(noise.words(step, chain, group));
+  }
+
+  /// One component. A NaN stays a NaN, so that divergence is seen.
+  EBM_HOST_DEVICE float operator()(float x, float gradient, float z) const {
+    const float moved = x - gradient + epsilon * z;
+    const float above = moved < lowest ? lowest : moved;
+    return above > highest ? highest : above;
+  }
+};
+
+/// Moves `chains` states of `state_size` components in place and adds each chain's ‖∇f‖₂ to
+/// norm_sums[chain]. Chains are numbered from first_chain in the noise. `given_noise`, when not
+/// null, replaces the normals (chains × state_size).
+void langevin_update(const LangevinUpdate& update, std::uint32_t first_chain, int chains,
+                     std::int64_t state_size, const float* gradients, const float* given_noise,
+                     float* states, float* norm_sums);
+
+}  // namespace ebm

@@ -1,0 +1,43 @@
+// 2×2 max-pooling with stride 2, forward and backward, on channels-last images.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/device/host_device.cuh"
+
+namespace ebm {
+
+/// One window's four inputs, in row-major order.
+struct PoolWindow {
+  float v[4];
+};
+
+/// The largest of a window and where it was: the first of equals, as PyTorch's; a NaN wins.
+EBM_HOST_DEVICE float pool_maximum(const PoolWindow& window, std::uint8_t& place) {
+  float best = window.v[0];
+  std::uint8_t at = 0;
+  for (std::uint8_t k = 1; k < 4; ++k) {
+    const bool larger = window.v[k] > best || window.v[k] != window.v[k];
+    best = larger ? window.v[k] : best;
+    at = larger ? k : at;
+  }
+  place = at;
+  return best;
+}
+
+/// An image stack, channels last; height and width even.
+struct PoolShape {
+  int images = 0;
+  int height = 0;  ///< of the input
+  int width = 0;
+  int channels = 0;
+};
+
+/// y (images × height/2 × width/2 × channels) and the winners' places, of the same shape.
+void max_pool_forward(const PoolShape& shape, const float* x, float* y, std::uint8_t* places);
+
+/// dx (the input's shape, wholly overwritten) from dy and the places of the forward pass.
+void max_pool_backward(const PoolShape& shape, const float* dy, const std::uint8_t* places,
+                       float* dx);
+
+}  // namespace ebm

@@ -1,0 +1,53 @@
+// One step of SGD or Adam over all parameters at once.
+#pragma once
+
+#include <math.h>
+
+#include <cstdint>
+
+#include "cuda/device/host_device.cuh"
+
+namespace ebm {
+
+/// θ ← θ − rate·g.
+struct SgdStep {
+  float rate = 0;
+
+  EBM_HOST_DEVICE float operator()(float parameter, float gradient) const {
+    return parameter - rate * gradient;
+  }
+};
+
+/// Adam (Kingma and Ba, 2015) with the published defaults, as PyTorch computes it: δ is added
+/// outside the square root, no weight decay.
+struct AdamStep {
+  static constexpr float kBeta1 = 0.9F;
+  static constexpr float kBeta2 = 0.999F;
+  static constexpr float kDelta = 1e-8F;
+
+  float rate = 0;          ///< learning rate / (1 − β₁^t)
+  float second_scale = 1;  ///< 1 / √(1 − β₂^t)
+
+  /// The step number t counts from 1.
+  static AdamStep at(double learning_rate, std::int64_t t) {
+    const auto n = static_cast<double>(t);
+    return {.rate = static_cast<float>(learning_rate / (1.0 - pow(0.9, n))),
+            .second_scale = static_cast<float>(1.0 / sqrt(1.0 - pow(0.999, n)))};
+  }
+
+  /// Updates the moments and returns the new parameter.
+  EBM_HOST_DEVICE float operator()(float parameter, float gradient, float& first,
+                                   float& second) const {
+    first += (1.0F - kBeta1) * (gradient - first);
+    second = kBeta2 * second + (1.0F - kBeta2) * gradient * gradient;
+    return parameter - rate * first / (sqrtf(second) * second_scale + kDelta);
+  }
+};
+
+void sgd_step(const SgdStep& step, std::int64_t n, const float* gradient, float* parameters);
+
+/// first, second: the moments, n each, zero before the first step.
+void adam_step(const AdamStep& step, std::int64_t n, const float* gradient, float* parameters,
+               float* first, float* second);
+
+}  // namespace ebm

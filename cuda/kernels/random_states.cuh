@@ -1,0 +1,22 @@
+// Filling states with noise, and adding it to data.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/random/philox.cuh"
+
+namespace ebm {
+
+/// states[i][k] = scale·U(−1, 1), for rows of `row_size` values.
+void fill_uniform(const RandomStream& stream, float scale, std::int64_t count,
+                  std::int64_t row_size, float* states);
+
+/// states[i][k] = scale·N(0, 1).
+void fill_normal(const RandomStream& stream, float scale, std::int64_t count, std::int64_t row_size,
+                 float* states);
+
+/// states[i][k] += scale·N(0, 1).
+void add_normal(const RandomStream& stream, float scale, std::int64_t count, std::int64_t row_size,
+                float* states);
+
+}  // namespace ebm

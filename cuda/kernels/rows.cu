@@ -1,0 +1,66 @@
+#include "cuda/kernels/rows.cuh"
+
+#include "cuda/device/launch.cuh"
+
+namespace ebm {
+namespace {
+
+struct DrawBody {
+  DistinctRows draw;
+  std::uint32_t* rows;
+
+  EBM_HOST_DEVICE void operator()(std::int64_t i) const {
+    rows[i] = draw(static_cast<std::uint32_t>(i));
+  }
+};
+
+struct GatherBody {
+  const float* table;
+  const std::uint32_t* rows;
+  std::int64_t row_size;
+  float* out;
+
+  EBM_HOST_DEVICE void operator()(std::int64_t i) const {
+    const float* from = table + rows[i] * row_size;
+    for (std::int64_t k = 0; k < row_size; ++k) {
+      out[i * row_size + k] = from[k];
+    }
+  }
+};
+
+struct ScatterBody {
+  const float* in;
+  const std::uint32_t* rows;
+  std::int64_t row_size;
+  float* table;
+
+  EBM_HOST_DEVICE void operator()(std::int64_t i) const {
+    float* to = table + rows[i] * row_size;
+    for (std::int64_t k = 0; k < row_size; ++k) {
+      to[k] = in[i * row_size + k];
+    }
+  }
+};
+
+}  // namespace
+
+void draw_rows(const RandomStream& stream, std::uint32_t table_rows, std::int64_t count,
+               std::uint32_t* rows) {
+  for_each_row(count, DrawBody{DistinctRows(stream, table_rows), rows});
+}
+
+void gather_rows(const float* table, const std::uint32_t* rows, std::int64_t count,
+                 std::int64_t row_size, float* out) {
+  for_each_row(count, GatherBody{table, rows, row_size, out});
+}
+
+void scatter_rows(const float* in, const std::uint32_t* rows, std::int64_t count,
+                  std::int64_t row_size, float* table) {
+  for_each_row(count, ScatterBody{in, rows, row_size, table});
+}
+
+EBM_INSTANTIATE_FOR_DEVICE(DrawBody)
+EBM_INSTANTIATE_FOR_DEVICE(GatherBody)
+EBM_INSTANTIATE_FOR_DEVICE(ScatterBody)
+
+}  // namespace ebm

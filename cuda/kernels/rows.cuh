@@ -1,0 +1,23 @@
+// Rows of a table of states (a data set, the persistent bank): drawing, gathering, scattering.
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/random/distinct_rows.cuh"
+#include "cuda/random/philox.cuh"
+
+namespace ebm {
+
+/// rows[i] = the i-th row of a draw of `count` distinct rows out of `table_rows`.
+void draw_rows(const RandomStream& stream, std::uint32_t table_rows, std::int64_t count,
+               std::uint32_t* rows);
+
+/// out[i] = table[rows[i]], rows of `row_size` values.
+void gather_rows(const float* table, const std::uint32_t* rows, std::int64_t count,
+                 std::int64_t row_size, float* out);
+
+/// table[rows[i]] = in[i]. The rows are distinct.
+void scatter_rows(const float* in, const std::uint32_t* rows, std::int64_t count,
+                  std::int64_t row_size, float* table);
+
+}  // namespace ebm

@@ -1,0 +1,28 @@
+#include "cuda/kernels/toy_data.cuh"
+
+#include "cuda/device/launch.cuh"
+
+namespace ebm {
+namespace {
+
+struct ToyDataBody {
+  ToyDraw draw;
+  RandomStream stream;
+  float* points;
+
+  EBM_HOST_DEVICE void operator()(std::int64_t i) const {
+    const auto row = static_cast<std::uint32_t>(i);
+    draw(stream.words(0, row, 0), stream.words(0, row, 1), points + 2 * i);
+  }
+};
+
+}  // namespace
+
+void draw_toy_data(const ToyDraw& draw, const RandomStream& stream, std::int64_t count,
+                   float* points) {
+  for_each_row(count, ToyDataBody{draw, stream, points});
+}
+
+EBM_INSTANTIATE_FOR_DEVICE(ToyDataBody)
+
+}  // namespace ebm

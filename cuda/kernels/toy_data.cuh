@@ -1,0 +1,46 @@
+// Exact draws from the toy densities.
+#pragma once
+
+#include <math.h>
+
+#include <cstdint>
+
+#include "cuda/device/host_device.cuh"
+#include "cuda/random/normal.cuh"
+#include "cuda/random/philox.cuh"
+
+namespace ebm {
+
+/// A mixture of `groups` equally weighted components on R².
+/// gmm: means radius·(cos 2πk/K, sin 2πk/K), covariance sd²·I.
+/// rings: ring k at distance N(radius·(k+1), sd²) from the origin, angle uniform.
+struct ToyDraw {
+  bool rings = false;
+  int groups = 8;
+  float sd = 0.15F;
+  float radius = 1.0F;
+
+  EBM_HOST_DEVICE void operator()(const Words4& choice, const Words4& words, float* point) const {
+    const auto k = static_cast<std::uint32_t>(
+        (static_cast<std::uint64_t>(choice.v[0]) * static_cast<std::uint32_t>(groups)) >> 32);
+    const Floats4 z = normals(words);
+    if (rings) {
+      const float distance = radius * static_cast<float>(k + 1) + sd * z.v[0];
+      float sine;
+      float cosine;
+      sin_cos_turn(choice.v[1], sine, cosine);
+      point[0] = distance * cosine;
+      point[1] = distance * sine;
+    } else {
+      const float angle = 6.28318530717958648F * static_cast<float>(k) / static_cast<float>(groups);
+      point[0] = radius * cosf(angle) + sd * z.v[0];
+      point[1] = radius * sinf(angle) + sd * z.v[1];
+    }
+  }
+};
+
+/// points[i] (2 values each), i < count: independent draws of the stream's iteration.
+void draw_toy_data(const ToyDraw& draw, const RandomStream& stream, std::int64_t count,
+                   float* points);
+
+}  // namespace ebm
