@@ -1,0 +1,29 @@
+// NumPy's .npy files, https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+namespace ebm {
+
+/// An array in C order: the last index of `shape` varies fastest.
+struct NpyArray {
+  std::vector<std::int64_t> shape;
+  std::vector<float> values;
+};
+
+/// Writes `values`, in C order, as a version 1.0 file of dtype '<f4' or '<f8'; the header is padded
+/// so that the data start at a multiple of 64 bytes. The file appears whole or not at all.
+/// Throws OutputError, and std::invalid_argument when `shape` is not that of `values`.
+void write_npy(const std::filesystem::path& path, std::span<const std::int64_t> shape,
+               std::span<const float> values);
+void write_npy(const std::filesystem::path& path, std::span<const std::int64_t> shape,
+               std::span<const double> values);
+
+/// Reads a file of version 1, 2 or 3, dtype '<f4' or '<f8' (rounded to float), in C order.
+/// Throws InputFileError naming the file and what is wrong with it.
+NpyArray read_npy(const std::filesystem::path& path);
+
+}  // namespace ebm

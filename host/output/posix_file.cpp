@@ -1,0 +1,73 @@
+#include "host/output/posix_file.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "host/errors.h"
+
+namespace ebm {
+namespace {
+
+std::string_view remedy(int error_number) {
+  switch (error_number) {
+    case ENOSPC:
+    case EDQUOT:
+      return "free some space there, or choose another output folder";
+    case EFBIG:
+      return "raise the file size limit (ulimit -f), or choose another file system";
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return "choose an output folder that you may write to";
+    case ENOENT:
+    case ENOTDIR:
+      return "create its folder first, or choose another";
+    default:
+      return "check the file system, or choose another output folder";
+  }
+}
+
+}  // namespace
+
+FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
+  if (this != &other) {
+    close();
+    descriptor_ = other.release();
+  }
+  return *this;
+}
+
+int FileDescriptor::release() { return std::exchange(descriptor_, -1); }
+
+int FileDescriptor::close() {
+  if (!valid()) {
+    return 0;
+  }
+  // Linux frees the descriptor even when close() is interrupted; closing it again would be wrong.
+  return ::close(release()) == 0 || errno == EINTR ? 0 : errno;
+}
+
+int write_all(const FileDescriptor& file, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
+    if (written >= 0) {
+      bytes = bytes.subspan(static_cast<std::size_t>(written));
+    } else if (errno != EINTR) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+void throw_output_error(std::string_view action, const std::filesystem::path& path,
+                        int error_number) {
+  throw OutputError(fmt::format("cannot {} {}: {}; {}", action, path.string(),
+                                std::generic_category().message(error_number),
+                                remedy(error_number)));
+}
+
+}  // namespace ebm

@@ -1,0 +1,42 @@
+// The few POSIX pieces that reading and writing whole files share.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string_view>
+
+namespace ebm {
+
+/// Owns an open file descriptor; closes it at the end of its life. Moves, does not copy.
+class FileDescriptor {
+ public:
+  FileDescriptor() = default;
+  /// Takes ownership of `descriptor`; negative means none.
+  explicit FileDescriptor(int descriptor) : descriptor_(descriptor) {}
+  FileDescriptor(FileDescriptor&& other) noexcept : descriptor_(other.release()) {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept;
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  ~FileDescriptor() { close(); }
+
+  bool valid() const { return descriptor_ >= 0; }
+  int get() const { return descriptor_; }
+  /// Gives up ownership.
+  int release();
+  /// Closes now. Returns 0, or the errno of a failure (a late write error on a network file
+  /// system).
+  int close();
+
+ private:
+  int descriptor_ = -1;
+};
+
+/// Writes every byte, however many calls that takes. Returns 0, or the errno of the failure.
+int write_all(const FileDescriptor& file, std::span<const std::byte> bytes);
+
+/// Throws OutputError "cannot ACTION PATH: REASON; REMEDY" for an errno value.
+[[noreturn]] void throw_output_error(std::string_view action, const std::filesystem::path& path,
+                                     int error_number);
+
+}  // namespace ebm
