@@ -1,0 +1,246 @@
+#include "host/config/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cerrno>
+#include <fstream>
+#include <system_error>
+
+#include "host/config/yaml_reader.h"
+#include "host/config/yaml_tree.h"
+#include "host/config/yaml_writer.h"
+#include "host/errors.h"
+
+namespace ebm {
+namespace {
+
+constexpr std::size_t kLargestFile = 1 << 20;
+
+// Every key there is, once: its name, its field, whether it has a default, its range, when it
+// applies. `Io` is YamlReader with a configuration to fill, or YamlWriter with a constant one.
+
+template <class Io, class Config>
+void visit_data(Io& io, Config& data) {
+  io.required("kind", data.kind);
+  const Applies images{!data.is_toy(), "image data (mnist)"};
+  io.required("path", data.path, {}, images);
+  io.optional("image_size", data.image_size, at_least(1), images);
+  io.optional("channels", data.channels, at_least(1), images);
+  io.optional("noise", data.noise, at_least(0), images);
+  const Applies toy{data.is_toy(), "toy data (gmm, rings)"};
+  io.default_to(data.groups, data.kind == DataKind::rings ? 4 : 8);
+  io.optional("groups", data.groups, between(1, 1000), toy);
+  io.optional("sd", data.sd, above(0), toy);
+  io.optional("radius", data.radius, above(0), toy);
+}
+
+template <class Io, class Config>
+void visit_network(Io& io, Config& network) {
+  io.required("kind", network.kind);
+  io.optional("features", network.features, between(1, 1024),
+              {network.kind != NetworkKind::toy, "the vanilla and nonlocal networks"});
+}
+
+template <class Io, class Config>
+void visit_optimizer(Io& io, Config& optimizer) {
+  io.required("kind", optimizer.kind);
+  io.required("lr", optimizer.lr, above(0));
+  io.default_to(optimizer.lr_min, optimizer.lr);
+  io.optional("lr_min", optimizer.lr_min, at_least(0));
+  io.optional("lr_decay", optimizer.lr_decay, {.low = 0, .high = 1, .low_excluded = true});
+}
+
+template <class Io, class Config>
+void visit_langevin(Io& io, Config& langevin, bool toy) {
+  io.required("epsilon", langevin.epsilon, at_least(0));
+  io.required("steps", langevin.steps, at_least(1));
+  io.required("init", langevin.init);
+  io.optional("clamp", langevin.clamp);
+  const bool noise =
+      langevin.init == InitialStates::uniform || langevin.init == InitialStates::gaussian;
+  io.optional("bank_size", langevin.bank_size, between(1, 1e8),
+              {toy && langevin.init == InitialStates::persistent,
+               "toy data with langevin.init: persistent"});
+  io.optional("noise_init_factor", langevin.noise_init_factor, above(0),
+              {toy && noise, "toy data with langevin.init: uniform or gaussian"});
+}
+
+template <class Io, class Config>
+void visit_longrun(Io& io, Config& longrun) {
+  io.optional("every", longrun.every, at_least(0));
+  io.optional("steps", longrun.steps, at_least(1));
+  io.optional("init", longrun.init);
+}
+
+template <class Io, class Config>
+void visit_landscape(Io& io, Config& landscape, DataKind data) {
+  io.optional("every", landscape.every, at_least(0));
+  io.optional("resolution", landscape.resolution, between(2, 2000));
+  io.section("kde", [&](Io& kde) {
+    // Three points are the fewest in the plane whose covariance can be inverted.
+    kde.optional("chains", landscape.kde.chains, between(3, 1e7));
+    kde.default_to(landscape.kde.bandwidth, data == DataKind::rings ? 0.075 : 0.1);
+    kde.optional("bandwidth", landscape.kde.bandwidth, above(0));
+  });
+}
+
+template <class Io, class Config>
+void visit(Io& io, Config& config) {
+  io.required("name", config.name);
+  io.optional("seed", config.seed);
+  io.optional("device", config.device);
+  io.optional("precision", config.precision);
+  io.section("data", [&](Io& data) { visit_data(data, config.data); });
+  const bool toy = config.data.is_toy();
+  io.section("network", [&](Io& network) { visit_network(network, config.network); });
+  io.section("optimizer", [&](Io& optimizer) { visit_optimizer(optimizer, config.optimizer); });
+  io.section("langevin", [&](Io& langevin) { visit_langevin(langevin, config.langevin, toy); });
+  io.section("train", [&](Io& train) {
+    train.required("iterations", config.train.iterations, at_least(1));
+    train.optional("batch_size", config.train.batch_size, between(1, 1e6));
+  });
+  io.section("log", [&](Io& log) { log.optional("every", config.log.every, at_least(1)); });
+  io.section("checkpoint", [&](Io& checkpoint) {
+    checkpoint.optional("every", config.checkpoint.every, at_least(1));
+    checkpoint.optional("keep", config.checkpoint.keep, at_least(1));
+  });
+  io.section("longrun", [&](Io& longrun) { visit_longrun(longrun, config.longrun); },
+             {!toy, "image data (mnist)"});
+  io.section("landscape",
+             [&](Io& landscape) { visit_landscape(landscape, config.landscape, config.data.kind); },
+             {toy, "toy data (gmm, rings)"});
+}
+
+bool is_folder_name(std::string_view text) {
+  return text.size() <= 200 && text.find('/') == std::string_view::npos && text != "." &&
+         text != ".." &&
+         std::ranges::none_of(text, [](unsigned char c) { return std::iscntrl(c); });
+}
+
+bool is_device(std::string_view text) {
+  if (text == "auto" || text == "cpu" || text == "cuda") {
+    return true;
+  }
+  constexpr std::string_view kPrefix = "cuda:";
+  if (!text.starts_with(kPrefix)) {
+    return false;
+  }
+  text.remove_prefix(kPrefix.size());
+  return !text.empty() && text.size() <= 3 &&
+         std::ranges::all_of(text, [](unsigned char c) { return std::isdigit(c) != 0; });
+}
+
+// The rules no single key's range can say. `tree` is what the configuration was read from; it knows
+// the places that errors name.
+void check(const TrainConfig& config, const YamlValue& tree) {
+  const auto require = [&tree](bool holds, std::string_view key, std::string_view otherwise) {
+    if (!holds) {
+      refuse_key(tree, key, otherwise);
+    }
+  };
+  const auto& [kind, features] = config.network;
+  const bool toy = config.data.is_toy();
+  const bool persistent = config.langevin.init == InitialStates::persistent;
+
+  require(is_folder_name(config.name), "name",
+          fmt::format("must be usable as a folder's name, not '{:.60}'", config.name));
+  require(is_device(config.device), "device",
+          fmt::format("must be auto, cpu, cuda or cuda:N, not '{:.60}'", config.device));
+  require(toy == (kind == NetworkKind::toy), "network.kind",
+          fmt::format("{} does not fit data.kind: {}, which needs {}", to_string(kind),
+                      to_string(config.data.kind), toy ? "toy" : "vanilla or nonlocal"));
+  require(toy || config.data.image_size == 32, "data.image_size",
+          fmt::format("the vanilla and nonlocal networks need 32, not {}", config.data.image_size));
+  require(config.data.kind != DataKind::mnist || config.data.channels == 1, "data.channels",
+          fmt::format("mnist images have 1, not {}", config.data.channels));
+  require(kind != NetworkKind::nonlocal || features % 2 == 0, "network.features",
+          fmt::format("the nonlocal network needs an even number, not {}", features));
+  require(config.optimizer.lr_min <= config.optimizer.lr, "optimizer.lr_min",
+          fmt::format("must be at most optimizer.lr = {}, not {}", config.optimizer.lr,
+                      config.optimizer.lr_min));
+  require(!toy || !persistent || config.train.batch_size <= config.langevin.bank_size,
+          "train.batch_size",
+          fmt::format("must be at most langevin.bank_size = {}, not {}", config.langevin.bank_size,
+                      config.train.batch_size));
+  require(config.longrun.init != InitialStates::persistent || persistent, "longrun.init",
+          "persistent needs langevin.init: persistent; there is no bank otherwise");
+}
+
+std::string read_text(const std::filesystem::path& file) {
+  const auto refuse = [&file](std::string_view why) {
+    throw ConfigurationError(fmt::format("{}: {}", file.string(), why));
+  };
+  std::error_code error;
+  if (std::filesystem::is_directory(file, error)) {
+    refuse("is a directory, not a configuration file");
+  }
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) {
+    refuse(fmt::format("cannot open this configuration file: {}",
+                       std::generic_category().message(errno)));
+  }
+  std::string text(kLargestFile + 1, '\0');
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (stream.bad()) {
+    refuse("cannot read this configuration file");
+  }
+  text.resize(static_cast<std::size_t>(stream.gcount()));
+  if (text.size() > kLargestFile) {
+    refuse("is larger than 1 MiB, too large for a configuration file");
+  }
+  return text;
+}
+
+}  // namespace
+
+std::span<const std::string_view> names(DataKind /*type*/) {
+  static constexpr std::array<std::string_view, 3> kNames{"mnist", "gmm", "rings"};
+  return kNames;
+}
+
+std::span<const std::string_view> names(NetworkKind /*type*/) {
+  static constexpr std::array<std::string_view, 3> kNames{"toy", "vanilla", "nonlocal"};
+  return kNames;
+}
+
+std::span<const std::string_view> names(OptimizerKind /*type*/) {
+  static constexpr std::array<std::string_view, 2> kNames{"sgd", "adam"};
+  return kNames;
+}
+
+std::span<const std::string_view> names(InitialStates /*type*/) {
+  static constexpr std::array<std::string_view, 4> kNames{"persistent", "data", "uniform",
+                                                          "gaussian"};
+  return kNames;
+}
+
+std::span<const std::string_view> names(Precision /*type*/) {
+  static constexpr std::array<std::string_view, 3> kNames{"fp32", "tf32", "bf16"};
+  return kNames;
+}
+
+TrainConfig load_train_config(const std::filesystem::path& file,
+                              std::span<const std::string> overrides) {
+  YamlValue tree = parse_yaml(read_text(file), {.name = file.string()});
+  tree.place = file.string();
+  for (const std::string& override_text : overrides) {
+    apply_override(tree, override_text);
+  }
+  YamlReader reader(tree);
+  TrainConfig config;
+  visit(reader, config);
+  reader.finish();
+  check(config, tree);
+  return config;
+}
+
+std::string to_yaml(const TrainConfig& config) {
+  YamlWriter writer;
+  visit(writer, config);
+  return writer.finish();
+}
+
+}  // namespace ebm

@@ -1,0 +1,140 @@
+// A training run's configuration: what the YAML file says, checked, with every default filled in.
+// docs/ and configs/ explain the keys; fields have the keys' names.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace ebm {
+
+enum class DataKind { mnist, gmm, rings };
+enum class NetworkKind { toy, vanilla, nonlocal };
+enum class OptimizerKind { sgd, adam };
+enum class InitialStates { persistent, data, uniform, gaussian };
+enum class Precision { fp32, tf32, bf16 };
+
+/// An enumeration's names in configurations, in the order of its values.
+std::span<const std::string_view> names(DataKind);
+std::span<const std::string_view> names(NetworkKind);
+std::span<const std::string_view> names(OptimizerKind);
+std::span<const std::string_view> names(InitialStates);
+std::span<const std::string_view> names(Precision);
+
+template <class Enum>
+std::string_view to_string(Enum value) {
+  return names(value)[static_cast<std::size_t>(value)];
+}
+
+struct DataConfig {
+  DataKind kind{};
+  // Images.
+  std::string path{};
+  int image_size = 32;
+  int channels = 1;
+  double noise = 0;  ///< standard deviation of the noise added to every data batch
+  // Toy densities.
+  int groups = 8;  ///< 4 for rings
+  double sd = 0.15;
+  double radius = 1.0;
+
+  /// True for a density on the plane, false for images.
+  bool is_toy() const { return kind != DataKind::mnist; }
+  bool operator==(const DataConfig&) const = default;
+};
+
+struct NetworkConfig {
+  NetworkKind kind{};
+  int features = 32;  ///< width n of vanilla and nonlocal
+  bool operator==(const NetworkConfig&) const = default;
+};
+
+struct OptimizerConfig {
+  OptimizerKind kind{};
+  double lr = 0;
+  double lr_min = 0;  ///< `lr` unless given
+  double lr_decay = 1.0;
+  bool operator==(const OptimizerConfig&) const = default;
+};
+
+struct LangevinConfig {
+  double epsilon = 0;
+  int steps = 0;
+  InitialStates init{};
+  std::optional<std::pair<double, double>> clamp{};  ///< [low, high] of every component, or none
+  int bank_size = 10'000;                            ///< toy data with persistent chains
+  double noise_init_factor = 1.0;                    ///< toy data with uniform or gaussian starts
+  bool operator==(const LangevinConfig&) const = default;
+};
+
+struct TrainSection {
+  std::int64_t iterations = 0;
+  int batch_size = 100;
+  bool operator==(const TrainSection&) const = default;
+};
+
+struct LogConfig {
+  int every = 100;
+  bool operator==(const LogConfig&) const = default;
+};
+
+struct CheckpointConfig {
+  int every = 100;
+  int keep = 3;
+  bool operator==(const CheckpointConfig&) const = default;
+};
+
+/// Long-run chains of image experiments. `every` 0 turns them off.
+struct LongrunConfig {
+  int every = 0;
+  int steps = 100'000;
+  InitialStates init = InitialStates::data;
+  bool operator==(const LongrunConfig&) const = default;
+};
+
+struct KdeConfig {
+  int chains = 10'000;
+  double bandwidth = 0.1;  ///< a factor on the sample's own spread; 0.075 for rings
+  bool operator==(const KdeConfig&) const = default;
+};
+
+/// Landscape plots of toy experiments; means nothing for images. `every` 0 turns them off.
+struct LandscapeConfig {
+  int every = 1000;
+  int resolution = 200;  ///< grid points a side
+  KdeConfig kde{};
+  bool operator==(const LandscapeConfig&) const = default;
+};
+
+struct TrainConfig {
+  std::string name;  ///< can be a file's name
+  std::uint64_t seed = 123;
+  std::string device = "auto";  ///< auto, cpu, cuda, or cuda:N
+  Precision precision = Precision::tf32;
+  DataConfig data;
+  NetworkConfig network;
+  OptimizerConfig optimizer;
+  LangevinConfig langevin;
+  TrainSection train;
+  LogConfig log;
+  CheckpointConfig checkpoint;
+  LongrunConfig longrun;
+  LandscapeConfig landscape;
+  bool operator==(const TrainConfig&) const = default;
+};
+
+/// Reads a configuration file with overrides "section.key=value" put on top of it, the last one
+/// winning. A field whose key does not apply to the configuration keeps its default. Throws
+/// ConfigurationError, naming file and line or the override, the key, the value and what is valid,
+/// if the file cannot be read or the result is not a valid configuration.
+TrainConfig load_train_config(const std::filesystem::path& file,
+                              std::span<const std::string> overrides = {});
+
+/// The configuration as YAML with every key that applies. It loads back to an equal configuration.
+std::string to_yaml(const TrainConfig& config);
+
+}  // namespace ebm

@@ -1,0 +1,228 @@
+#include "host/config/yaml_reader.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <numeric>
+
+#include "host/errors.h"
+
+namespace ebm {
+namespace {
+
+// What was found, cut short: a message stays readable whatever the file holds.
+std::string shown(const YamlValue& value) {
+  switch (value.kind) {
+    case YamlValue::Kind::scalar:
+      return value.quoted ? fmt::format("\"{:.60}\"", value.text)
+                          : fmt::format("'{:.60}'", value.text);
+    case YamlValue::Kind::sequence:
+      return "a list";
+    case YamlValue::Kind::map:
+      return "a map";
+    case YamlValue::Kind::null:
+      break;
+  }
+  return "null";
+}
+
+// Levenshtein distance: insertions, deletions and substitutions of one character.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t substituted = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({substituted, diagonal + 1, row[j] + 1});
+    }
+  }
+  return row.back();
+}
+
+template <class Number>
+bool contains(const Range& range, Number value) {
+  const auto x = static_cast<double>(value);
+  return std::isfinite(x) && x <= range.high &&
+         (range.low_excluded ? x > range.low : x >= range.low);
+}
+
+// What a number must be, in words. Integers have the limits of their type where the range has none.
+template <class Number>
+std::string expected(const Range& range) {
+  if constexpr (std::is_integral_v<Number>) {
+    using Limits = std::numeric_limits<Number>;
+    return fmt::format("an integer between {} and {}",
+                       std::isfinite(range.low) ? static_cast<Number>(range.low) : Limits::min(),
+                       std::isfinite(range.high) ? static_cast<Number>(range.high) : Limits::max());
+  }
+  std::string words = "a finite number";
+  if (std::isfinite(range.low)) {
+    words += fmt::format(" {} {}", range.low_excluded ? "above" : "of at least", range.low);
+  }
+  if (std::isfinite(range.high)) {
+    words += fmt::format(" and at most {}", range.high);
+  }
+  return words;
+}
+
+// The number that is the whole of the scalar, if it is one of this type.
+template <class Number>
+std::optional<Number> parse_number(const YamlValue& value) {
+  if (value.kind != YamlValue::Kind::scalar || value.quoted) {
+    return std::nullopt;
+  }
+  Number number{};
+  const char* const end = value.text.data() + value.text.size();
+  const auto [stop, error] = std::from_chars(value.text.data(), end, number);
+  return error == std::errc{} && stop == end ? std::optional(number) : std::nullopt;
+}
+
+}  // namespace
+
+void refuse_key(const YamlValue& root, std::string_view dotted_key, std::string_view why) {
+  const YamlValue* innermost = &root;
+  for (std::string_view path = dotted_key; !path.empty();) {
+    const std::size_t dot = std::min(path.find('.'), path.size());
+    const YamlValue* child = innermost->find(path.substr(0, dot));
+    if (child == nullptr) {
+      break;
+    }
+    innermost = child;
+    path.remove_prefix(std::min(dot + 1, path.size()));
+  }
+  throw ConfigurationError(fmt::format("{}: {}: {}", innermost->place, dotted_key, why));
+}
+
+std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates) {
+  std::string_view best;
+  std::size_t fewest = word.size();
+  for (const std::string_view candidate : candidates) {
+    const std::size_t edits = edit_distance(word, candidate);
+    if (edits <= (candidate.size() + 2) / 3 && edits < fewest) {
+      fewest = edits;
+      best = candidate;
+    }
+  }
+  return best.empty() ? "" : fmt::format("; did you mean '{}'?", best);
+}
+
+YamlReader::YamlReader(const YamlValue& map, std::string name) : map_(map), name_(std::move(name)) {
+  if (map.kind != YamlValue::Kind::map) {
+    throw ConfigurationError(fmt::format("{}: {}{}must be a map of keys, not {}", map.place, name_,
+                                         name_.empty() ? "" : ": ", shown(map)));
+  }
+}
+
+void YamlReader::finish() const {
+  for (const YamlValue& child : map_.children) {
+    if (std::ranges::find(known_, child.key) == known_.end()) {
+      refuse_unknown(child);
+    }
+  }
+}
+
+const YamlValue* YamlReader::look_up(std::string_view key, Applies applies) {
+  const YamlValue* found = map_.find(key);
+  if (applies.here) {
+    known_.push_back(key);
+  } else if (found != nullptr) {
+    refuse(*found, fmt::format("applies to {} only", applies.to));
+  }
+  return found;
+}
+
+std::string YamlReader::full(std::string_view key) const {
+  return name_.empty() ? std::string(key) : fmt::format("{}.{}", name_, key);
+}
+
+void YamlReader::refuse(const YamlValue& at, std::string_view why) const {
+  throw ConfigurationError(fmt::format("{}: {:.80}: {}", at.place, full(at.key), why));
+}
+
+void YamlReader::refuse_unknown(const YamlValue& at) const {
+  const std::string guess = did_you_mean(at.key, known_);
+  refuse(at,
+         "unknown key" +
+             (guess.empty() ? fmt::format("; valid here: {}", fmt::join(known_, ", ")) : guess));
+}
+
+void YamlReader::refuse_missing(std::string_view key) const {
+  // A misspelt key is both missing and unknown; the second says more.
+  for (const YamlValue& child : map_.children) {
+    if (std::ranges::find(known_, child.key) == known_.end() &&
+        !did_you_mean(child.key, {&key, 1}).empty()) {
+      refuse_unknown(child);
+    }
+  }
+  throw ConfigurationError(fmt::format("{}: {}: required key is missing", map_.place, full(key)));
+}
+
+std::size_t YamlReader::index_of(const YamlValue& at,
+                                 std::span<const std::string_view> valid) const {
+  const auto match =
+      at.kind == YamlValue::Kind::scalar ? std::ranges::find(valid, at.text) : valid.end();
+  if (match == valid.end()) {
+    refuse(at, fmt::format("must be one of {}, not {}{}", fmt::join(valid, ", "), shown(at),
+                           did_you_mean(at.text, valid)));
+  }
+  return static_cast<std::size_t>(match - valid.begin());
+}
+
+template <class Number>
+void YamlReader::convert_number(const YamlValue& at, Number& value, Range range) const {
+  const std::optional<Number> number = parse_number<Number>(at);
+  if (!number || !contains(range, *number)) {
+    refuse(at, fmt::format("must be {}, not {}", expected<Number>(range), shown(at)));
+  }
+  value = *number;
+}
+
+void YamlReader::convert(const YamlValue& at, int& value, Range range) const {
+  convert_number(at, value, range);
+}
+
+void YamlReader::convert(const YamlValue& at, std::int64_t& value, Range range) const {
+  convert_number(at, value, range);
+}
+
+void YamlReader::convert(const YamlValue& at, std::uint64_t& value, Range range) const {
+  convert_number(at, value, range);
+}
+
+void YamlReader::convert(const YamlValue& at, double& value, Range range) const {
+  convert_number(at, value, range);
+}
+
+void YamlReader::convert(const YamlValue& at, std::string& value, Range /*range*/) const {
+  if (at.kind != YamlValue::Kind::scalar) {
+    refuse(at, fmt::format("must be text, not {}", shown(at)));
+  }
+  if (at.text.empty()) {
+    refuse(at, "must not be empty");
+  }
+  value = at.text;
+}
+
+void YamlReader::convert(const YamlValue& at, std::optional<std::pair<double, double>>& value,
+                         Range range) const {
+  if (at.kind == YamlValue::Kind::null) {
+    value.reset();
+    return;
+  }
+  if (at.kind == YamlValue::Kind::sequence && at.children.size() == 2) {
+    const std::optional<double> low = parse_number<double>(at.children[0]);
+    const std::optional<double> high = parse_number<double>(at.children[1]);
+    if (low && high && contains(range, *low) && contains(range, *high) && *low < *high) {
+      value = {*low, *high};
+      return;
+    }
+  }
+  refuse(at, "must be null, or [low, high], two finite numbers with low < high");
+}
+
+}  // namespace ebm

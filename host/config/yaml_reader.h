@@ -1,0 +1,124 @@
+// Reads a map of a YAML tree into variables, strictly: a value has exactly the type and range asked
+// for, and a key nobody asked for is an error. Every error is a ConfigurationError that names the
+// place, the full key, the value found and what is valid.
+//
+// YamlReader and YamlWriter have the same members, so one function template that visits a
+// configuration's keys both reads and writes it.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "host/config/yaml_tree.h"
+
+namespace ebm {
+
+/// The numbers a key may have, bounds included unless `low_excluded`. Never NaN or infinite.
+struct Range {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+  bool low_excluded = false;
+};
+constexpr Range at_least(double low) { return {.low = low}; }
+constexpr Range above(double low) { return {.low = low, .low_excluded = true}; }
+constexpr Range between(double low, double high) { return {.low = low, .high = high}; }
+
+/// Whether a key applies in this configuration, and to what it applies, as an error says it.
+struct Applies {
+  bool here = true;
+  std::string_view to;
+};
+
+/// Throws ConfigurationError about the value at the dotted key, naming the place where that, or
+/// failing that the innermost section around it, was written.
+[[noreturn]] void refuse_key(const YamlValue& root, std::string_view dotted_key,
+                             std::string_view why);
+
+/// "; did you mean 'x'?" for the candidate x that `word` is a likely misspelling of, or "".
+std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates);
+
+class YamlReader {
+ public:
+  /// Reads `map`, which must be a map and outlive the reader. `name` is its dotted key, "" for the
+  /// root. Keys are string literals: the reader keeps views of them.
+  explicit YamlReader(const YamlValue& map, std::string name = "");
+
+  /// Reads a key that must be there. `Range` is for numbers. A value is a number, text, an
+  /// enumeration that has names(), or an optional pair of increasing numbers.
+  template <class T>
+  void required(std::string_view key, T& value, Range range = {}, Applies applies = {}) {
+    if (!optional(key, value, range, applies) && applies.here) {
+      refuse_missing(key);
+    }
+  }
+
+  /// Reads a key if it is there, else leaves `value`, the default, as it is. Returns whether it
+  /// was.
+  template <class T>
+  bool optional(std::string_view key, T& value, Range range = {}, Applies applies = {}) {
+    const YamlValue* found = look_up(key, applies);
+    if (found == nullptr) {
+      return false;
+    }
+    if constexpr (std::is_enum_v<T>) {
+      value = static_cast<T>(index_of(*found, names(T{})));
+    } else {
+      convert(*found, value, range);
+    }
+    return true;
+  }
+
+  /// Sets a default that depends on keys read before.
+  template <class T>
+  void default_to(T& value, std::type_identity_t<T> fallback) {
+    value = fallback;
+  }
+
+  /// Reads the map under `key` by `visit(reader)`. A missing section reads as an empty one.
+  template <class Visit>
+  void section(std::string_view key, Visit visit, Applies applies = {}) {
+    const YamlValue* found = look_up(key, applies);
+    if (!applies.here) {
+      return;
+    }
+    const YamlValue missing{.kind = YamlValue::Kind::map, .place = map_.place};
+    YamlReader reader(found != nullptr ? *found : missing, full(key));
+    visit(reader);
+    reader.finish();
+  }
+
+  /// Refuses the keys that were not asked for.
+  void finish() const;
+
+ private:
+  /// Marks `key` as known. Null if the map does not have it.
+  const YamlValue* look_up(std::string_view key, Applies applies);
+  std::string full(std::string_view key) const;
+  [[noreturn]] void refuse(const YamlValue& at, std::string_view why) const;
+  [[noreturn]] void refuse_unknown(const YamlValue& at) const;
+  [[noreturn]] void refuse_missing(std::string_view key) const;
+
+  std::size_t index_of(const YamlValue& at, std::span<const std::string_view> valid) const;
+  template <class Number>
+  void convert_number(const YamlValue& at, Number& value, Range range) const;
+  void convert(const YamlValue& at, int& value, Range range) const;
+  void convert(const YamlValue& at, std::int64_t& value, Range range) const;
+  void convert(const YamlValue& at, std::uint64_t& value, Range range) const;
+  void convert(const YamlValue& at, double& value, Range range) const;
+  void convert(const YamlValue& at, std::string& value, Range range) const;
+  void convert(const YamlValue& at, std::optional<std::pair<double, double>>& value,
+               Range range) const;
+
+  const YamlValue& map_;
+  std::string name_;
+  std::vector<std::string_view> known_;  // keys asked for that apply
+};
+
+}  // namespace ebm

@@ -1,0 +1,44 @@
+// YAML text as a tree of plain values that know where they were written. It takes the part of YAML
+// a configuration needs: one document of maps, lists and scalars. Anchors, aliases, explicit tags,
+// duplicate keys, keys that are not plain names and deep nesting are refused, so hostile text
+// cannot make the tree larger than the text.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ebm {
+
+/// Where text comes from, as errors name it: "configs/x.yaml:7", or "--set a.b=c".
+struct YamlSource {
+  std::string name;
+  bool has_lines = true;
+};
+
+/// One value, with everything below it. An ordinary value: copies are independent.
+struct YamlValue {
+  enum class Kind { null, scalar, sequence, map };
+
+  Kind kind = Kind::null;
+  std::string place{};                ///< for error messages; of the key, if there is one
+  std::string key{};                  ///< its name in the map it is in, else empty
+  std::string text{};                 ///< of a scalar
+  bool quoted = false;                ///< a scalar written in quotes is text, never a number
+  std::vector<YamlValue> children{};  ///< of a map (with distinct keys) or a sequence, as written
+
+  /// The child with this key, or null. Valid until `children` changes.
+  const YamlValue* find(std::string_view name) const;
+  YamlValue* find(std::string_view name);
+};
+
+/// Parses one YAML document. Throws ConfigurationError, naming source and line, if `text` is not
+/// valid YAML, holds none or several documents, or uses a refused feature.
+YamlValue parse_yaml(const std::string& text, const YamlSource& source);
+
+/// Sets the value an override "section.key=value" names, whose value is YAML itself (`[-1, 1]`,
+/// `null`), and adds the sections on its way that are missing. A map replaces a whole section.
+/// Throws ConfigurationError if the override does not have that form.
+void apply_override(YamlValue& root, const std::string& override_text);
+
+}  // namespace ebm

@@ -1,0 +1,77 @@
+// Writes variables as the YAML that YamlReader reads: the same members, called in the same order.
+#pragma once
+
+#include <fmt/format.h>
+#include <yaml-cpp/emitter.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "host/config/yaml_reader.h"
+
+namespace ebm {
+
+/// Top-level sections are one line each. Numbers are the shortest text that reads back the same.
+class YamlWriter {
+ public:
+  YamlWriter() { emitter_ << YAML::BeginMap; }
+
+  template <class T>
+  void required(std::string_view key, const T& value, Range /*range*/ = {}, Applies applies = {}) {
+    if (applies.here) {
+      emitter_ << YAML::Key << std::string(key) << YAML::Value;
+      write(value);
+    }
+  }
+
+  template <class T>
+  void optional(std::string_view key, const T& value, Range range = {}, Applies applies = {}) {
+    required(key, value, range, applies);
+  }
+
+  template <class T>
+  void default_to(const T& /*value*/, const std::type_identity_t<T>& /*fallback*/) {}
+
+  template <class Visit>
+  void section(std::string_view key, Visit visit, Applies applies = {}) {
+    if (applies.here) {
+      emitter_ << YAML::Key << std::string(key) << YAML::Value << YAML::Flow << YAML::BeginMap;
+      visit(*this);
+      emitter_ << YAML::EndMap;
+    }
+  }
+
+  /// The whole text, once every key has been written.
+  std::string finish() {
+    emitter_ << YAML::EndMap << YAML::Newline;
+    return emitter_.c_str();
+  }
+
+ private:
+  template <class T>
+  void write(const T& value) {
+    if constexpr (std::is_enum_v<T>) {
+      emitter_ << std::string(to_string(value));
+    } else {
+      emitter_ << fmt::format("{}", value);
+    }
+  }
+
+  void write(const std::optional<std::pair<double, double>>& value) {
+    if (!value) {
+      emitter_ << YAML::LowerNull << YAML::Null;
+      return;
+    }
+    emitter_ << YAML::Flow << YAML::BeginSeq;
+    write(value->first);
+    write(value->second);
+    emitter_ << YAML::EndSeq;
+  }
+
+  YAML::Emitter emitter_;
+};
+
+}  // namespace ebm
