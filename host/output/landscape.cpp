@@ -1,0 +1,165 @@
+#include "host/output/landscape.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "cuda/kernels/gaussian_kde.h"
+#include "host/errors.h"
+#include "host/output/atomic_file.h"
+#include "host/output/npy.h"
+
+namespace ebm {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What a landscape's script is told; the rest of it is kScript.
+struct Picture {
+  std::string name;  ///< of the script and the picture, and how their arrays' names begin
+  std::string title;
+  std::string shortrun_title;
+  std::size_t points = 0;  ///< on each axis
+  double half_width = 0;
+  double peak = 0;                ///< the highest true density
+  std::uintmax_t npy_header = 0;  ///< bytes before an array's values
+};
+
+std::string variables(const Picture& picture) {
+  return fmt::format(R"(# gnuplot {0}.gp  draws {0}.png from the arrays beside it.
+picture = ARG1 eq "" ? "{0}.png" : ARG1
+figure_title = "{1}"
+array panel_title[3] = ["truth", "learned energy", "{2}"]
+array density[3] = ["truth_density.npy", "{0}_learned_density.npy", "{0}_shortrun_density.npy"]
+points = {3}        # on each axis
+half_width = {4}
+peak = {5}          # the highest true density
+npy_header = {6}    # bytes before an array's values
+)",
+                     picture.name, picture.title, picture.shortrun_title, picture.points,
+                     picture.half_width, picture.peak, picture.npy_header);
+}
+
+constexpr std::string_view kScript = R"(
+# All panels of a row share the colours of the truth: from nothing to its peak, and from
+# e^-12 of its peak to its peak. What is outside has the colour of the end.
+array lowest[2] = [0, log(peak) - 12]
+array highest[2] = [peak, log(peak)]
+array colour_title[2] = ["density", "log density"]
+shown(row, value) = row == 1 ? value : log(value + 1e-10)
+
+set encoding utf8
+set terminal pngcairo size 1200,790 font "DejaVu Sans,12"
+set output picture
+# Anchors of viridis, by S. van der Walt and N. Smith for matplotlib.
+set palette maxcolors 256 defined (0 "#440154", 1 "#482475", 2 "#414487", 3 "#355f8d", \
+  4 "#2a788e", 5 "#21918c", 6 "#22a884", 7 "#44bf70", 8 "#7ad151", 9 "#bddf26", 10 "#fde725")
+set minussign
+unset key
+set border linewidth 0.8
+set tics out nomirror scale 0.6
+set xrange [-half_width:half_width]
+set yrange [-half_width:half_width]
+
+# Screen coordinates; `height` makes the panels square.
+width = 0.27
+height = width * 1200 / 790
+step = 2.0 * half_width / (points - 1)
+set multiplot title figure_title font ",15"
+do for [row = 1:2] {
+  bottom = 0.9 - row * height - (row - 1) * 0.025
+  set bmargin at screen bottom
+  set tmargin at screen bottom + height
+  set cbrange [lowest[row]:highest[row]]
+  set format x (row == 2 ? "%g" : "")
+  do for [column = 1:3] {
+    left = 0.05 + (column - 1) * (width + 0.018)
+    set lmargin at screen left
+    set rmargin at screen left + width
+    set title (row == 1 ? panel_title[column] : "") offset 0,-0.4
+    set format y (column == 1 ? "%g" : "")
+    unset colorbox
+    unset label
+    if (column == 3) {
+      set colorbox user origin screen left + width + 0.012, bottom size screen 0.014, height
+      set label colour_title[row] at screen 0.985, screen bottom + height / 2 rotate center
+    }
+    plot density[column] binary skip=npy_header array=(points,points) format="%float32" \
+      origin=(-half_width,-half_width) dx=step dy=step using (shown(row, $1)) with image
+  }
+}
+unset multiplot
+)";
+
+/// Writes a square array; the number of bytes before its values.
+std::uintmax_t write_square(const fs::path& path, std::size_t side, std::span<const float> values) {
+  const auto size = static_cast<std::int64_t>(side);
+  write_npy(path, std::array{size, size}, values);
+  return fs::file_size(path) - values.size_bytes();
+}
+
+fs::path made(fs::path folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) {
+    throw OutputError(
+        fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
+  }
+  return folder;
+}
+
+}  // namespace
+
+Landscape::Landscape(fs::path folder, const LandscapeSettings& settings, PlotQueue& plots)
+    : folder_(made(std::move(folder))),
+      settings_(settings),
+      plots_(plots),
+      axis_(grid_axis(settings.truth.half_width(), settings.resolution)),
+      grid_states_(ebm::grid_states(axis_)),
+      truth_(true_density(settings.truth, axis_)),
+      summaries_(folder_ / "landscape.csv", "iteration,kl_learned,l1_learned,l1_shortrun") {
+  write_square(folder_ / "truth_density.npy", axis_.size(), truth_);
+}
+
+LandscapeSummary Landscape::write(std::int64_t iteration, std::span<const float> f,
+                                  std::span<const float> shortrun) {
+  const std::vector<float> learned = learned_density(f, settings_.epsilon, axis_);
+  const KernelDensity chains = gaussian_kde(shortrun, settings_.bandwidth, axis_);
+  const LandscapeSummary summary = {
+      .kl_learned = kl_divergence(truth_, f, settings_.epsilon),
+      .l1_learned = l1_distance(truth_, learned, axis_),
+      .l1_shortrun = l1_distance(truth_, chains.density, axis_),
+      .left_out = chains.left_out,
+  };
+
+  const std::string name = fmt::format("landscape_{:06}", iteration);
+  write_square(folder_ / (name + "_learned_density.npy"), axis_.size(), learned);
+  const std::uintmax_t npy_header =
+      write_square(folder_ / (name + "_shortrun_density.npy"), axis_.size(), chains.density);
+  const Picture picture = {
+      .name = name,
+      .title = fmt::format("iteration {}:  KL(truth ‖ learned) = {:.3g} nats", iteration,
+                           summary.kl_learned),
+      .shortrun_title = chains.left_out == 0
+                            ? "short-run chains"
+                            : fmt::format("short-run chains ({} not finite)", chains.left_out),
+      .points = axis_.size(),
+      .half_width = settings_.truth.half_width(),
+      .peak = static_cast<double>(*std::max_element(truth_.begin(), truth_.end())),
+      .npy_header = npy_header,
+  };
+  const fs::path script = folder_ / (name + ".gp");
+  write_file_atomically(script, variables(picture) + std::string(kScript));
+  summaries_.append(fmt::format("{},{:.6g},{:.6g},{:.6g}\n", iteration, summary.kl_learned,
+                                summary.l1_learned, summary.l1_shortrun));
+  plots_.draw(script);
+  return summary;
+}
+
+}  // namespace ebm

@@ -1,0 +1,66 @@
+// What a toy run has learned, as a picture: the truth, the density its energy defines, and the
+// density its short-run chains have.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+#include "cuda/diagnostics/density.h"
+#include "host/output/append_file.h"
+#include "host/output/plot.h"
+
+namespace ebm {
+
+struct LandscapeSettings {
+  ToyDensity truth;
+  int resolution = 200;    ///< grid points on each axis of the square window
+  double epsilon = 0;      ///< of the training run: U = f / (epsilon²/2), or f for 0
+  double bandwidth = 0.1;  ///< of the short-run chains' KDE, a factor on their own spread
+};
+
+/// How far a landscape is from the truth, on the grid.
+struct LandscapeSummary {
+  double kl_learned = 0;     ///< KL(truth ‖ learned), nats
+  double l1_learned = 0;     ///< ∫ |truth − learned|, 0 … 2
+  double l1_shortrun = 0;    ///< ∫ |truth − KDE of the short-run chains|, 0 … 2
+  std::size_t left_out = 0;  ///< short-run states that were not finite, and are not in the KDE
+};
+
+/// Writes a run's landscapes into one folder:
+///
+///     truth_density.npy                        when made
+///     landscape_ITERATION_learned_density.npy  then at every write(), ITERATION with six digits
+///     landscape_ITERATION_shortrun_density.npy
+///     landscape_ITERATION.gp                   gnuplot script; can be rerun by hand there
+///     landscape_ITERATION.png                  three densities above their logs, drawn by `plots`
+///     landscape.csv                            a line each, of the summary's first three
+///
+/// Arrays are float32, resolution × resolution, [row = y, column = x], over truth.half_width() each
+/// way. Pictures share the truth's colour range; the lower row shows log(density + 1e-10).
+class Landscape {
+ public:
+  /// Makes the folder where it is missing. `plots` must outlive this. Throws OutputError.
+  Landscape(std::filesystem::path folder, const LandscapeSettings& settings, PlotQueue& plots);
+
+  /// Where write() wants the energy: resolution² states, row-major (x, y), x varying fastest.
+  const std::vector<float>& grid_states() const { return grid_states_; }
+
+  /// One landscape. f: network outputs at grid_states(); shortrun: states of short-run chains,
+  /// n × 2. A diverged network (NaN in f) gives NaN and an empty panel. Throws OutputError.
+  LandscapeSummary write(std::int64_t iteration, std::span<const float> f,
+                         std::span<const float> shortrun);
+
+ private:
+  std::filesystem::path folder_;
+  LandscapeSettings settings_;
+  PlotQueue& plots_;
+  std::vector<float> axis_;
+  std::vector<float> grid_states_;
+  std::vector<float> truth_;
+  AppendFile summaries_;
+};
+
+}  // namespace ebm
