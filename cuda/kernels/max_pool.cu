@@ -5,33 +5,33 @@
 namespace ebm {
 namespace {
 
-EBM_CPU_CLONES void pool_row(int outputs, int channels, std::int64_t row, const float* x, float* y,
-                             std::uint8_t* places) {
+EBM_CPU_CLONES void pool_row(int outputs, int channels, std::int64_t pixel, std::int64_t row,
+                             const float* x, float* y, std::uint8_t* places) {
   for (int j = 0; j < outputs; ++j) {
-    const float* corner = x + std::int64_t{2} * j * channels;
+    const float* corner = x + 2 * j * pixel;
     const std::int64_t out = std::int64_t{j} * channels;
 #pragma omp simd
     for (int c = 0; c < channels; ++c) {
       y[out + c] = pool_maximum(
-          {{corner[c], corner[channels + c], corner[row + c], corner[row + channels + c]}},
+          {{corner[c], corner[pixel + c], corner[row + c], corner[row + pixel + c]}},
           places[out + c]);
     }
   }
 }
 
-EBM_CPU_CLONES void unpool_row(int outputs, int channels, std::int64_t row, const float* dy,
-                               const std::uint8_t* places, float* dx) {
+EBM_CPU_CLONES void unpool_row(int outputs, int channels, std::int64_t pixel, std::int64_t row,
+                               const float* dy, const std::uint8_t* places, float* dx) {
   for (int j = 0; j < outputs; ++j) {
-    float* corner = dx + std::int64_t{2} * j * channels;
+    float* corner = dx + 2 * j * pixel;
     const std::int64_t out = std::int64_t{j} * channels;
 #pragma omp simd
     for (int c = 0; c < channels; ++c) {
       const float gradient = dy[out + c];
       const std::uint8_t place = places[out + c];
       corner[c] = place == 0 ? gradient : 0.0F;
-      corner[channels + c] = place == 1 ? gradient : 0.0F;
+      corner[pixel + c] = place == 1 ? gradient : 0.0F;
       corner[row + c] = place == 2 ? gradient : 0.0F;
-      corner[row + channels + c] = place == 3 ? gradient : 0.0F;
+      corner[row + pixel + c] = place == 3 ? gradient : 0.0F;
     }
   }
 }
@@ -39,24 +39,26 @@ EBM_CPU_CLONES void unpool_row(int outputs, int channels, std::int64_t row, cons
 }  // namespace
 
 void max_pool_forward(const PoolShape& shape, const float* x, float* y, std::uint8_t* places) {
-  const std::int64_t row = std::int64_t{shape.width} * shape.channels;
-  const std::int64_t out_row = row / 2;
+  const std::int64_t row = std::int64_t{shape.width} * shape.pixel_stride;
+  const int outputs = shape.width / 2;
+  const std::int64_t out_row = std::int64_t{outputs} * shape.channels;
   // Images are even in height, so the rows of a whole stack pair up without regard to images.
   const std::int64_t out_rows = std::int64_t{shape.images} * shape.height / 2;
   for (std::int64_t i = 0; i < out_rows; ++i) {
-    pool_row(shape.width / 2, shape.channels, row, x + 2 * i * row, y + i * out_row,
+    pool_row(outputs, shape.channels, shape.pixel_stride, row, x + 2 * i * row, y + i * out_row,
              places + i * out_row);
   }
 }
 
 void max_pool_backward(const PoolShape& shape, const float* dy, const std::uint8_t* places,
                        float* dx) {
-  const std::int64_t row = std::int64_t{shape.width} * shape.channels;
-  const std::int64_t out_row = row / 2;
+  const std::int64_t row = std::int64_t{shape.width} * shape.pixel_stride;
+  const int outputs = shape.width / 2;
+  const std::int64_t out_row = std::int64_t{outputs} * shape.channels;
   const std::int64_t out_rows = std::int64_t{shape.images} * shape.height / 2;
   for (std::int64_t i = 0; i < out_rows; ++i) {
-    unpool_row(shape.width / 2, shape.channels, row, dy + i * out_row, places + i * out_row,
-               dx + 2 * i * row);
+    unpool_row(outputs, shape.channels, shape.pixel_stride, row, dy + i * out_row,
+               places + i * out_row, dx + 2 * i * row);
   }
 }
 

@@ -1,0 +1,47 @@
+#include "cuda/learning/energy_difference.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace ebm {
+namespace {
+
+double mean(std::span<const float> values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+}  // namespace
+
+EnergyDifference::EnergyDifference(float epsilon)
+    : factor_(epsilon > 0 ? 2.0 / (static_cast<double>(epsilon) * static_cast<double>(epsilon))
+                          : 1.0) {}
+
+double EnergyDifference::operator()(Energy& energy, std::span<const float> data,
+                                    std::span<const float> samples,
+                                    std::span<float> theta_gradient) {
+  const auto state = static_cast<std::size_t>(energy.state_size());
+  const std::size_t data_count = data.size() / state;
+  const std::size_t sample_count = samples.size() / state;
+  if (energies_.size() < data_count + sample_count) {
+    energies_ = Buffer<float>(data_count + sample_count);
+  }
+  const std::span<float> data_energies = energies_.span().first(data_count);
+  const std::span<float> sample_energies = energies_.span().subspan(data_count, sample_count);
+  if (sample_gradient_.size() < theta_gradient.size()) {
+    sample_gradient_ = Buffer<float>(theta_gradient.size());
+  }
+  const auto mean_gradient = [&](std::span<const float> batch, std::span<float> energies,
+                                     std::span<float> gradient) {
+    std::ranges::fill(gradient, 0.0F);
+    const double scale = factor_ / static_cast<double>(energies.size());
+    energy.add_weight_gradient(batch, static_cast<float>(scale), energies, gradient);
+  };
+  mean_gradient(data, data_energies, theta_gradient);
+  mean_gradient(samples, sample_energies, sample_gradient_.span());
+  for (std::size_t i = 0; i < theta_gradient.size(); ++i) {
+    theta_gradient[i] -= sample_gradient_[i];
+  }
+  return factor_ * (mean(data_energies) - mean(sample_energies));
+}
+
+}  // namespace ebm

@@ -1,0 +1,30 @@
+// The loss of maximum likelihood by MCMC, and its gradient.
+#pragma once
+
+#include <span>
+
+#include "cuda/device/buffer.h"
+#include "cuda/nn/energy.h"
+
+namespace ebm {
+
+/// d_s = 2/ε²·(mean f(X⁺) − mean f(X⁻)), the energy difference of data and short-run samples; the
+/// factor is 1 when ε = 0. Its gradient with respect to θ is that of the negative log-likelihood
+/// where X⁻ has converged (equation 3 of the paper).
+class EnergyDifference {
+ public:
+  explicit EnergyDifference(float epsilon);
+
+  /// Returns d_s and writes ∂d_s/∂θ over theta_gradient. Both batches are whole numbers of states.
+  /// Each batch is summed on its own and in the same order, so that what is the same in both, as
+  /// the gradient of the last bias is, cancels exactly: Adam would make a full step of the rounding.
+  double operator()(Energy& energy, std::span<const float> data, std::span<const float> samples,
+                    std::span<float> theta_gradient);
+
+ private:
+  double factor_;
+  Buffer<float> energies_;
+  Buffer<float> sample_gradient_;
+};
+
+}  // namespace ebm

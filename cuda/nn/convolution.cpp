@@ -1,0 +1,132 @@
+#include "cuda/nn/convolution.h"
+
+#include <utility>
+
+#include "cuda/kernels/leaky_relu.cuh"
+
+namespace ebm {
+namespace {
+
+using dnnl::memory;
+using Tag = memory::format_tag;
+using Type = memory::data_type;
+
+/// Pointwise convolutions see their images as one long row of pixels, which spares oneDNN the
+/// overhead of an image at a time and makes a linear layer the same thing as a 1×1 convolution.
+ConvolutionShape merge_pixels(ConvolutionShape s) {
+  if (s.kernel == 1 && s.stride == 1 && s.padding == 0) {
+    s.width *= s.images * s.height;
+    s.images = 1;
+    s.height = 1;
+  }
+  return s;
+}
+
+dnnl::primitive_attr attributes(Epilogue epilogue) {
+  dnnl::primitive_attr attribute;
+  attribute.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  dnnl::post_ops after;
+  if (epilogue == Epilogue::leaky_relu) {
+    after.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, kLeakySlope, 0.0F);
+  } else if (epilogue == Epilogue::add) {
+    after.append_sum();
+  }
+  attribute.set_post_ops(after);
+  return attribute;
+}
+
+}  // namespace
+
+const dnnl::engine& cpu_engine() {
+  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  return engine;
+}
+
+ConvolutionPlan::ConvolutionPlan(ConvolutionShape shape, Epilogue epilogue) {
+  const ConvolutionShape s = merge_pixels(shape);
+  const int out_height = (s.height + 2 * s.padding - s.kernel) / s.stride + 1;
+  const int out_width = (s.width + 2 * s.padding - s.kernel) / s.stride + 1;
+  const memory::desc x({s.images, s.in_channels, s.height, s.width}, Type::f32, Tag::nhwc);
+  const memory::desc y({s.images, s.out_channels, out_height, out_width}, Type::f32, Tag::nhwc);
+  const memory::dims weight_dims{s.out_channels, s.in_channels, s.kernel, s.kernel};
+  const memory::desc any_weights(weight_dims, Type::f32, Tag::any);
+  const memory::desc b({s.out_channels}, Type::f32, Tag::x);
+  const memory::dims strides{s.stride, s.stride};
+  const memory::dims padding{s.padding, s.padding};
+  const dnnl::engine& engine = cpu_engine();
+  const dnnl::primitive_attr plain = attributes(Epilogue::store);
+  constexpr auto kDirect = dnnl::algorithm::convolution_direct;
+
+  forward_ = {{dnnl::prop_kind::forward_training, kDirect, x, any_weights, b, y, strides, padding,
+               padding},
+              attributes(epilogue),
+              engine};
+  const dnnl::convolution_forward::primitive_desc hint(
+      {dnnl::prop_kind::forward_training, kDirect, x, any_weights, b, y, strides, padding,
+       padding},
+      plain, engine);
+  backward_ = {{kDirect, x, any_weights, y, strides, padding, padding}, plain, engine, hint};
+  weight_gradient_ = {{kDirect, x, any_weights, b, y, strides, padding, padding},
+                      plain,
+                      engine,
+                      hint};
+
+  plain_weights_ = memory::desc(weight_dims, Type::f32, Tag::oihw);
+  weights_ = Buffer<float>(plain_weights_.get_size() / sizeof(float));
+  bias_ = Buffer<float>(static_cast<std::size_t>(s.out_channels));
+  forward_weights_ = memory(forward_.weights_desc(), engine);
+  backward_weights_ = memory(backward_.weights_desc(), engine);
+}
+
+void ConvolutionPlan::prepare() {
+  dnnl::stream stream(cpu_engine());
+  memory from(plain_weights_, cpu_engine(), weights_.data());
+  for (memory* to : {&forward_weights_, &backward_weights_}) {
+    dnnl::reorder(from, *to).execute(stream, from, *to);
+  }
+}
+
+Convolution::Convolution(std::shared_ptr<const ConvolutionPlan> plan, float* x, float* y,
+                         float* dx, float* dy)
+    : plan_(std::move(plan)),
+      stream_(cpu_engine()),
+      forward_(plan_->forward_),
+      backward_(plan_->backward_),
+      weight_gradient_(plan_->weight_gradient_),
+      plain_gradient_(plan_->weights_.size()),
+      bias_gradient_(plan_->bias_.size()) {
+  const dnnl::engine& engine = cpu_engine();
+  const auto& forward = plan_->forward_;
+  const auto& backward = plan_->backward_;
+  const auto& gradient = plan_->weight_gradient_;
+  const memory input(forward.src_desc(), engine, x);
+  const memory output_gradient(backward.diff_dst_desc(), engine, dy);
+  const memory bias(forward.bias_desc(), engine, const_cast<float*>(plan_->bias_.data()));
+  forward_arguments_ = {{DNNL_ARG_SRC, input},
+                        {DNNL_ARG_WEIGHTS, plan_->forward_weights_},
+                        {DNNL_ARG_BIAS, bias},
+                        {DNNL_ARG_DST, memory(forward.dst_desc(), engine, y)},
+                        {DNNL_ARG_SCRATCHPAD, memory(forward.scratchpad_desc(), engine)}};
+  backward_arguments_ = {{DNNL_ARG_DIFF_DST, output_gradient},
+                         {DNNL_ARG_WEIGHTS, plan_->backward_weights_},
+                         {DNNL_ARG_DIFF_SRC, memory(backward.diff_src_desc(), engine, dx)},
+                         {DNNL_ARG_SCRATCHPAD, memory(backward.scratchpad_desc(), engine)}};
+
+  const memory blocked(gradient.diff_weights_desc(), engine);
+  weight_gradient_arguments_ = {
+      {DNNL_ARG_SRC, input},
+      {DNNL_ARG_DIFF_DST, output_gradient},
+      {DNNL_ARG_DIFF_WEIGHTS, blocked},
+      {DNNL_ARG_DIFF_BIAS, memory(gradient.diff_bias_desc(), engine, bias_gradient_.data())},
+      {DNNL_ARG_SCRATCHPAD, memory(gradient.scratchpad_desc(), engine)}};
+  const memory plain(plan_->plain_weights_, engine, plain_gradient_.data());
+  to_plain_ = dnnl::reorder(blocked, plain);
+  to_plain_arguments_ = {{DNNL_ARG_FROM, blocked}, {DNNL_ARG_TO, plain}};
+}
+
+void Convolution::weight_gradient() {
+  weight_gradient_.execute(stream_, weight_gradient_arguments_);
+  to_plain_.execute(stream_, to_plain_arguments_);
+}
+
+}  // namespace ebm

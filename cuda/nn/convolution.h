@@ -1,0 +1,98 @@
+// Convolutions by oneDNN on channels-last images: forward, backward to the input, weight gradient.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <span>
+#include <unordered_map>
+
+#include "cuda/device/buffer.h"
+
+namespace ebm {
+
+/// A convolution of a stack of images with a square kernel.
+struct ConvolutionShape {
+  int images = 1;
+  int in_channels = 1;
+  int height = 1;
+  int width = 1;
+  int out_channels = 1;
+  int kernel = 1;
+  int stride = 1;
+  int padding = 0;
+};
+
+/// What the forward pass does with W∗x + b in the same sweep.
+enum class Epilogue {
+  store,       ///< y = W∗x + b
+  leaky_relu,  ///< y = LeakyReLU(W∗x + b)
+  add,         ///< y += W∗x + b
+};
+
+/// The compiled primitives of one convolution and its weights in the layouts they want. Shared by
+/// all threads; changed only by prepare(), while no thread computes.
+class ConvolutionPlan {
+ public:
+  /// Throws dnnl::error when oneDNN has no implementation.
+  ConvolutionPlan(ConvolutionShape shape, Epilogue epilogue);
+
+  /// (out, in, kh, kw) and (out): fill both, then call prepare().
+  std::span<float> weights() { return weights_.span(); }
+  std::span<float> bias() { return bias_.span(); }
+  /// Reorders the weights for the forward and the backward pass. Work of the size of the weights:
+  /// once for every new θ, never within sampling.
+  void prepare();
+
+ private:
+  friend class Convolution;
+
+  dnnl::convolution_forward::primitive_desc forward_;
+  dnnl::convolution_backward_data::primitive_desc backward_;
+  dnnl::convolution_backward_weights::primitive_desc weight_gradient_;
+  dnnl::memory::desc plain_weights_;
+  Buffer<float> weights_;
+  Buffer<float> bias_;
+  dnnl::memory forward_weights_;
+  dnnl::memory backward_weights_;
+};
+
+/// One thread's use of a plan on fixed memory. Arrays are images × pixels × channels.
+class Convolution {
+ public:
+  /// x, y: input and output; dx, dy: their gradients. Borrowed; must outlive this.
+  Convolution(std::shared_ptr<const ConvolutionPlan> plan, float* x, float* y, float* dx,
+              float* dy);
+
+  /// y from x, with the plan's epilogue.
+  void forward() { forward_.execute(stream_, forward_arguments_); }
+  /// dx from dy, where dy is the gradient before any epilogue.
+  void backward() { backward_.execute(stream_, backward_arguments_); }
+  /// The two arrays below from x and dy.
+  void weight_gradient();
+  /// (out, in, kh, kw) and (out).
+  std::span<const float> weights_gradient() const { return plain_gradient_.span(); }
+  std::span<const float> bias_gradient() const { return bias_gradient_.span(); }
+
+ private:
+  using Arguments = std::unordered_map<int, dnnl::memory>;
+
+  std::shared_ptr<const ConvolutionPlan> plan_;
+  dnnl::stream stream_;
+  dnnl::primitive forward_;
+  dnnl::primitive backward_;
+  Arguments forward_arguments_;
+  Arguments backward_arguments_;
+
+  dnnl::primitive weight_gradient_;
+  Arguments weight_gradient_arguments_;
+  dnnl::reorder to_plain_;
+  Arguments to_plain_arguments_;
+  Buffer<float> plain_gradient_;
+  Buffer<float> bias_gradient_;
+};
+
+/// The CPU as oneDNN's engine; one for the process.
+const dnnl::engine& cpu_engine();
+
+}  // namespace ebm

@@ -1,0 +1,92 @@
+// The non-local block (Wang, Girshick, Gupta and He, "Non-local Neural Networks", CVPR 2018) on one
+// thread, channels last.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include "cuda/device/buffer.h"
+#include "cuda/kernels/max_pool.cuh"
+#include "cuda/nn/convolution.h"
+#include "cuda/nn/network.h"
+
+namespace ebm {
+
+/// The block's two convolutions. θ, φ and g are one: their weights stacked, 3k output channels.
+struct NonlocalPlan {
+  NonlocalPlan(int images, const Shape& shape);
+
+  std::shared_ptr<ConvolutionPlan> embed;  ///< C → 3k: θ, then φ, then g
+  std::shared_ptr<ConvolutionPlan> merge;  ///< W, k → C, added to the block's input
+};
+
+/// With k = C/2 channels, N pixels and M = N/4 pooled pixels:
+///   Q = θ(x)  (N×k),  K = maxpool(φ(x))  (M×k),  V = maxpool(g(x))  (M×k),
+///   A = softmax(Q Kᵀ) over the M keys,  y = x + W(A V).
+class NonlocalBlock {
+ public:
+  /// x, y, dx, dy: images × pixels × channels, borrowed. dx must not be dy.
+  NonlocalBlock(const NonlocalPlan& plan, int images, const Shape& shape, float* x, float* y,
+                float* dx, float* dy);
+
+  void forward();
+  /// dx from dy; forward() must have run on the same x.
+  void backward();
+  /// Weight gradients of both convolutions, to be read from them; backward() must have run.
+  void weight_gradient();
+  const Convolution& embed() const { return embed_; }
+  const Convolution& merge() const { return merge_; }
+
+ private:
+  /// C = A·B for every image, with any row strides and transpositions.
+  class Product {
+   public:
+    struct Operand {
+      float* data;
+      std::int64_t image_stride;
+      std::int64_t row_stride;
+      bool transposed;
+    };
+    /// A is rows×inner, B inner×columns, C rows×columns.
+    Product(int images, std::int64_t rows, std::int64_t inner, std::int64_t columns,
+            const Operand& a, const Operand& b, const Operand& c);
+    void run(dnnl::stream& stream) { multiply_.execute(stream, arguments_); }
+
+   private:
+    dnnl::matmul multiply_;
+    std::unordered_map<int, dnnl::memory> arguments_;
+  };
+
+  int images_;
+  std::int64_t channels_;
+  std::int64_t pixels_;
+  std::int64_t keys_;
+  float* x_;
+  float* y_;
+  float* dx_;
+  float* dy_;
+  PoolShape pool_;  // over φ and g side by side
+
+  Buffer<float> embedded_;           // N × 3k: θ, φ, g
+  Buffer<float> pooled_;             // M × 2k: K, V
+  Buffer<std::uint8_t> places_;      // M × 2k
+  Buffer<float> attention_;          // N × M
+  Buffer<float> mixed_;              // N × k: A V
+  Buffer<float> embedded_gradient_;  // and the same for gradients
+  Buffer<float> pooled_gradient_;
+  Buffer<float> attention_gradient_;
+  Buffer<float> mixed_gradient_;
+
+  dnnl::stream stream_;
+  Convolution embed_;
+  Convolution merge_;
+  Product scores_;        // Q Kᵀ
+  Product mix_;           // A V
+  Product d_attention_;   // dY Vᵀ
+  Product d_queries_;     // dS K
+  Product d_keys_;        // dSᵀ Q
+  Product d_values_;      // Aᵀ dY
+};
+
+}  // namespace ebm

@@ -1,0 +1,319 @@
+#include "cuda/nn/onednn_network.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "cuda/kernels/channel_order.cuh"
+#include "cuda/kernels/leaky_relu.cuh"
+#include "cuda/kernels/max_pool.cuh"
+
+namespace ebm {
+
+OneDnnNetwork::Part OneDnnNetwork::part(std::shared_ptr<ConvolutionPlan> plan,
+                                        std::int64_t first_output, const std::string& key) const {
+  return {std::move(plan), first_output, &network_.parameter(key + ".weight"),
+          &network_.parameter(key + ".bias")};
+}
+
+OneDnnNetwork::OneDnnNetwork(Network network, int tile_chains)
+    : network_(std::move(network)), tile_chains_(tile_chains) {
+  const std::vector<Layer>& layers = network_.layers();
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const Layer& layer = layers[i];
+    const Shape& in = network_.shape_before(i);
+    PlannedLayer planned;
+    switch (layer.kind) {
+      case LayerKind::conv:
+      case LayerKind::linear: {
+        const bool relu_follows =
+            i + 1 < layers.size() && layers[i + 1].kind == LayerKind::leaky_relu;
+        planned.convolution = std::make_shared<ConvolutionPlan>(
+            ConvolutionShape{.images = tile_chains,
+                             .in_channels = in.channels,
+                             .height = in.height,
+                             .width = in.width,
+                             .out_channels = layer.outputs,
+                             .kernel = layer.kernel,
+                             .stride = layer.stride,
+                             .padding = layer.padding},
+            relu_follows ? Epilogue::leaky_relu : Epilogue::store);
+        planned.parts.push_back(part(planned.convolution, 0, layer.key));
+        break;
+      }
+      case LayerKind::nonlocal: {
+        const int half = in.channels / 2;
+        planned.nonlocal = std::make_unique<NonlocalPlan>(tile_chains, in);
+        planned.parts = {part(planned.nonlocal->embed, 0, layer.key + ".theta"),
+                         part(planned.nonlocal->embed, half, layer.key + ".phi.0"),
+                         part(planned.nonlocal->embed, std::int64_t{2} * half, layer.key + ".g.0"),
+                         part(planned.nonlocal->merge, 0, layer.key + ".W")};
+        break;
+      }
+      case LayerKind::leaky_relu:
+        planned.relu_done = i > 0 && layers_.back().convolution != nullptr;
+        break;
+      case LayerKind::max_pool:
+      case LayerKind::flatten:
+        break;
+    }
+    layers_.push_back(std::move(planned));
+  }
+}
+
+void OneDnnNetwork::set_parameters(std::span<const float> theta) {
+  for (PlannedLayer& layer : layers_) {
+    for (const Part& part : layer.parts) {
+      const std::int64_t inputs = part.weight->size / part.bias->size;
+      std::copy_n(theta.data() + part.weight->offset, part.weight->size,
+                  part.plan->weights().data() + part.first_output * inputs);
+      std::copy_n(theta.data() + part.bias->offset, part.bias->size,
+                  part.plan->bias().data() + part.first_output);
+    }
+    for (const Part& part : layer.parts) {
+      if (part.first_output == 0) {
+        part.plan->prepare();
+      }
+    }
+  }
+}
+
+/// One thread's tile: activations kept for the backward pass, two gradient arrays used in turn.
+class OneDnnTile final : public TileEnergy {
+ public:
+  explicit OneDnnTile(std::shared_ptr<const OneDnnNetwork> shared);
+
+  int capacity() const override { return shared_->tile_chains_; }
+  std::int64_t state_size() const override { return input_.size(); }
+  void energies(const float* states, int chains, float* f) override;
+  void energies_and_gradients(const float* states, int chains, float* f,
+                              float* gradients) override;
+  void weight_gradient(const float* states, int chains, float scale, float* f,
+                       float* theta_gradient) override;
+  void langevin(const LangevinSteps& run, std::uint32_t first_chain, int chains, float* states,
+                float* norm_sums) override;
+
+ private:
+  /// A layer's memory: input x, output y, their gradients; and what runs on it.
+  struct BoundLayer {
+    LayerKind kind;
+    Shape in;
+    Shape out;
+    float* x;
+    float* y;
+    float* dx;
+    float* dy;
+    bool relu_done = false;
+    std::unique_ptr<Convolution> convolution = nullptr;
+    std::unique_ptr<NonlocalBlock> nonlocal = nullptr;
+    std::vector<std::uint8_t> places = {};  // max_pool
+  };
+
+  PoolShape pool_shape(const BoundLayer& layer) const;
+  void load(const float* states, int chains);
+  void forward(BoundLayer& layer);
+  void backward(BoundLayer& layer);
+  void store_weight_gradient(std::size_t layer, float* theta_gradient);
+
+  std::shared_ptr<const OneDnnNetwork> shared_;
+  Shape input_;
+  std::vector<Buffer<float>> activations_;  // activations_[i] is the input of layer i
+  std::array<Buffer<float>, 2> gradients_;
+  std::vector<BoundLayer> layers_;
+  Buffer<float> step_energies_;   // of a tile, for the Langevin loop
+  Buffer<float> step_gradients_;
+};
+
+OneDnnTile::OneDnnTile(std::shared_ptr<const OneDnnNetwork> shared)
+    : shared_(std::move(shared)), input_(shared_->network_.input()) {
+  const Network& network = shared_->network_;
+  const std::int64_t tile = shared_->tile_chains_;
+  const std::size_t count = network.layers().size();
+  std::int64_t largest = 0;
+  for (std::size_t i = 0; i <= count; ++i) {
+    largest = std::max(largest, network.shape_before(i).size());
+  }
+  for (Buffer<float>& gradient : gradients_) {
+    gradient = Buffer<float>(static_cast<std::size_t>(tile * largest));
+  }
+  activations_.emplace_back(static_cast<std::size_t>(tile * input_.size()));
+  float* x = activations_.back().data();
+  // Gradients flow backwards from the last layer; which of the two arrays a layer starts from
+  // follows from how many layers after it change arrays. A leaky_relu works in place.
+  std::size_t swaps = 0;
+  for (const Layer& layer : network.layers()) {
+    swaps += layer.kind == LayerKind::leaky_relu ? 0 : 1;
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    const Layer& layer = network.layers()[i];
+    const OneDnnNetwork::PlannedLayer& planned = shared_->layers_[i];
+    BoundLayer bound{.kind = layer.kind,
+                     .in = network.shape_before(i),
+                     .out = network.shape_before(i + 1),
+                     .x = x,
+                     .y = x,
+                     .dx = gradients_[swaps % 2].data(),
+                     .dy = gradients_[swaps % 2].data(),
+                     .relu_done = planned.relu_done};
+    if (layer.kind != LayerKind::leaky_relu) {
+      --swaps;
+      bound.dy = gradients_[swaps % 2].data();
+      activations_.emplace_back(static_cast<std::size_t>(tile * bound.out.size()));
+      bound.y = activations_.back().data();
+    }
+    if (planned.convolution) {
+      bound.convolution =
+          std::make_unique<Convolution>(planned.convolution, bound.x, bound.y, bound.dx, bound.dy);
+    } else if (planned.nonlocal) {
+      bound.nonlocal =
+          std::make_unique<NonlocalBlock>(*planned.nonlocal, shared_->tile_chains_, bound.in,
+                                          bound.x, bound.y, bound.dx, bound.dy);
+    } else if (layer.kind == LayerKind::max_pool) {
+      bound.places.resize(static_cast<std::size_t>(tile * bound.out.size()));
+    }
+    x = bound.y;
+    layers_.push_back(std::move(bound));
+  }
+  step_energies_ = Buffer<float>(static_cast<std::size_t>(tile));
+  step_gradients_ = Buffer<float>(static_cast<std::size_t>(tile * input_.size()));
+}
+
+PoolShape OneDnnTile::pool_shape(const BoundLayer& layer) const {
+  return {.images = capacity(),
+          .height = layer.in.height,
+          .width = layer.in.width,
+          .channels = layer.in.channels,
+          .pixel_stride = layer.in.channels};
+}
+
+/// Brings the states in, channels last; a tile that is not full is filled up with zeros.
+void OneDnnTile::load(const float* states, int chains) {
+  float* x = activations_.front().data();
+  const std::int64_t pixels = std::int64_t{input_.height} * input_.width;
+  to_channels_last(chains, input_.channels, pixels, states, x);
+  std::fill(x + chains * input_.size(), x + capacity() * input_.size(), 0.0F);
+}
+
+void OneDnnTile::forward(BoundLayer& layer) {
+  switch (layer.kind) {
+    case LayerKind::conv:
+    case LayerKind::linear:
+      layer.convolution->forward();
+      break;
+    case LayerKind::nonlocal:
+      layer.nonlocal->forward();
+      break;
+    case LayerKind::leaky_relu:
+      if (!layer.relu_done) {
+        leaky_relu_forward({}, capacity() * layer.in.size(), layer.x, layer.y);
+      }
+      break;
+    case LayerKind::max_pool:
+      max_pool_forward(pool_shape(layer), layer.x, layer.y, layer.places.data());
+      break;
+    case LayerKind::flatten:
+      to_channel_major(capacity(), layer.in.channels, layer.in.size() / layer.in.channels, layer.x,
+                       layer.y);
+      break;
+  }
+}
+
+void OneDnnTile::backward(BoundLayer& layer) {
+  switch (layer.kind) {
+    case LayerKind::conv:
+    case LayerKind::linear:
+      layer.convolution->backward();
+      break;
+    case LayerKind::nonlocal:
+      layer.nonlocal->backward();
+      break;
+    case LayerKind::leaky_relu:
+      leaky_relu_backward({}, capacity() * layer.in.size(), layer.y, layer.dy, layer.dx);
+      break;
+    case LayerKind::max_pool:
+      max_pool_backward(pool_shape(layer), layer.dy, layer.places.data(), layer.dx);
+      break;
+    case LayerKind::flatten:
+      to_channels_last(capacity(), layer.in.channels, layer.in.size() / layer.in.channels, layer.dy,
+                       layer.dx);
+      break;
+  }
+}
+
+void OneDnnTile::energies(const float* states, int chains, float* f) {
+  load(states, chains);
+  for (BoundLayer& layer : layers_) {
+    forward(layer);
+  }
+  std::copy_n(layers_.back().y, chains, f);
+}
+
+void OneDnnTile::energies_and_gradients(const float* states, int chains, float* f,
+                                        float* gradients) {
+  energies(states, chains, f);
+  std::fill_n(layers_.back().dy, capacity(), 1.0F);
+  for (auto layer = layers_.rbegin(); layer != layers_.rend(); ++layer) {
+    backward(*layer);
+  }
+  const std::int64_t pixels = std::int64_t{input_.height} * input_.width;
+  to_channel_major(chains, input_.channels, pixels, layers_.front().dx, gradients);
+}
+
+void OneDnnTile::weight_gradient(const float* states, int chains, float scale, float* f,
+                                 float* theta_gradient) {
+  energies(states, chains, f);
+  float* seed = layers_.back().dy;
+  std::fill_n(seed, chains, scale);
+  std::fill(seed + chains, seed + capacity(), 0.0F);
+  for (std::size_t i = layers_.size(); i-- > 0;) {
+    BoundLayer& layer = layers_[i];
+    if (layer.nonlocal) {  // its inner gradients come first
+      layer.nonlocal->backward();
+      layer.nonlocal->weight_gradient();
+    } else {
+      if (layer.convolution) {
+        layer.convolution->weight_gradient();
+      }
+      if (i > 0) {
+        backward(layer);
+      }
+    }
+    store_weight_gradient(i, theta_gradient);
+  }
+}
+
+void OneDnnTile::store_weight_gradient(std::size_t index, float* theta_gradient) {
+  const BoundLayer& layer = layers_[index];
+  const OneDnnNetwork::PlannedLayer& planned = shared_->layers_[index];
+  for (const OneDnnNetwork::Part& part : planned.parts) {
+    const Convolution& from = layer.convolution          ? *layer.convolution
+                              : part.plan == planned.nonlocal->merge ? layer.nonlocal->merge()
+                                                                     : layer.nonlocal->embed();
+    const std::int64_t inputs = part.weight->size / part.bias->size;
+    std::copy_n(from.weights_gradient().data() + part.first_output * inputs, part.weight->size,
+                theta_gradient + part.weight->offset);
+    std::copy_n(from.bias_gradient().data() + part.first_output, part.bias->size,
+                theta_gradient + part.bias->offset);
+  }
+}
+
+void OneDnnTile::langevin(const LangevinSteps& run, std::uint32_t first_chain, int chains,
+                          float* states, float* norm_sums) {
+  const std::int64_t size = state_size();
+  LangevinUpdate update = run.update;
+  for (int step = 0; step < run.steps; ++step, ++update.step) {
+    energies_and_gradients(states, chains, step_energies_.data(), step_gradients_.data());
+    const float* noise =
+        run.given_noise == nullptr
+            ? nullptr
+            : run.given_noise + (step * run.noise_chains + first_chain) * size;
+    langevin_update(update, first_chain, chains, size, step_gradients_.data(), noise, states,
+                    norm_sums);
+  }
+}
+
+std::unique_ptr<TileEnergy> OneDnnNetwork::make_tile(std::shared_ptr<const OneDnnNetwork> shared) {
+  return std::make_unique<OneDnnTile>(std::move(shared));
+}
+
+}  // namespace ebm

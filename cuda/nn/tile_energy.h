@@ -1,0 +1,45 @@
+// An energy on one CPU thread, for a tile of chains small enough to stay in its cache.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "cuda/kernels/langevin_update.cuh"
+
+namespace ebm {
+
+/// Some steps of Langevin dynamics at fixed θ.
+struct LangevinSteps {
+  LangevinUpdate update;  ///< update.step is the first step's number
+  int steps = 0;
+  /// Replaces the normals when not null: steps × noise_chains × state size. For tests.
+  const float* given_noise = nullptr;
+  std::int64_t noise_chains = 0;
+};
+
+/// f(x; θ) and its gradients for 1 … capacity() chains, with all the memory they need: nothing is
+/// allocated after construction. Used by one thread at a time. States are chains × state size.
+class TileEnergy {
+ public:
+  virtual ~TileEnergy() = default;
+
+  virtual int capacity() const = 0;
+  virtual std::int64_t state_size() const = 0;
+
+  /// f for each chain.
+  virtual void energies(const float* states, int chains, float* f) = 0;
+
+  /// f and ∇ₓf for each chain.
+  virtual void energies_and_gradients(const float* states, int chains, float* f,
+                                      float* gradients) = 0;
+
+  /// f for each chain, and theta_gradient = scale·Σ_chains ∂f/∂θ (overwritten, the whole of θ).
+  virtual void weight_gradient(const float* states, int chains, float scale, float* f,
+                               float* theta_gradient) = 0;
+
+  /// Runs the chains, numbered from first_chain, in place; adds Σ_steps ‖∇ₓf‖ to norm_sums.
+  virtual void langevin(const LangevinSteps& run, std::uint32_t first_chain, int chains,
+                        float* states, float* norm_sums) = 0;
+};
+
+}  // namespace ebm

@@ -1,0 +1,98 @@
+#include <omp.h>
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "cuda/nn/energy.h"
+
+namespace ebm {
+
+TiledEnergy::TiledEnergy(const std::function<std::unique_ptr<TileEnergy>()>& make_tile,
+                         std::function<void(std::span<const float>)> load,
+                         std::int64_t parameter_count)
+    : load_(std::move(load)), parameter_count_(parameter_count) {
+  const int threads = omp_get_max_threads();
+  for (int thread = 0; thread < threads; ++thread) {
+    tiles_.push_back(make_tile());
+  }
+}
+
+/// Runs body(thread's tile executor, first chain, chains) for every tile, each on one thread.
+template <class Body>
+void TiledEnergy::for_each_tile(std::int64_t chains, const Body& body) {
+  const std::int64_t capacity = tiles_.front()->capacity();
+  const std::int64_t tiles = (chains + capacity - 1) / capacity;
+#pragma omp parallel num_threads(static_cast<int>(tiles_.size()))
+  {
+    omp_set_num_threads(1);  // what a tile calls runs on this thread alone
+    TileEnergy& mine = *tiles_[static_cast<std::size_t>(omp_get_thread_num())];
+#pragma omp for schedule(dynamic)
+    for (std::int64_t tile = 0; tile < tiles; ++tile) {
+      const std::int64_t first = tile * capacity;
+      body(mine, first, static_cast<int>(std::min(capacity, chains - first)));
+    }
+  }
+}
+
+void TiledEnergy::set_parameters(std::span<const float> theta) { load_(theta); }
+
+void TiledEnergy::energies(std::span<const float> states, std::span<float> f) {
+  const std::int64_t size = state_size();
+  assert(std::ssize(states) == std::ssize(f) * size);
+  for_each_tile(std::ssize(f), [&](TileEnergy& tile, std::int64_t first, int chains) {
+    tile.energies(states.data() + first * size, chains, f.data() + first);
+  });
+}
+
+void TiledEnergy::energies_and_gradients(std::span<const float> states, std::span<float> f,
+                                         std::span<float> gradients) {
+  const std::int64_t size = state_size();
+  assert(std::ssize(states) == std::ssize(f) * size && states.size() == gradients.size());
+  for_each_tile(std::ssize(f), [&](TileEnergy& tile, std::int64_t first, int chains) {
+    tile.energies_and_gradients(states.data() + first * size, chains, f.data() + first,
+                                gradients.data() + first * size);
+  });
+}
+
+void TiledEnergy::add_weight_gradient(std::span<const float> states, float scale,
+                                      std::span<float> f, std::span<float> theta_gradient) {
+  const std::int64_t size = state_size();
+  const auto threads = static_cast<std::int64_t>(tiles_.size());
+  assert(std::ssize(states) == std::ssize(f) * size);
+  assert(std::ssize(theta_gradient) == parameter_count_);
+  while (weight_gradients_.size() < tiles_.size()) {
+    weight_gradients_.emplace_back(static_cast<std::size_t>(parameter_count_));
+  }
+  // Rounds of one tile a thread; each round's partial sums are added in tile order.
+  const std::int64_t capacity = tiles_.front()->capacity();
+  const std::int64_t round = threads * capacity;
+  for (std::int64_t begin = 0; begin < std::ssize(f); begin += round) {
+    const std::int64_t chains = std::min(round, std::ssize(f) - begin);
+    const std::int64_t tiles = (chains + capacity - 1) / capacity;
+    for_each_tile(chains, [&](TileEnergy& tile, std::int64_t first, int count) {
+      tile.weight_gradient(states.data() + (begin + first) * size, count, scale,
+                           f.data() + begin + first,
+                           weight_gradients_[static_cast<std::size_t>(first / capacity)].data());
+    });
+    float* total = theta_gradient.data();
+#pragma omp parallel for schedule(static)
+    for (std::int64_t i = 0; i < parameter_count_; ++i) {
+      for (std::int64_t tile = 0; tile < tiles; ++tile) {
+        total[i] += weight_gradients_[static_cast<std::size_t>(tile)][static_cast<std::size_t>(i)];
+      }
+    }
+  }
+}
+
+void TiledEnergy::langevin(const LangevinSteps& run, std::span<float> states,
+                           std::span<float> norm_sums) {
+  const std::int64_t size = state_size();
+  assert(std::ssize(states) == std::ssize(norm_sums) * size);
+  for_each_tile(std::ssize(norm_sums), [&](TileEnergy& tile, std::int64_t first, int chains) {
+    tile.langevin(run, static_cast<std::uint32_t>(first), chains, states.data() + first * size,
+                  norm_sums.data() + first);
+  });
+}
+
+}  // namespace ebm
