@@ -49,7 +49,7 @@ NpyArray read(const std::string& bytes) {
 
 /// The message with which those bytes are refused; it must name the file.
 std::string refusal(const std::string& bytes) {
-  const std::string message = message_of<InputFileError>([&] { read(bytes); });
+  std::string message = message_of<InputFileError>([&] { read(bytes); });
   EXPECT_TRUE(mentions(message, {"array.npy: "}));
   return message;
 }
@@ -107,7 +107,7 @@ TEST(Npy, ReadsLaterVersionsAndOtherSpellings) {
   for (const char version : {'\1', '\2', '\3'}) {
     EXPECT_EQ(read(npy_bytes(dictionary("<f4", "(2,)"), data, version)).values, values);
   }
-  const std::string other = "{\"shape\":(2 , 1),\"fortran_order\":False,\"descr\":\"<f4\"}";
+  const std::string other = R"({"shape":(2 , 1),"fortran_order":False,"descr":"<f4"})";
   EXPECT_EQ(read(npy_bytes(other, data)).shape, (Shape{2, 1}));
 }
 

@@ -23,7 +23,8 @@ struct Picture {
   std::vector<std::uint8_t> pixels;
 
   std::uint8_t at(int y, int x, int c = 0) const {
-    return pixels.at(static_cast<std::size_t>((y * width + x) * channels + c));
+    const int index = (y * width + x) * channels + c;
+    return pixels.at(static_cast<std::size_t>(index));
   }
 };
 
@@ -107,8 +108,8 @@ TEST(PngGrid, PlacesImagesRowByRowWithBlackBorders) {
     for (int p = 0; p < 15; ++p) {
       const int y = 2 + i / 2 * 5 + p / 5;
       const int x = 2 + i % 2 * 7 + p % 5;
-      expected[static_cast<std::size_t>(y * grid.width + x)] =
-          static_cast<std::uint8_t>(i * 15 + p + 1);
+      const int index = y * grid.width + x;
+      expected[static_cast<std::size_t>(index)] = static_cast<std::uint8_t>(i * 15 + p + 1);
     }
   }
   EXPECT_EQ(grid.pixels, expected);

@@ -31,8 +31,8 @@ std::string file_bytes(const std::string& header, std::size_t data_size) {
 /// A header entry.
 std::string entry(const std::string& name, const std::string& dtype, const std::string& shape,
                   const std::string& offsets) {
-  return "\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape +
-         ",\"data_offsets\":" + offsets + "}";
+  return '"' + name + R"(":{"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" +
+         offsets + "}";
 }
 
 /// A JSON object of those members.
@@ -52,7 +52,7 @@ TensorFile read(const std::string& bytes) {
 
 /// The message with which those bytes are refused; it must name the file.
 std::string refusal(const std::string& bytes) {
-  const std::string message = message_of<InputFileError>([&] { read(bytes); });
+  std::string message = message_of<InputFileError>([&] { read(bytes); });
   EXPECT_TRUE(mentions(message, {"net.safetensors: "}));
   return message;
 }
@@ -268,7 +268,7 @@ TEST(Safetensors, RefusesEntriesOfTheWrongKind) {
         << shape;
   }
   for (const std::string offsets :
-       {"4", "[]", "[0]", "[0,4,8]", "[4,0]", "[-4,0]", "[0.0,4.0]", "[\"0\",\"4\"]"}) {
+       {"4", "[]", "[0]", "[0,4,8]", "[4,0]", "[-4,0]", "[0.0,4.0]", R"(["0","4"])"}) {
     EXPECT_TRUE(mentions(refusal(file_bytes(object({entry("a", "F32", "[1]", offsets)}), 4)),
                          {"\"a\"", "data_offsets"}))
         << offsets;

@@ -1,0 +1,17 @@
+// A training set of images, prepared.
+#pragma once
+
+#include <vector>
+
+namespace ebm {
+
+/// All images of a training set, in the range [−1, 1].
+struct ImageDataset {
+  int count = 0;
+  int channels = 0;
+  int height = 0;
+  int width = 0;
+  std::vector<float> images;  ///< count × channels × height × width
+};
+
+}  // namespace ebm

@@ -1,0 +1,18 @@
+// The handwritten digits of MNIST.
+#pragma once
+
+#include <filesystem>
+
+#include "host/data/image_dataset.h"
+
+namespace ebm {
+
+/// The training digits (60,000 in the published set) from the file train-images-idx3-ubyte in
+/// `folder`, plain or .gz, in the file's order, each prepared as prepare_image() does: image_size
+/// square, in one channel or repeated in three.
+///
+/// Throws InputFileError when there is no such file (naming those looked for) or it is malformed;
+/// std::invalid_argument unless image_size is positive and channels is 1 or 3.
+ImageDataset load_mnist(const std::filesystem::path& folder, int image_size, int channels);
+
+}  // namespace ebm
