@@ -31,7 +31,7 @@ double EnergyDifference::operator()(Energy& energy, std::span<const float> data,
     sample_gradient_ = Buffer<float>(theta_gradient.size());
   }
   const auto mean_gradient = [&](std::span<const float> batch, std::span<float> energies,
-                                     std::span<float> gradient) {
+                                 std::span<float> gradient) {
     std::ranges::fill(gradient, 0.0F);
     const double scale = factor_ / static_cast<double>(energies.size());
     energy.add_weight_gradient(batch, static_cast<float>(scale), energies, gradient);

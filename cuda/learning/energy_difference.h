@@ -17,7 +17,8 @@ class EnergyDifference {
 
   /// Returns d_s and writes ∂d_s/∂θ over theta_gradient. Both batches are whole numbers of states.
   /// Each batch is summed on its own and in the same order, so that what is the same in both, as
-  /// the gradient of the last bias is, cancels exactly: Adam would make a full step of the rounding.
+  /// the gradient of the last bias is, cancels exactly: Adam would make a full step of the
+  /// rounding.
   double operator()(Energy& energy, std::span<const float> data, std::span<const float> samples,
                     std::span<float> theta_gradient);
 

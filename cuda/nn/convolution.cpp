@@ -57,19 +57,16 @@ ConvolutionPlan::ConvolutionPlan(ConvolutionShape shape, Epilogue epilogue) {
   const dnnl::primitive_attr plain = attributes(Epilogue::store);
   constexpr auto kDirect = dnnl::algorithm::convolution_direct;
 
-  forward_ = {{dnnl::prop_kind::forward_training, kDirect, x, any_weights, b, y, strides, padding,
-               padding},
-              attributes(epilogue),
-              engine};
+  forward_ = {
+      {dnnl::prop_kind::forward_training, kDirect, x, any_weights, b, y, strides, padding, padding},
+      attributes(epilogue),
+      engine};
   const dnnl::convolution_forward::primitive_desc hint(
-      {dnnl::prop_kind::forward_training, kDirect, x, any_weights, b, y, strides, padding,
-       padding},
+      {dnnl::prop_kind::forward_training, kDirect, x, any_weights, b, y, strides, padding, padding},
       plain, engine);
   backward_ = {{kDirect, x, any_weights, y, strides, padding, padding}, plain, engine, hint};
-  weight_gradient_ = {{kDirect, x, any_weights, b, y, strides, padding, padding},
-                      plain,
-                      engine,
-                      hint};
+  weight_gradient_ = {
+      {kDirect, x, any_weights, b, y, strides, padding, padding}, plain, engine, hint};
 
   plain_weights_ = memory::desc(weight_dims, Type::f32, Tag::oihw);
   weights_ = Buffer<float>(plain_weights_.get_size() / sizeof(float));
@@ -86,8 +83,8 @@ void ConvolutionPlan::prepare() {
   }
 }
 
-Convolution::Convolution(std::shared_ptr<const ConvolutionPlan> plan, float* x, float* y,
-                         float* dx, float* dy)
+Convolution::Convolution(std::shared_ptr<const ConvolutionPlan> plan, float* x, float* y, float* dx,
+                         float* dy)
     : plan_(std::move(plan)),
       stream_(cpu_engine()),
       forward_(plan_->forward_),

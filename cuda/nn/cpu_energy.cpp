@@ -1,7 +1,10 @@
 #include <omp.h>
 
+#include <utility>
+
 #include "cuda/nn/energy.h"
 #include "cuda/nn/onednn_network.h"
+#include "cuda/nn/perceptron_tile.h"
 
 namespace ebm {
 namespace {
@@ -20,24 +23,31 @@ class OneThread {
 };
 
 /// Small enough for a core's cache, large enough to keep its vector units busy.
-int tile_chains(const Network& network) { return network.input().size() > 64 ? 4 : 16; }
+constexpr int kImagesPerTile = 4;
 
 }  // namespace
 
 std::unique_ptr<Energy> make_cpu_energy(const Network& network) {
-  std::shared_ptr<OneDnnNetwork> shared;
+  const std::optional<std::vector<int>> widths = perceptron_widths(network);
+  std::shared_ptr<Perceptron> perceptron = widths ? std::make_shared<Perceptron>(*widths) : nullptr;
+  std::shared_ptr<OneDnnNetwork> layers;
   {
     const OneThread one_thread;
-    shared = std::make_shared<OneDnnNetwork>(network, tile_chains(network));
+    layers =
+        std::make_shared<OneDnnNetwork>(network, perceptron ? kPerceptronLanes : kImagesPerTile);
   }
   return std::make_unique<TiledEnergy>(
-      [shared] {
+      [layers, perceptron] {
         const OneThread one_thread;
-        return OneDnnNetwork::make_tile(shared);
+        std::unique_ptr<TileEnergy> tile = OneDnnNetwork::make_tile(layers);
+        return perceptron ? make_perceptron_tile(perceptron, std::move(tile)) : std::move(tile);
       },
-      [shared](std::span<const float> theta) {
+      [layers, perceptron, network](std::span<const float> theta) {
         const OneThread one_thread;
-        shared->set_parameters(theta);
+        layers->set_parameters(theta);
+        if (perceptron) {
+          set_parameters(*perceptron, network, theta);
+        }
       },
       network.parameter_count());
 }

@@ -64,8 +64,8 @@ class TiledEnergy final : public Energy {
   template <class Body>
   void for_each_tile(std::int64_t chains, const Body& body);
 
-  std::vector<std::unique_ptr<TileEnergy>> tiles_;       // one a thread
-  std::vector<Buffer<float>> weight_gradients_;          // one a thread, made when first needed
+  std::vector<std::unique_ptr<TileEnergy>> tiles_;  // one a thread
+  std::vector<Buffer<float>> weight_gradients_;     // one a thread, made when first needed
   std::function<void(std::span<const float>)> load_;
   std::int64_t parameter_count_;
 };

@@ -146,17 +146,17 @@ Network::Network(std::string name, Shape input, std::vector<Layer> layers)
     }
   }
   if (shapes_.back().size() != 1) {
-    throw std::invalid_argument(fmt::format(
-        "network {}: an energy is one number, but the last layer gives {}", name_,
-        to_string(shapes_.back())));
+    throw std::invalid_argument(
+        fmt::format("network {}: an energy is one number, but the last layer gives {}", name_,
+                    to_string(shapes_.back())));
   }
 }
 
 void Network::add_parameters(const std::string& key, std::vector<std::int64_t> weight_shape,
                              bool starts_at_zero) {
   const std::int64_t outputs = weight_shape[0];
-  const std::int64_t size = std::reduce(weight_shape.begin(), weight_shape.end(), std::int64_t{1},
-                                        std::multiplies<>{});
+  const std::int64_t size =
+      std::reduce(weight_shape.begin(), weight_shape.end(), std::int64_t{1}, std::multiplies<>{});
   const std::int64_t fan_in = size / outputs;
   parameters_.push_back({.name = key + ".weight",
                          .shape = std::move(weight_shape),

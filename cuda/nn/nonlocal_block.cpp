@@ -30,9 +30,9 @@ NonlocalBlock::Product::Product(int images, std::int64_t rows, std::int64_t inne
                                 const Operand& c) {
   using dnnl::memory;
   const auto describe = [images](const Operand& operand, std::int64_t m, std::int64_t n) {
-    const memory::dims strides =
-        operand.transposed ? memory::dims{operand.image_stride, 1, operand.row_stride}
-                           : memory::dims{operand.image_stride, operand.row_stride, 1};
+    const memory::dims strides = operand.transposed
+                                     ? memory::dims{operand.image_stride, 1, operand.row_stride}
+                                     : memory::dims{operand.image_stride, operand.row_stride, 1};
     return memory::desc({images, m, n}, memory::data_type::f32, strides);
   };
   const memory::desc da = describe(a, rows, inner);
@@ -88,11 +88,11 @@ NonlocalBlock::NonlocalBlock(const NonlocalPlan& plan, int images, const Shape& 
                    {mixed_gradient_.data(), pixels_ * (channels_ / 2), channels_ / 2, false},
                    {pooled_.data() + channels_ / 2, keys_ * pool_.channels, pool_.channels, true},
                    {attention_gradient_.data(), pixels_ * keys_, keys_, false}),
-      d_queries_(images, pixels_, keys_, channels_ / 2,
-                 {attention_gradient_.data(), pixels_ * keys_, keys_, false},
-                 {pooled_.data(), keys_ * pool_.channels, pool_.channels, false},
-                 {embedded_gradient_.data(), pixels_ * pool_.pixel_stride, pool_.pixel_stride,
-                  false}),
+      d_queries_(
+          images, pixels_, keys_, channels_ / 2,
+          {attention_gradient_.data(), pixels_ * keys_, keys_, false},
+          {pooled_.data(), keys_ * pool_.channels, pool_.channels, false},
+          {embedded_gradient_.data(), pixels_ * pool_.pixel_stride, pool_.pixel_stride, false}),
       d_keys_(images, keys_, pixels_, channels_ / 2,
               {attention_gradient_.data(), pixels_ * keys_, keys_, true},
               {embedded_.data(), pixels_ * pool_.pixel_stride, pool_.pixel_stride, false},

@@ -81,12 +81,12 @@ class NonlocalBlock {
   dnnl::stream stream_;
   Convolution embed_;
   Convolution merge_;
-  Product scores_;        // Q Kᵀ
-  Product mix_;           // A V
-  Product d_attention_;   // dY Vᵀ
-  Product d_queries_;     // dS K
-  Product d_keys_;        // dSᵀ Q
-  Product d_values_;      // Aᵀ dY
+  Product scores_;       // Q Kᵀ
+  Product mix_;          // A V
+  Product d_attention_;  // dY Vᵀ
+  Product d_queries_;    // dS K
+  Product d_keys_;       // dSᵀ Q
+  Product d_values_;     // Aᵀ dY
 };
 
 }  // namespace ebm

@@ -86,8 +86,7 @@ class OneDnnTile final : public TileEnergy {
   int capacity() const override { return shared_->tile_chains_; }
   std::int64_t state_size() const override { return input_.size(); }
   void energies(const float* states, int chains, float* f) override;
-  void energies_and_gradients(const float* states, int chains, float* f,
-                              float* gradients) override;
+  void energies_and_gradients(const float* states, int chains, float* f, float* gradients) override;
   void weight_gradient(const float* states, int chains, float scale, float* f,
                        float* theta_gradient) override;
   void langevin(const LangevinSteps& run, std::uint32_t first_chain, int chains, float* states,
@@ -120,7 +119,7 @@ class OneDnnTile final : public TileEnergy {
   std::vector<Buffer<float>> activations_;  // activations_[i] is the input of layer i
   std::array<Buffer<float>, 2> gradients_;
   std::vector<BoundLayer> layers_;
-  Buffer<float> step_energies_;   // of a tile, for the Langevin loop
+  Buffer<float> step_energies_;  // of a tile, for the Langevin loop
   Buffer<float> step_gradients_;
 };
 
@@ -165,9 +164,8 @@ OneDnnTile::OneDnnTile(std::shared_ptr<const OneDnnNetwork> shared)
       bound.convolution =
           std::make_unique<Convolution>(planned.convolution, bound.x, bound.y, bound.dx, bound.dy);
     } else if (planned.nonlocal) {
-      bound.nonlocal =
-          std::make_unique<NonlocalBlock>(*planned.nonlocal, shared_->tile_chains_, bound.in,
-                                          bound.x, bound.y, bound.dx, bound.dy);
+      bound.nonlocal = std::make_unique<NonlocalBlock>(
+          *planned.nonlocal, shared_->tile_chains_, bound.in, bound.x, bound.y, bound.dx, bound.dy);
     } else if (layer.kind == LayerKind::max_pool) {
       bound.places.resize(static_cast<std::size_t>(tile * bound.out.size()));
     }
@@ -286,7 +284,7 @@ void OneDnnTile::store_weight_gradient(std::size_t index, float* theta_gradient)
   const BoundLayer& layer = layers_[index];
   const OneDnnNetwork::PlannedLayer& planned = shared_->layers_[index];
   for (const OneDnnNetwork::Part& part : planned.parts) {
-    const Convolution& from = layer.convolution          ? *layer.convolution
+    const Convolution& from = layer.convolution                      ? *layer.convolution
                               : part.plan == planned.nonlocal->merge ? layer.nonlocal->merge()
                                                                      : layer.nonlocal->embed();
     const std::int64_t inputs = part.weight->size / part.bias->size;
@@ -303,10 +301,9 @@ void OneDnnTile::langevin(const LangevinSteps& run, std::uint32_t first_chain, i
   LangevinUpdate update = run.update;
   for (int step = 0; step < run.steps; ++step, ++update.step) {
     energies_and_gradients(states, chains, step_energies_.data(), step_gradients_.data());
-    const float* noise =
-        run.given_noise == nullptr
-            ? nullptr
-            : run.given_noise + (step * run.noise_chains + first_chain) * size;
+    const float* noise = run.given_noise == nullptr
+                             ? nullptr
+                             : run.given_noise + (step * run.noise_chains + first_chain) * size;
     langevin_update(update, first_chain, chains, size, step_gradients_.data(), noise, states,
                     norm_sums);
   }

@@ -23,7 +23,7 @@ template <class Body>
 void TiledEnergy::for_each_tile(std::int64_t chains, const Body& body) {
   const std::int64_t capacity = tiles_.front()->capacity();
   const std::int64_t tiles = (chains + capacity - 1) / capacity;
-#pragma omp parallel num_threads(static_cast<int>(tiles_.size()))
+#pragma omp parallel num_threads(static_cast <int>(tiles_.size()))
   {
     omp_set_num_threads(1);  // what a tile calls runs on this thread alone
     TileEnergy& mine = *tiles_[static_cast<std::size_t>(omp_get_thread_num())];

@@ -38,7 +38,7 @@ EBM_HOST_DEVICE Words4 philox(const Words4& counter, std::uint64_t key) {
 /// What a random number is for. Streams of different purposes never overlap. The values are part of
 /// what makes a run reproducible: add at the end, never renumber.
 enum class Purpose : std::uint32_t {
-  parameters = 0,      ///< initial weights; chain = tensor index
+  parameters = 0,      ///< initial weights; iteration = tensor index, chain = output
   bank = 1,            ///< initial states of the persistent bank; chain = row
   data_rows = 2,       ///< which training images make a batch
   data_noise = 3,      ///< noise added to a data batch

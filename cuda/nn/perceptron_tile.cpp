@@ -1,0 +1,81 @@
+#include "cuda/nn/perceptron_tile.h"
+
+#include <utility>
+
+namespace ebm {
+namespace {
+
+class PerceptronTile final : public TileEnergy {
+ public:
+  PerceptronTile(std::shared_ptr<const Perceptron> perceptron,
+                 std::unique_ptr<TileEnergy> weight_gradients)
+      : perceptron_(std::move(perceptron)),
+        chains_(*perceptron_),
+        weight_gradients_(std::move(weight_gradients)) {}
+
+  int capacity() const override { return kPerceptronLanes; }
+  std::int64_t state_size() const override { return perceptron_->widths().front(); }
+  void energies(const float* states, int chains, float* f) override {
+    chains_.evaluate(states, chains, f, nullptr);
+  }
+  void energies_and_gradients(const float* states, int chains, float* f,
+                              float* gradients) override {
+    chains_.evaluate(states, chains, f, gradients);
+  }
+  void weight_gradient(const float* states, int chains, float scale, float* f,
+                       float* theta_gradient) override {
+    weight_gradients_->weight_gradient(states, chains, scale, f, theta_gradient);
+  }
+  void langevin(const LangevinSteps& run, std::uint32_t first_chain, int chains, float* states,
+                float* norm_sums) override {
+    const float* noise = run.given_noise == nullptr
+                             ? nullptr
+                             : run.given_noise + std::int64_t{first_chain} * state_size();
+    chains_.run(run.update, run.steps, first_chain, chains, noise, run.noise_chains * state_size(),
+                states, norm_sums);
+  }
+
+ private:
+  std::shared_ptr<const Perceptron> perceptron_;
+  PerceptronChains chains_;
+  std::unique_ptr<TileEnergy> weight_gradients_;
+};
+
+}  // namespace
+
+std::optional<std::vector<int>> perceptron_widths(const Network& network) {
+  const Shape& input = network.input();
+  if (input.height != 1 || input.width != 1) {
+    return std::nullopt;
+  }
+  std::vector<int> widths{input.channels};
+  bool linear_next = true;
+  for (const Layer& layer : network.layers()) {
+    const bool linear =
+        layer.kind == LayerKind::linear || (layer.kind == LayerKind::conv && layer.kernel == 1 &&
+                                            layer.stride == 1 && layer.padding == 0);
+    if (linear != linear_next || (!linear && layer.kind != LayerKind::leaky_relu)) {
+      return std::nullopt;
+    }
+    if (linear) {
+      widths.push_back(layer.outputs);
+    }
+    linear_next = !linear;
+  }
+  return linear_next ? std::nullopt : std::optional(widths);
+}
+
+void set_parameters(Perceptron& perceptron, const Network& network, std::span<const float> theta) {
+  for (std::size_t l = 0; l < perceptron.layers(); ++l) {
+    const ParameterTensor& weight = network.parameters()[2 * l];
+    const ParameterTensor& bias = network.parameters()[2 * l + 1];
+    perceptron.set_layer(l, theta.data() + weight.offset, theta.data() + bias.offset);
+  }
+}
+
+std::unique_ptr<TileEnergy> make_perceptron_tile(std::shared_ptr<const Perceptron> perceptron,
+                                                 std::unique_ptr<TileEnergy> weight_gradients) {
+  return std::make_unique<PerceptronTile>(std::move(perceptron), std::move(weight_gradients));
+}
+
+}  // namespace ebm
