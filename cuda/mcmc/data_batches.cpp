@@ -1,0 +1,62 @@
+#include "cuda/mcmc/data_batches.h"
+
+#include <cassert>
+
+#include "cuda/kernels/random_states.cuh"
+#include "cuda/kernels/rows.cuh"
+
+namespace ebm {
+namespace {
+
+Purpose rows_purpose(DataUse use) {
+  switch (use) {
+    case DataUse::batch:
+      return Purpose::data_rows;
+    case DataUse::initial_states:
+      return Purpose::initial_rows;
+    case DataUse::longrun:
+      return Purpose::longrun_rows;
+  }
+  return Purpose::data_rows;
+}
+
+Purpose noise_purpose(DataUse use) {
+  switch (use) {
+    case DataUse::batch:
+      return Purpose::data_noise;
+    case DataUse::initial_states:
+      return Purpose::initial_noise;
+    case DataUse::longrun:
+      return Purpose::longrun_noise;
+  }
+  return Purpose::data_noise;
+}
+
+}  // namespace
+
+void ToyBatches::draw(DataUse use, std::uint32_t iteration, std::span<float> states) {
+  const Purpose purpose = use == DataUse::batch ? Purpose::toy_data : rows_purpose(use);
+  draw_toy_data(density_, {seed_, purpose, iteration}, std::ssize(states) / state_size(),
+                states.data());
+}
+
+ImageBatches::ImageBatches(std::uint64_t seed, std::span<const float> images,
+                           std::int64_t state_size, float noise)
+    : seed_(seed), images_(images), state_size_(state_size), noise_(noise) {}
+
+void ImageBatches::draw(DataUse use, std::uint32_t iteration, std::span<float> states) {
+  const std::int64_t table_rows = std::ssize(images_) / state_size_;
+  const std::int64_t count = std::ssize(states) / state_size_;
+  assert(count <= table_rows);
+  if (std::ssize(rows_.span()) < count) {
+    rows_ = Buffer<std::uint32_t>(static_cast<std::size_t>(count));
+  }
+  draw_rows({seed_, rows_purpose(use), iteration}, static_cast<std::uint32_t>(table_rows), count,
+            rows_.data());
+  gather_rows(images_.data(), rows_.data(), count, state_size_, states.data());
+  if (noise_ > 0) {
+    add_normal({seed_, noise_purpose(use), iteration}, noise_, count, state_size_, states.data());
+  }
+}
+
+}  // namespace ebm

@@ -1,0 +1,58 @@
+// Batches of training data, drawn where the chains run.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "cuda/device/buffer.h"
+#include "cuda/kernels/toy_data.cuh"
+#include "cuda/random/philox.cuh"
+
+namespace ebm {
+
+/// The three draws a training run makes from its data, kept apart in the random streams.
+enum class DataUse { batch, initial_states, longrun };
+
+/// Draws batches: a pure function of (seed, use, iteration).
+class DataBatches {
+ public:
+  virtual ~DataBatches() = default;
+  /// Values in one state.
+  virtual std::int64_t state_size() const = 0;
+  /// Fills whole states.
+  virtual void draw(DataUse use, std::uint32_t iteration, std::span<float> states) = 0;
+};
+
+/// Fresh draws from a toy density.
+class ToyBatches final : public DataBatches {
+ public:
+  ToyBatches(std::uint64_t seed, const ToyDraw& density) : seed_(seed), density_(density) {}
+
+  std::int64_t state_size() const override { return 2; }
+  void draw(DataUse use, std::uint32_t iteration, std::span<float> states) override;
+
+ private:
+  std::uint64_t seed_;
+  ToyDraw density_;
+};
+
+/// Distinct rows of a data set, without replacement, plus noise·N(0, I).
+class ImageBatches final : public DataBatches {
+ public:
+  /// `images` is borrowed: whole states of state_size values each. A batch larger than the data set
+  /// is the caller's error.
+  ImageBatches(std::uint64_t seed, std::span<const float> images, std::int64_t state_size,
+               float noise);
+
+  std::int64_t state_size() const override { return state_size_; }
+  void draw(DataUse use, std::uint32_t iteration, std::span<float> states) override;
+
+ private:
+  std::uint64_t seed_;
+  std::span<const float> images_;
+  std::int64_t state_size_;
+  float noise_;
+  Buffer<std::uint32_t> rows_;  // grows to the largest batch drawn
+};
+
+}  // namespace ebm
