@@ -9,12 +9,14 @@
 
 namespace ebm {
 
+/// A loop shorter than this is over before other threads have woken up.
+inline constexpr std::int64_t kIndicesWorthThreads = 2048;
+
 /// Runs body(i) for every i in [0, n), in no particular order. Called from inside a parallel
 /// region (one thread's tile of chains), it runs on that thread alone.
 template <class Body>
 void for_each_index(std::int64_t n, const Body& body) {
-  constexpr std::int64_t kWorthThreads = 2048;
-#pragma omp parallel for simd schedule(static) if (parallel : n >= kWorthThreads)
+#pragma omp parallel for simd schedule(static) if (parallel : n >= kIndicesWorthThreads)
   for (std::int64_t i = 0; i < n; ++i) {
     body(i);
   }

@@ -21,8 +21,9 @@ struct SgdStep {
 /// Adam (Kingma and Ba, 2015) with the published defaults, as PyTorch computes it: δ is added
 /// outside the square root, no weight decay.
 struct AdamStep {
-  static constexpr float kBeta1 = 0.9F;
+  static constexpr float kOneMinusBeta1 = 0.1F;
   static constexpr float kBeta2 = 0.999F;
+  static constexpr float kOneMinusBeta2 = 0.001F;  ///< rounded once; 1.0F − kBeta2 is 1.3e-5 off
   static constexpr float kDelta = 1e-8F;
 
   float rate = 0;          ///< learning rate / (1 − β₁^t)
@@ -38,8 +39,8 @@ struct AdamStep {
   /// Updates the moments and returns the new parameter.
   EBM_HOST_DEVICE float operator()(float parameter, float gradient, float& first,
                                    float& second) const {
-    first += (1.0F - kBeta1) * (gradient - first);
-    second = kBeta2 * second + (1.0F - kBeta2) * gradient * gradient;
+    first += kOneMinusBeta1 * (gradient - first);
+    second = kBeta2 * second + kOneMinusBeta2 * gradient * gradient;
     return parameter - rate * first / (sqrtf(second) * second_scale + kDelta);
   }
 };

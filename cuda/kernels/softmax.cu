@@ -31,9 +31,13 @@ EBM_CPU_CLONES void softmax_backward(std::int64_t rows, std::int64_t columns,
   for (std::int64_t row = 0; row < rows; ++row) {
     const float* a = attention + row * columns;
     float* da = attention_gradient + row * columns;
+    // A constant added to a row of dA changes nothing, as A sums to 1. But its rounding does: where
+    // keys are alike, as neighbouring pixels are, dA is a large constant and small differences.
+    const float common = da[0];
     float dot = 0;
 #pragma omp simd reduction(+ : dot)
     for (std::int64_t j = 0; j < columns; ++j) {
+      da[j] -= common;
       dot += a[j] * da[j];
     }
 #pragma omp simd

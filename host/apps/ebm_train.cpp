@@ -1,0 +1,100 @@
+// Trains an energy-based model as a configuration says.
+
+#include <fmt/format.h>
+#include <omp.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "host/apps/exit_status.h"
+#include "host/config/config.h"
+#include "host/errors.h"
+#include "host/output/atomic_file.h"
+#include "host/training/environment.h"
+#include "host/training/run_folder.h"
+#include "host/training/run_log.h"
+#include "host/training/trainer.h"
+
+namespace {
+
+using namespace ebm;
+
+struct Options {
+  std::filesystem::path config;
+  std::filesystem::path out;
+  std::string device;
+  int threads = 0;
+  std::vector<std::string> overrides;
+  bool quiet = false;
+};
+
+/// Where training runs. Throws ConfigurationError for a device this build cannot use.
+void choose_device(const std::string& device) {
+  if (device.starts_with("cuda")) {
+    throw ConfigurationError(fmt::format(
+        "device {}: this version computes on the CPU only; use --device cpu or auto", device));
+  }
+}
+
+int train(Options options, std::span<const char* const> command_line) {
+  if (!options.device.empty()) {
+    options.overrides.push_back("device=" + options.device);
+  }
+  const TrainConfig config = load_train_config(options.config, options.overrides);
+  choose_device(config.device);
+  if (options.threads > 0) {
+    omp_set_num_threads(options.threads);
+  }
+  const RunFolder folder(options.out.empty() ? std::filesystem::path("runs") / config.name
+                                             : options.out);
+  write_file_atomically(folder.config(), to_yaml(config));
+  write_file_atomically(folder.environment(), describe_environment(command_line));
+  RunLog log(folder.log(), options.quiet);
+  log.info(fmt::format("{}: {} on {} threads, results in {}", version(), config.name,
+                       omp_get_max_threads(), folder.root().string()));
+  if (config.precision != Precision::fp32) {
+    log.info(fmt::format("precision {} is for GPUs; on this CPU it is fp32",
+                         to_string(config.precision)));
+  }
+  Trainer trainer(config, folder, log);
+  trainer.run();
+  log.info(fmt::format("done: {}", folder.root().string()));
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run_program("ebm_train", [argc, argv] {
+    Options options;
+    CLI::App app(
+        "Maximum-likelihood learning of an energy-based model by MCMC.\n\n"
+        "  ebm_train configs/quick/gmm_convergent.yaml\n"
+        "  ebm_train configs/mnist_convergent.yaml --out runs/a --set train.iterations=500\n",
+        "ebm_train");
+    app.set_version_flag("--version", version());
+    app.add_option("config", options.config, "The experiment (YAML)")
+        ->required()
+        ->option_text("CONFIG.yaml");
+    app.add_option("--out", options.out, "Folder for the results, new or empty [runs/NAME]")
+        ->option_text("DIR");
+    app.add_option("--device", options.device, "Where to compute, instead of the configuration's")
+        ->option_text("auto|cpu|cuda[:N]");
+    app.add_option("--threads", options.threads, "CPU threads [all]; results do not depend on it")
+        ->check(CLI::Range(1, 4096))
+        ->option_text("N");
+    app.add_option("--set", options.overrides, "Override a key of the configuration; repeatable")
+        ->option_text("SECTION.KEY=VALUE")
+        ->allow_extra_args(false);
+    app.add_flag("--quiet", options.quiet, "Print nothing but warnings and errors");
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      return app.exit(error) == 0 ? 0 : 2;
+    }
+    return train(options, std::span<const char* const>(argv, static_cast<std::size_t>(argc)));
+  });
+}

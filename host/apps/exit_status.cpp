@@ -1,0 +1,33 @@
+#include "host/apps/exit_status.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "host/errors.h"
+
+namespace ebm {
+
+int run_program(const char* name, const std::function<int()>& body) {
+  const auto fail = [name](int status, const char* reason) {
+    fmt::print(stderr, "{}: {}\n", name, reason);
+    return status;
+  };
+  try {
+    return body();
+  } catch (const ConfigurationError& error) {
+    return fail(2, error.what());
+  } catch (const InputFileError& error) {
+    return fail(3, error.what());
+  } catch (const Divergence& error) {
+    return fail(4, error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(1, "not enough memory");
+  } catch (const std::exception& error) {
+    return fail(1, error.what());
+  }
+}
+
+}  // namespace ebm

@@ -1,0 +1,130 @@
+#include "host/training/checkpoint.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "host/errors.h"
+#include "host/output/safetensors.h"
+
+namespace ebm {
+namespace {
+
+/// A number from the metadata; `fallback` where the key is missing.
+template <class Number>
+Number number(const TensorFile& file, const std::string& key, Number fallback) {
+  const auto found = file.metadata.find(key);
+  if (found == file.metadata.end()) {
+    return fallback;
+  }
+  const std::string& text = found->second;
+  Number value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) {
+    throw InputFileError(fmt::format("{}: metadata key '{}' is '{}', which is not a number",
+                                     file.path.string(), key, text));
+  }
+  return value;
+}
+
+template <class Value>
+void require_agreement(const TensorFile& file, std::string_view what, const Value& said,
+                       const Value& stored) {
+  if (said != stored) {
+    throw ConfigurationError(fmt::format("--{} {}: {} says {}; leave the option out", what, said,
+                                         file.path.string(), stored));
+  }
+}
+
+CheckpointInfo read_info(const TensorFile& file, const NetworkChoice& choice) {
+  CheckpointInfo info;
+  const auto network = file.metadata.find("network");
+  if (network == file.metadata.end()) {
+    if (choice.network.empty() || !choice.channels) {
+      throw ConfigurationError(
+          fmt::format("{} does not say which network it is of; give --network NAME (toy, vanilla "
+                      "or nonlocal) --channels C [--features N]",
+                      file.path.string()));
+    }
+    info.network = choice.network;
+    info.channels = *choice.channels;
+    info.features = choice.features.value_or(32);
+    return info;
+  }
+  info.network = network->second;
+  info.channels = number(file, "channels", 1);
+  info.features = number(file, "features", 32);
+  info.epsilon = number(file, "epsilon", 0.0);
+  info.iteration = number(file, "iteration", std::int64_t{0});
+  if (!choice.network.empty()) {
+    require_agreement(file, "network", choice.network, info.network);
+  }
+  require_agreement(file, "channels", choice.channels.value_or(info.channels), info.channels);
+  require_agreement(file, "features", choice.features.value_or(info.features), info.features);
+  return info;
+}
+
+Network make_network(const TensorFile& file, const CheckpointInfo& info, bool from_metadata) {
+  try {
+    return published_network(info.network, info.channels, info.features);
+  } catch (const std::invalid_argument& error) {
+    if (from_metadata) {
+      throw InputFileError(fmt::format("{}: its metadata: {}", file.path.string(), error.what()));
+    }
+    throw ConfigurationError(error.what());
+  }
+}
+
+}  // namespace
+
+void save_checkpoint(const std::filesystem::path& path, const CheckpointInfo& info,
+                     const Network& network, std::span<const float> parameters) {
+  TensorFile file;
+  for (const ParameterTensor& tensor : network.parameters()) {
+    const float* first = parameters.data() + tensor.offset;
+    file.tensors.push_back({tensor.name, tensor.shape, {first, first + tensor.size}});
+  }
+  file.metadata = {{"network", info.network},
+                   {"channels", fmt::format("{}", info.channels)},
+                   {"features", fmt::format("{}", info.features)},
+                   {"epsilon", fmt::format("{}", info.epsilon)},
+                   {"iteration", fmt::format("{}", info.iteration)}};
+  write_safetensors(path, file);
+}
+
+Checkpoint load_checkpoint(const std::filesystem::path& path, const NetworkChoice& choice) {
+  const TensorFile file = read_safetensors(path);
+  CheckpointInfo info = read_info(file, choice);
+  Network network = make_network(file, info, file.metadata.contains("network"));
+  Buffer<float> parameters(static_cast<std::size_t>(network.parameter_count()));
+  for (const ParameterTensor& expected : network.parameters()) {
+    const Tensor* found = file.find(expected.name);
+    if (found == nullptr) {
+      throw InputFileError(fmt::format("{}: there is no tensor '{}', which network {} needs",
+                                       path.string(), expected.name, info.network));
+    }
+    if (found->shape != expected.shape) {
+      throw InputFileError(fmt::format(
+          "{}: tensor '{}' has shape ({}), but network {} with {} channel(s) and {} features needs "
+          "({})",
+          path.string(), expected.name, fmt::join(found->shape, ", "), info.network, info.channels,
+          info.features, fmt::join(expected.shape, ", ")));
+    }
+    std::ranges::copy(found->values, parameters.data() + expected.offset);
+  }
+  for (const Tensor& tensor : file.tensors) {
+    const auto known = [&](const ParameterTensor& p) { return p.name == tensor.name; };
+    if (std::ranges::none_of(network.parameters(), known)) {
+      throw InputFileError(fmt::format("{}: tensor '{}' is not one of network {}", path.string(),
+                                       tensor.name, info.network));
+    }
+  }
+  return {std::move(info), std::move(network), std::move(parameters)};
+}
+
+}  // namespace ebm

@@ -1,0 +1,47 @@
+// A network on disk: safetensors with PyTorch's parameter names.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "cuda/device/buffer.h"
+#include "cuda/nn/network.h"
+
+namespace ebm {
+
+/// What a checkpoint says of itself besides its weights.
+struct CheckpointInfo {
+  std::string network;  ///< toy, vanilla or nonlocal
+  int channels = 1;
+  int features = 32;
+  double epsilon = 0;          ///< of the training run: U = f/(ε²/2)
+  std::int64_t iteration = 0;  ///< weight updates made
+};
+
+struct Checkpoint {
+  CheckpointInfo info;
+  Network network;
+  Buffer<float> parameters;
+};
+
+/// Writes θ under the network's parameter names, so that PyTorch's load_state_dict takes it; `info`
+/// becomes the metadata. The file appears whole or not at all. Throws OutputError.
+void save_checkpoint(const std::filesystem::path& path, const CheckpointInfo& info,
+                     const Network& network, std::span<const float> parameters);
+
+/// Which network a file is of, where its metadata do not say.
+struct NetworkChoice {
+  std::string network;
+  std::optional<int> channels;
+  std::optional<int> features;
+};
+
+/// Reads a checkpoint. Without metadata (a file that another program wrote), `choice` must name the
+/// network; where both speak they must agree. Throws InputFileError naming file, tensor and shapes
+/// when the file is not that network's; ConfigurationError when the network is not known.
+Checkpoint load_checkpoint(const std::filesystem::path& path, const NetworkChoice& choice);
+
+}  // namespace ebm

@@ -1,0 +1,16 @@
+// What a run ran on: enough to say why two runs differ.
+#pragma once
+
+#include <span>
+#include <string>
+
+namespace ebm {
+
+/// The program's version, as `--version` prints it: number and git revision.
+std::string version();
+
+/// JSON: version, git revision, device, threads, libraries with their versions, compiler, host,
+/// time, command line.
+std::string describe_environment(std::span<const char* const> command_line);
+
+}  // namespace ebm

@@ -1,0 +1,47 @@
+// How far a run is and how long it will take.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "host/training/run_log.h"
+
+namespace ebm {
+
+/// One iteration's record: a line of diagnostics.csv.
+struct IterationRecord {
+  std::int64_t iteration = 0;  ///< from 1
+  double d_s = 0;              ///< energy difference
+  double r_s = 0;              ///< gradient strength
+  double learning_rate = 0;    ///< of this iteration's step, as configured
+  double seconds = 0;          ///< since the run began
+};
+
+/// Describes iterations in one line each, for the live line and the log.
+class Progress {
+ public:
+  /// Langevin steps are counted as steps of the whole batch.
+  Progress(std::int64_t iterations, int steps_per_iteration)
+      : iterations_(iterations), steps_(steps_per_iteration) {}
+
+  /// "iteration 1,200/2,000  d_s -0.031  r_s 0.0712  lr 0.1  41,000 steps/s  1:23 left". Speed and
+  /// time left are those since the last call with `mark`.
+  std::string line(const IterationRecord& record, bool mark);
+
+  /// At most a few times a second: whether the live line is due.
+  bool due();
+
+ private:
+  std::int64_t iterations_;
+  int steps_;
+  std::int64_t marked_iteration_ = 0;
+  double marked_seconds_ = 0;
+  std::string speed_;
+  std::chrono::steady_clock::time_point last_shown_{};
+};
+
+/// 75 -> "1:15", 3675 -> "1:01:15".
+std::string duration(double seconds);
+
+}  // namespace ebm
