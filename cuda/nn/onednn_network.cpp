@@ -297,16 +297,8 @@ void OneDnnTile::store_weight_gradient(std::size_t index, float* theta_gradient)
 
 void OneDnnTile::langevin(const LangevinSteps& run, std::uint32_t first_chain, int chains,
                           float* states, float* norm_sums) {
-  const std::int64_t size = state_size();
-  LangevinUpdate update = run.update;
-  for (int step = 0; step < run.steps; ++step, ++update.step) {
-    energies_and_gradients(states, chains, step_energies_.data(), step_gradients_.data());
-    const float* noise = run.given_noise == nullptr
-                             ? nullptr
-                             : run.given_noise + (step * run.noise_chains + first_chain) * size;
-    langevin_update(update, first_chain, chains, size, step_gradients_.data(), noise, states,
-                    norm_sums);
-  }
+  langevin_by_steps(*this, run, first_chain, chains, step_energies_.span(), step_gradients_.span(),
+                    states, norm_sums);
 }
 
 std::unique_ptr<TileEnergy> OneDnnNetwork::make_tile(std::shared_ptr<const OneDnnNetwork> shared) {

@@ -42,4 +42,10 @@ class TileEnergy {
                         float* states, float* norm_sums) = 0;
 };
 
+/// TileEnergy::langevin one step at a time, for energies that cannot do better. `f` and `gradients`
+/// are memory for a tile's energies and gradients.
+void langevin_by_steps(TileEnergy& energy, const LangevinSteps& run, std::uint32_t first_chain,
+                       int chains, std::span<float> f, std::span<float> gradients, float* states,
+                       float* norm_sums);
+
 }  // namespace ebm
