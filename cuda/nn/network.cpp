@@ -185,9 +185,14 @@ const ParameterTensor& Network::parameter(std::string_view name) const {
 
 Network published_network(std::string_view name, int channels, int features) {
   constexpr int kMostFeatures = 1024;
+  constexpr int kMostChannels = 1024;
   if (features < 1 || features > kMostFeatures) {
     throw std::invalid_argument(
         fmt::format("network {}: features must be 1 to {}, not {}", name, kMostFeatures, features));
+  }
+  if (channels < 1 || channels > kMostChannels) {
+    throw std::invalid_argument(
+        fmt::format("network {}: channels must be 1 to {}, not {}", name, kMostChannels, channels));
   }
   if (name == "toy") {
     return toy_network(features);

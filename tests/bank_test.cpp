@@ -1,0 +1,141 @@
+// The persistent bank and data batches: which rows, and what happens to them.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <set>
+#include <vector>
+
+#include "cuda/mcmc/data_batches.h"
+#include "cuda/mcmc/persistent_bank.h"
+
+namespace ebm {
+namespace {
+
+constexpr std::int64_t kSize = 3;
+
+/// A table whose rows are (row, row, row).
+std::vector<float> numbered_rows(int rows) {
+  std::vector<float> table;
+  for (int row = 0; row < rows; ++row) {
+    table.insert(table.end(), kSize, static_cast<float>(row));
+  }
+  return table;
+}
+
+std::set<std::vector<float>> rows_of(std::span<const float> states) {
+  std::set<std::vector<float>> rows;
+  for (auto at = states.begin(); at != states.end(); at += kSize) {
+    rows.emplace(at, at + kSize);
+  }
+  return rows;
+}
+
+TEST(PersistentBank, StartsUniform) {
+  const PersistentBank bank(1, 4000, kSize);
+  const std::span<const float> x = bank.states();
+  EXPECT_EQ(bank.rows(), 4000);
+  EXPECT_TRUE(std::ranges::all_of(x, [](float v) { return std::abs(v) <= 1; }));
+  const double n = static_cast<double>(x.size());
+  const double mean = std::accumulate(x.begin(), x.end(), 0.0) / n;
+  EXPECT_NEAR(mean, 0, 5 * std::sqrt(1 / (3 * n)));  // P(|z| > 5) = 6e-7
+}
+
+TEST(PersistentBank, PutsBackWhereItDrew) {
+  PersistentBank bank(1, 50, kSize);
+  const std::set<std::vector<float>> before = rows_of(bank.states());
+  std::vector<float> chains(20 * kSize);
+  bank.draw(7, chains);
+  const std::set<std::vector<float>> drawn = rows_of(chains);
+  EXPECT_EQ(drawn.size(), 20U);  // distinct rows
+  EXPECT_TRUE(std::ranges::includes(before, drawn));
+  for (float& x : chains) {
+    x += 10;
+  }
+  bank.put(chains);
+  std::set<std::vector<float>> expected = rows_of(chains);
+  std::ranges::set_difference(before, drawn, std::inserter(expected, expected.end()));
+  EXPECT_EQ(rows_of(bank.states()), expected);
+}
+
+TEST(PersistentBank, PeekLeavesTheBankAndTheLastDrawAlone) {
+  PersistentBank bank(1, 50, kSize);
+  PersistentBank untouched(1, 50, kSize);
+  std::vector<float> chains(10 * kSize);
+  std::vector<float> others(10 * kSize);
+  bank.draw(3, chains);
+  untouched.draw(3, others);
+  std::vector<float> all(50 * kSize);
+  bank.peek(3, all);
+  EXPECT_EQ(rows_of(all), rows_of(bank.states()));
+  bank.put(numbered_rows(10));
+  untouched.put(numbered_rows(10));
+  EXPECT_TRUE(std::ranges::equal(bank.states(), untouched.states()));
+}
+
+TEST(ImageBatches, AreDistinctRowsAndEveryRowComes) {
+  const std::vector<float> images = numbered_rows(30);
+  ImageBatches batches(5, images, kSize, 0.0F);
+  std::vector<int> seen(30);
+  std::vector<float> batch(10 * kSize);
+  for (std::uint32_t iteration = 1; iteration <= 300; ++iteration) {
+    batches.draw(DataUse::batch, iteration, batch);
+    const auto rows = rows_of(batch);
+    EXPECT_EQ(rows.size(), 10U);
+    for (const std::vector<float>& row : rows) {
+      ++seen[static_cast<std::size_t>(row[0])];
+    }
+  }
+  // Each count is binomial(300, 1/3): mean 100, standard deviation 8.2; 30 rows beyond 5.5 of them
+  // have a chance of 1e-6.
+  for (const int count : seen) {
+    EXPECT_NEAR(count, 100, 45);
+  }
+}
+
+TEST(ImageBatches, AreAFunctionOfSeedUseAndIteration) {
+  const std::vector<float> images = numbered_rows(1000);
+  const auto draw = [&](std::uint64_t seed, DataUse use, std::uint32_t iteration) {
+    std::vector<float> batch(20 * kSize);
+    ImageBatches(seed, images, kSize, 0.1F).draw(use, iteration, batch);
+    return batch;
+  };
+  const std::vector<float> first = draw(1, DataUse::batch, 1);
+  EXPECT_EQ(draw(1, DataUse::batch, 1), first);
+  EXPECT_NE(draw(2, DataUse::batch, 1), first);
+  EXPECT_NE(draw(1, DataUse::initial_states, 1), first);
+  EXPECT_NE(draw(1, DataUse::longrun, 1), first);
+  EXPECT_NE(draw(1, DataUse::batch, 2), first);
+}
+
+TEST(ImageBatches, NoiseHasItsStandardDeviation) {
+  const std::vector<float> images(kSize * 20'000);
+  ImageBatches batches(5, images, kSize, 0.03F);
+  std::vector<float> batch(images.size());
+  batches.draw(DataUse::batch, 1, batch);
+  double square = 0;
+  for (const float x : batch) {
+    square += static_cast<double>(x) * static_cast<double>(x);
+  }
+  const double n = static_cast<double>(batch.size());
+  const double variance = 0.03 * 0.03;
+  EXPECT_NEAR(square / n, variance, 5 * variance * std::sqrt(2 / n));  // P = 6e-7
+}
+
+TEST(ToyBatches, AreFreshForEveryUseAndIteration) {
+  ToyBatches batches(5, {});
+  const auto draw = [&](DataUse use, std::uint32_t iteration) {
+    std::vector<float> states(10);
+    batches.draw(use, iteration, states);
+    return states;
+  };
+  EXPECT_EQ(draw(DataUse::batch, 1), draw(DataUse::batch, 1));
+  EXPECT_NE(draw(DataUse::batch, 1), draw(DataUse::batch, 2));
+  EXPECT_NE(draw(DataUse::batch, 1), draw(DataUse::initial_states, 1));
+  EXPECT_NE(draw(DataUse::longrun, 1), draw(DataUse::initial_states, 1));
+}
+
+}  // namespace
+}  // namespace ebm

@@ -1,0 +1,318 @@
+// Algorithm 1: against a float64 calculation by hand, across thread counts, and in its files.
+
+#include "host/training/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+
+#include "cuda/kernels/langevin_update.cuh"
+#include "cuda/kernels/rows.cuh"
+#include "host/errors.h"
+#include "host/output/safetensors.h"
+#include "tests/reference_network.h"
+#include "tests/run_training.h"
+
+namespace ebm {
+namespace {
+
+TrainConfig toy_config() {
+  TrainConfig config;
+  config.name = "toy";
+  config.data.kind = DataKind::gmm;
+  config.network.kind = NetworkKind::toy;
+  config.optimizer = {.kind = OptimizerKind::sgd, .lr = 0.1, .lr_min = 0.05, .lr_decay = 0.9};
+  config.langevin.epsilon = 0.125;
+  config.langevin.steps = 20;
+  config.langevin.init = InitialStates::persistent;
+  config.langevin.bank_size = 60;
+  config.train = {.iterations = 6, .batch_size = 40};
+  config.log.every = 2;
+  config.landscape = {.every = 0, .resolution = 30, .kde = {.chains = 50, .bandwidth = 0.1}};
+  return config;
+}
+
+TrainConfig image_config(NetworkKind network, const std::filesystem::path& data) {
+  TrainConfig config;
+  config.name = "images";
+  config.data.kind = DataKind::mnist;
+  config.data.path = data.string();
+  config.data.noise = 0.03;
+  config.network = {.kind = network, .features = 4};
+  config.optimizer = {.kind = OptimizerKind::adam, .lr = 1e-4, .lr_min = 1e-4, .lr_decay = 1};
+  config.langevin.epsilon = 0.01;
+  config.langevin.steps = 4;
+  config.langevin.init = InitialStates::persistent;
+  config.train = {.iterations = 4, .batch_size = 10};
+  config.log.every = 2;
+  config.checkpoint = {.every = 1, .keep = 2};
+  config.longrun = {.every = 2, .steps = 60, .init = InitialStates::data};
+  return config;
+}
+
+/// Everything of the run that must not depend on the machine's mood: file name to content; the
+/// diagnostics without their seconds.
+std::map<std::string, std::string> results(const std::filesystem::path& folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    const std::filesystem::path& path = entry.path();
+    if (!entry.is_regular_file() || path.filename() == "log.txt") {
+      continue;
+    }
+    std::string content = read_bytes(path);
+    if (path.filename() == "diagnostics.csv") {
+      std::istringstream lines(content);
+      content.clear();
+      for (std::string line; std::getline(lines, line);) {
+        content += line.substr(0, line.rfind(',')) + "\n";
+      }
+    }
+    files[std::filesystem::relative(path, folder).string()] = content;
+  }
+  return files;
+}
+
+/// Algorithm 1 in float64, from the same random draws, for a toy experiment with persistent chains.
+class ByHand {
+ public:
+  explicit ByHand(const TrainConfig& config)
+      : config_(config),
+        network_(published_network("toy", 2, 32)),
+        bank_(config.seed, config.langevin.bank_size, 2) {
+    const Buffer<float> start = initial_parameters(network_, config.seed);
+    theta_.assign(start.data(), start.data() + start.size());
+    learning_rate_ = config.optimizer.lr;
+  }
+
+  struct Row {
+    double d_s;
+    double r_s;
+    double learning_rate;
+  };
+
+  Row iterate(std::uint32_t iteration) {
+    const auto size = static_cast<std::size_t>(config_.train.batch_size);
+    const double epsilon = config_.langevin.epsilon;
+    std::vector<float> batch(2 * size);
+    draw_toy_data({}, {config_.seed, Purpose::toy_data, iteration}, std::ssize(batch) / 2,
+                  batch.data());
+    std::vector<float> chains(2 * size);
+    bank_.draw(iteration, chains);
+
+    double r_s = 0;
+    LangevinUpdate noise;
+    noise.noise = {config_.seed, Purpose::langevin, iteration};
+    std::vector<double> x(chains.begin(), chains.end());
+    for (int step = 0; step < config_.langevin.steps; ++step, ++noise.step) {
+      for (std::size_t c = 0; c < size; ++c) {
+        const auto g = evaluate_reference_in_x(network_, theta_, std::span(x).subspan(2 * c, 2))
+                           .input_gradient;
+        const Floats4 z = noise.noise_of(static_cast<std::uint32_t>(c), 0);
+        r_s += std::hypot(g[0], g[1]);
+        x[2 * c] += epsilon * static_cast<double>(z.v[0]) - g[0];
+        x[2 * c + 1] += epsilon * static_cast<double>(z.v[1]) - g[1];
+      }
+    }
+    chains.assign(x.begin(), x.end());
+    bank_.put(chains);
+
+    const double factor = 2 / (epsilon * epsilon * static_cast<double>(size));
+    double d_s = 0;
+    std::vector<double> gradient(theta_.size());
+    const auto add = [&](std::span<const double> state, double scale) {
+      const ReferenceEvaluation at = evaluate_reference(network_, theta_, state);
+      d_s += scale * at.energy;
+      for (std::size_t i = 0; i < gradient.size(); ++i) {
+        gradient[i] += scale * at.parameter_gradient[i];
+      }
+    };
+    const std::vector<double> data(batch.begin(), batch.end());
+    for (std::size_t c = 0; c < size; ++c) {
+      add(std::span(data).subspan(2 * c, 2), factor);
+      add(std::span(x).subspan(2 * c, 2), -factor);
+    }
+    const Row row{d_s, r_s / (config_.langevin.steps * static_cast<double>(size)), learning_rate_};
+    for (std::size_t i = 0; i < theta_.size(); ++i) {
+      theta_[i] -= learning_rate_ * epsilon * epsilon / 2 * gradient[i];
+    }
+    learning_rate_ =
+        std::max(config_.optimizer.lr_min, learning_rate_ * config_.optimizer.lr_decay);
+    return row;
+  }
+
+  const std::vector<double>& theta() const { return theta_; }
+  const Network& network() const { return network_; }
+
+ private:
+  TrainConfig config_;
+  Network network_;
+  PersistentBank bank_;
+  std::vector<double> theta_;
+  double learning_rate_;
+};
+
+TEST(Trainer, IsAlgorithmOne) {
+  const TrainConfig config = toy_config();
+  const TemporaryFolder folder;
+  train(config, folder / "run");
+  const auto rows = read_csv(folder / "run/diagnostics.csv", 4);
+  ASSERT_EQ(rows.size(), 6U);
+  ByHand by_hand(config);
+  for (std::uint32_t t = 1; t <= 6; ++t) {
+    const ByHand::Row row = by_hand.iterate(t);
+    EXPECT_EQ(rows[t - 1][0], t);
+    // d_s is a difference of means near each other, in units of ε²/2: 1e-3 of it is float32.
+    EXPECT_NEAR(rows[t - 1][1], row.d_s, 1e-3) << "iteration " << t;
+    EXPECT_NEAR(rows[t - 1][2], row.r_s, 1e-5 * row.r_s) << "iteration " << t;
+    EXPECT_NEAR(rows[t - 1][3], row.learning_rate, 1e-8) << "iteration " << t;
+  }
+  const TensorFile weights = read_safetensors(folder / "run/checkpoints/net_000006.safetensors");
+  for (const ParameterTensor& tensor : by_hand.network().parameters()) {
+    const std::vector<float>& values = weights.at(tensor.name).values;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      ASSERT_NEAR(static_cast<double>(values[i]),
+                  by_hand.theta()[static_cast<std::size_t>(tensor.offset) + i], 2e-6)
+          << tensor.name << " " << i;
+    }
+  }
+}
+
+TEST(Trainer, ToyRunIsTheSameBitsForAnyNumberOfThreads) {
+  TrainConfig config = toy_config();
+  config.landscape.every = 3;
+  const TemporaryFolder folder;
+  std::map<std::string, std::string> first;
+  for (const int threads : {1, 2, 5}) {
+    const Threads use(threads);
+    const std::filesystem::path out = folder / std::to_string(threads);
+    train(config, out);
+    auto files = results(out);
+    std::erase_if(files, [](const auto& file) { return file.first.ends_with(".png"); });
+    if (threads == 1) {
+      first = files;
+      EXPECT_TRUE(files.contains("checkpoints/net_000006.safetensors"));
+      EXPECT_TRUE(files.contains("landscape/landscape.csv"));
+      EXPECT_TRUE(files.contains("landscape/landscape_000003_shortrun_density.npy"));
+    } else {
+      EXPECT_EQ(files, first) << threads << " threads";
+    }
+  }
+}
+
+class ImageTrainer : public testing::TestWithParam<NetworkKind> {};
+
+TEST_P(ImageTrainer, IsTheSameBitsForAnyNumberOfThreads) {
+  const TemporaryFolder folder;
+  write_small_mnist(folder / "data", 30);
+  const TrainConfig config = image_config(GetParam(), folder / "data");
+  std::map<std::string, std::string> first;
+  for (const int threads : {1, 2, 3}) {
+    const Threads use(threads);
+    const std::filesystem::path out = folder / std::to_string(threads);
+    train(config, out);
+    if (threads == 1) {
+      first = results(out);
+    } else {
+      EXPECT_EQ(results(out), first) << threads << " threads";
+    }
+  }
+  std::vector<std::string> names;
+  for (const auto& [name, content] : first) {
+    names.push_back(name);
+  }
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"checkpoints/net_000003.safetensors",
+                                      "checkpoints/net_000004.safetensors", "diagnostics.csv",
+                                      "longrun/longrun_000002.png", "longrun/longrun_000004.png",
+                                      "shortrun/bank_000002.png", "shortrun/bank_000004.png",
+                                      "shortrun/x_000002.png", "shortrun/x_000004.png"}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, ImageTrainer,
+                         testing::Values(NetworkKind::vanilla, NetworkKind::nonlocal),
+                         [](const auto& instance) {
+                           return std::string(to_string(instance.param));
+                         });
+
+TEST(Trainer, EveryInitializationRuns) {
+  const TemporaryFolder folder;
+  write_small_mnist(folder / "data", 12);
+  for (const InitialStates init : {InitialStates::persistent, InitialStates::data,
+                                   InitialStates::uniform, InitialStates::gaussian}) {
+    const std::string name(to_string(init));
+    TrainConfig images = image_config(NetworkKind::vanilla, folder / "data");
+    images.langevin.init = init;
+    images.train.iterations = 2;
+    train(images, folder / ("images_" + name));
+    TrainConfig toy = toy_config();
+    toy.langevin.init = init;
+    toy.landscape.every = 6;
+    train(toy, folder / ("toy_" + name));
+    for (const char* run : {"images_", "toy_"}) {
+      for (const auto& row : read_csv(folder / (run + name) / "diagnostics.csv", 3)) {
+        EXPECT_TRUE(std::isfinite(row[1]) && row[2] > 0) << run << name;
+      }
+    }
+  }
+}
+
+TEST(Trainer, TheBankStartsFromTheLawOfUniformStarts) {
+  TrainConfig config = toy_config();
+  config.langevin.steps = 1;
+  config.train = {.iterations = 1, .batch_size = 2000};
+  config.langevin.bank_size = 2000;
+  const TemporaryFolder folder;
+  std::map<InitialStates, double> r_s;
+  for (const InitialStates init : {InitialStates::persistent, InitialStates::uniform}) {
+    config.langevin.init = init;
+    config.langevin.noise_init_factor = 1;
+    const std::filesystem::path out = folder / std::string(to_string(init));
+    train(config, out);
+    r_s[init] = read_csv(out / "diagnostics.csv", 3)[0][2];
+  }
+  // The bank starts as U(−1, 1), the same law as uniform starts: gradients of a smooth energy
+  // agree.
+  EXPECT_NEAR(r_s[InitialStates::persistent], r_s[InitialStates::uniform],
+              0.1 * r_s[InitialStates::uniform]);
+}
+
+TEST(Trainer, DivergenceIsReportedWithItsIteration) {
+  TrainConfig config = toy_config();
+  config.optimizer = {.kind = OptimizerKind::sgd, .lr = 1e30, .lr_min = 1e30, .lr_decay = 1};
+  const TemporaryFolder folder;
+  const std::string message = message_of<Divergence>([&] { train(config, folder / "run"); });
+  EXPECT_TRUE(mentions(message, {"iteration 2", "optimizer.lr"})) << message;
+  // What happened is on disk, the offending iteration included.
+  EXPECT_EQ(read_csv(folder / "run/diagnostics.csv", 1).size(), 2U);
+}
+
+TEST(Trainer, BatchLargerThanTheDataIsRefused) {
+  const TemporaryFolder folder;
+  write_small_mnist(folder / "data", 9);
+  const std::string message = message_of<ConfigurationError>(
+      [&] { train(image_config(NetworkKind::vanilla, folder / "data"), folder / "run"); });
+  EXPECT_TRUE(mentions(message, {"train.batch_size", "10", "9 images"})) << message;
+}
+
+TEST(RunFolder, NeverOverwrites) {
+  const TemporaryFolder folder;
+  write_bytes(folder / "kept.txt", "x");
+  EXPECT_TRUE(mentions(message_of<ConfigurationError>([&] { RunFolder run(folder.path()); }),
+                       {folder.path().string(), "not empty", "--out"}));
+  EXPECT_TRUE(mentions(message_of<ConfigurationError>([&] { RunFolder run(folder / "kept.txt"); }),
+                       {"kept.txt", "is a file"}));
+  EXPECT_NO_THROW(RunFolder(folder / "a/b"));
+  EXPECT_NO_THROW(RunFolder(folder / "a/b"));  // empty
+}
+
+TEST(Progress, SaysHowFarAndHowLong) {
+  Progress progress(2000, 500);
+  EXPECT_EQ(progress.line({1200, -0.03125, 0.0712345, 0.1, 60.0}, true),
+            "iteration 1,200/2,000  d_s -0.03125  r_s 0.07123  lr 0.1  10,000 steps/s  0:40 left");
+  EXPECT_EQ(duration(75), "1:15");
+  EXPECT_EQ(duration(3675.4), "1:01:15");
+}
+
+}  // namespace
+}  // namespace ebm
