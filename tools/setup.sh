@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that building, testing and running ebm needs, and that are missing.
+# Where none is missing it does nothing: no root, no network.
+# usage: setup.sh [--dry-run]      --dry-run prints the missing packages, one a line, and stops
+set -euo pipefail
+
+packages=(
+  git g++ cmake ninja-build
+  libdnnl-dev ocl-icd-opencl-dev  # oneDNN as CMake finds it asks for the OpenCL headers
+  librandom123-dev libyaml-cpp-dev libcli11-dev libfmt-dev libspdlog-dev
+  nlohmann-json3-dev libpng-dev zlib1g-dev
+  gnuplot-nox
+  libgtest-dev
+)
+
+is_installed() {
+  dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
+}
+
+missing=()
+for package in "${packages[@]}"; do
+  is_installed "$package" || missing+=("$package")
+done
+
+if [[ ${1:-} == --dry-run ]]; then
+  [[ ${#missing[@]} -eq 0 ]] || printf '%s\n' "${missing[@]}"
+  exit 0
+elif [[ $# -gt 0 ]]; then
+  echo "setup: unknown argument $1; usage: setup.sh [--dry-run]" >&2
+  exit 2
+fi
+[[ ${#missing[@]} -gt 0 ]] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+  echo "setup: this is not a Debian system (no apt-get). Install what these Debian packages hold," \
+    "then follow 'Building by hand' in README.md:" >&2
+  printf '  %s\n' "${missing[@]}" >&2
+  exit 1
+fi
+
+as_root=()
+if [[ $EUID -ne 0 ]]; then
+  if command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [[ -t 0 ]]; }; then
+    as_root=(sudo)
+  else
+    echo "setup: packages are missing, and installing them needs root. Ask an administrator to run" >&2
+    echo "  apt-get update && apt-get install --no-install-recommends ${missing[*]}" >&2
+    exit 1
+  fi
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# Runs apt-get without questions; its output is shown only if it fails.
+quiet_apt() {
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y "$@" >"$log" 2>&1 </dev/null
+}
+
+echo "setup: installing ${missing[*]}"
+if [[ ${#as_root[@]} -gt 0 ]]; then
+  sudo -v  # asks for the password, if one is needed, where the question can be seen
+fi
+if ! quiet_apt update && ! { sleep 5 && quiet_apt update; }; then
+  cat "$log" >&2
+  echo "setup: apt-get update failed; is the network up?" >&2
+  exit 1
+fi
+if ! quiet_apt install --no-install-recommends "${missing[@]}"; then
+  cat "$log" >&2
+  echo "setup: apt-get install failed" >&2
+  exit 1
+fi
