@@ -88,6 +88,7 @@ TEST(DistinctRows, PermutationsOfFourAreAboutEquallyLikely) {
   }
   ASSERT_EQ(counts.size(), 24U);
   std::vector<double> observed;
+  observed.reserve(counts.size());
   for (const auto& [permutation, count] : counts) {
     observed.push_back(count);
   }

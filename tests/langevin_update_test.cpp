@@ -69,9 +69,8 @@ void expect_step(const LangevinUpdate& update, const Chains& before,
       const auto g = static_cast<double>(gradients[i]);
       const auto z = static_cast<double>(noise[i]);
       sum_of_squares += g * g;
-      ASSERT_NEAR(
-          after.states[i], x - g + epsilon * z,
-          roundings * kRounding * (std::abs(x) + std::abs(g) + std::abs(epsilon * z)))
+      ASSERT_NEAR(after.states[i], x - g + epsilon * z,
+                  roundings * kRounding * (std::abs(x) + std::abs(g) + std::abs(epsilon * z)))
           << "chain " << c << ", value " << i;
     }
     const double norm = std::sqrt(sum_of_squares);
@@ -89,7 +88,8 @@ class LangevinUpdateSizes : public testing::TestWithParam<std::int64_t> {
 };
 
 INSTANTIATE_TEST_SUITE_P(, LangevinUpdateSizes,
-                         testing::Values(1, 2, 3, 4, 5, 63, 64, 65, 127, 1023, 3072));
+                         testing::Values(1, 2, 3, 4, 5, 63, 64, 65, 127, 1023, 3072),
+                         testing::PrintToStringParamName());
 
 TEST_P(LangevinUpdateSizes, GivenNoise) {
   const LangevinUpdate update = noisy_update(0.125F);
@@ -151,8 +151,8 @@ TEST(LangevinUpdate, DivergenceIsSeen) {
       gradients[66] = kNan;
       before.states[0] = kInfinity;
       before.states[69] = -kInfinity;
-      const Chains after =
-          moved(update, before, gradients, given ? std::vector<float>(70, 1.0F) : std::vector<float>());
+      const Chains after = moved(update, before, gradients,
+                                 given ? std::vector<float>(70, 1.0F) : std::vector<float>());
       EXPECT_TRUE(std::isnan(after.states[3]));
       EXPECT_TRUE(std::isnan(after.states[66]));
       EXPECT_TRUE(std::isnan(after.norm_sums[0]));

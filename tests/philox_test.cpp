@@ -13,9 +13,7 @@ namespace {
 
 using Words = std::array<std::uint32_t, 4>;
 
-Words as_array(const Words4& words) {
-  return {words.v[0], words.v[1], words.v[2], words.v[3]};
-}
+Words as_array(const Words4& words) { return {words.v[0], words.v[1], words.v[2], words.v[3]}; }
 
 TEST(Philox, KnownAnswers) {
   // philox4x32, 10 rounds, in Random123's kat_vectors.
@@ -35,9 +33,8 @@ TEST(RandomStream, NeverChanges) {
   const RandomStream langevin{.seed = 123, .purpose = Purpose::langevin, .iteration = 1000};
   EXPECT_EQ(as_array(langevin.words(499, 57, 767)),
             (Words{0x43c8817c, 0x87a39f9e, 0x74b7654b, 0x24bd5ee4}));
-  const RandomStream landscape{.seed = 0x0123456789abcdef,
-                               .purpose = Purpose::landscape_langevin,
-                               .iteration = 0xffffffff};
+  const RandomStream landscape{
+      .seed = 0x0123456789abcdef, .purpose = Purpose::landscape_langevin, .iteration = 0xffffffff};
   EXPECT_EQ(as_array(landscape.words(1, 2, 0xffffff)),
             (Words{0x62dde433, 0x99f38192, 0x77ebb2a6, 0xfe174766}));
 }
@@ -47,10 +44,10 @@ TEST(RandomStream, NeverChanges) {
 /// subsequence in its high half.
 Words4 curand_words(std::uint64_t seed, std::uint64_t subsequence, std::uint64_t offset) {
   const std::uint64_t block = offset / 4;
-  return philox({{static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32),
-                  static_cast<std::uint32_t>(subsequence),
-                  static_cast<std::uint32_t>(subsequence >> 32)}},
-                seed);
+  return philox(
+      {{static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32),
+        static_cast<std::uint32_t>(subsequence), static_cast<std::uint32_t>(subsequence >> 32)}},
+      seed);
 }
 
 TEST(RandomStream, IsAPlaceInCurandsSequence) {
@@ -64,7 +61,7 @@ TEST(RandomStream, IsAPlaceInCurandsSequence) {
           const RandomStream stream{.seed = seed,
                                     .purpose = Purpose::landscape_langevin,
                                     .iteration = static_cast<std::uint32_t>(iteration)};
-          const std::uint64_t purpose = static_cast<std::uint64_t>(stream.purpose);
+          const auto purpose = static_cast<std::uint64_t>(stream.purpose);
           const Words4 words =
               stream.words(static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(chain),
                            static_cast<std::uint32_t>(group));

@@ -41,7 +41,7 @@ inline double chi_square_uniform(std::span<const double> observed) {
 /// What χ² of `degrees` degrees of freedom exceeds with a chance below kFalseAlarm: Laurent and
 /// Massart (2000), lemma 1.
 inline double chi_square_bound(std::size_t degrees) {
-  const double k = static_cast<double>(degrees);
+  const auto k = static_cast<double>(degrees);
   const double x = -std::log(kFalseAlarm);
   return k + 2 * std::sqrt(k * x) + 2 * x;
 }

@@ -1,6 +1,7 @@
 #include "cuda/kernels/langevin_update.cuh"
 
 #include <algorithm>
+#include <cmath>
 
 #include "cuda/device/cpu_clones.h"
 #include "cuda/device/launch.cuh"
@@ -60,7 +61,7 @@ void langevin_update(const LangevinUpdate& update, std::uint32_t first_chain, in
             ? update_chain_with(update, given_noise + at, state_size, gradients + at, states + at)
             : update_chain(update, first_chain + static_cast<std::uint32_t>(c), state_size,
                            gradients + at, states + at);
-    norm_sums[c] += sqrtf(sum_of_squares);
+    norm_sums[c] += std::sqrt(sum_of_squares);
   }
 }
 

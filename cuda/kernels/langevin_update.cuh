@@ -1,8 +1,7 @@
 // One Langevin step of the states, fused: gradient step, noise, clamp, and each chain's ‖∇f‖.
 #pragma once
 
-#include <math.h>
-
+#include <cmath>
 #include <cstdint>
 
 #include "cuda/device/host_device.cuh"

@@ -12,9 +12,9 @@ EBM_CPU_CLONES void pool_row(int outputs, int channels, std::int64_t pixel, std:
     const std::int64_t out = std::int64_t{j} * channels;
 #pragma omp simd
     for (int c = 0; c < channels; ++c) {
-      y[out + c] = pool_maximum(
-          {{corner[c], corner[pixel + c], corner[row + c], corner[row + pixel + c]}},
-          places[out + c]);
+      y[out + c] =
+          pool_maximum({{corner[c], corner[pixel + c], corner[row + c], corner[row + pixel + c]}},
+                       places[out + c]);
     }
   }
 }

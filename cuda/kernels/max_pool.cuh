@@ -37,7 +37,8 @@ struct PoolShape {
 /// y (images × height/2 × width/2 × channels, dense) and the winners' places, of the same shape.
 void max_pool_forward(const PoolShape& shape, const float* x, float* y, std::uint8_t* places);
 
-/// dx (the input's shape and stride; every pooled channel is overwritten) from dy and the places of the forward pass.
+/// dx (the input's shape and stride; every pooled channel is overwritten) from dy and the places of
+/// the forward pass.
 void max_pool_backward(const PoolShape& shape, const float* dy, const std::uint8_t* places,
                        float* dx);
 

@@ -1,8 +1,7 @@
 // One step of SGD or Adam over all parameters at once.
 #pragma once
 
-#include <math.h>
-
+#include <cmath>
 #include <cstdint>
 
 #include "cuda/device/host_device.cuh"
@@ -32,8 +31,8 @@ struct AdamStep {
   /// The step number t counts from 1.
   static AdamStep at(double learning_rate, std::int64_t t) {
     const auto n = static_cast<double>(t);
-    return {.rate = static_cast<float>(learning_rate / (1.0 - pow(0.9, n))),
-            .second_scale = static_cast<float>(1.0 / sqrt(1.0 - pow(0.999, n)))};
+    return {.rate = static_cast<float>(learning_rate / (1.0 - std::pow(0.9, n))),
+            .second_scale = static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(0.999, n)))};
   }
 
   /// Updates the moments and returns the new parameter.
@@ -41,7 +40,7 @@ struct AdamStep {
                                    float& second) const {
     first += kOneMinusBeta1 * (gradient - first);
     second = kBeta2 * second + kOneMinusBeta2 * gradient * gradient;
-    return parameter - rate * first / (sqrtf(second) * second_scale + kDelta);
+    return parameter - rate * first / (std::sqrt(second) * second_scale + kDelta);
   }
 };
 

