@@ -189,6 +189,15 @@ TEST_F(Landscapes, AreReadableArraysASummaryLineAndAScript) {
   EXPECT_NEAR(l1_distance(truth.values, learned.values, axis), summary.l1_learned, 1e-9);
   const NpyArray shortrun = read_npy(folder_ / "landscape/landscape_001000_shortrun_density.npy");
   EXPECT_NEAR(l1_distance(truth.values, shortrun.values, axis), summary.l1_shortrun, 1e-9);
+  for (const std::string name :
+       {"truth", "landscape_001000_learned", "landscape_001000_shortrun"}) {
+    const NpyArray plain = read_npy(folder_ / ("landscape/" + name + "_density.npy"));
+    const NpyArray logs = read_npy(folder_ / ("landscape/" + name + "_log_density.npy"));
+    ASSERT_EQ(logs.shape, plain.shape);
+    for (std::size_t i = 0; i < logs.values.size(); ++i) {
+      ASSERT_NEAR(logs.values[i], std::log(static_cast<double>(plain.values[i]) + 1e-10), 2e-6);
+    }
+  }
 
   const std::string table = content(folder_ / "landscape/landscape.csv");
   EXPECT_TRUE(table.starts_with("iteration,kl_learned,l1_learned,l1_shortrun\n1000,")) << table;

@@ -99,7 +99,8 @@ void visit(Io& io, Config& config) {
   io.section("optimizer", [&](Io& optimizer) { visit_optimizer(optimizer, config.optimizer); });
   io.section("langevin", [&](Io& langevin) { visit_langevin(langevin, config.langevin, toy); });
   io.section("train", [&](Io& train) {
-    train.required("iterations", config.train.iterations, at_least(1));
+    // The iteration is one 32-bit word of the random streams.
+    train.required("iterations", config.train.iterations, between(1, 4294967295.0));
     train.optional("batch_size", config.train.batch_size, between(1, 1e6));
   });
   io.section("log", [&](Io& log) { log.optional("every", config.log.every, at_least(1)); });

@@ -36,7 +36,7 @@ std::string variables(const Picture& picture) {
 picture = ARG1 eq "" ? "{0}.png" : ARG1
 figure_title = "{1}"
 array panel_title[3] = ["truth", "learned energy", "{2}"]
-array density[3] = ["truth_density.npy", "{0}_learned_density.npy", "{0}_shortrun_density.npy"]
+array whose[3] = ["truth", "{0}_learned", "{0}_shortrun"]
 points = {3}        # on each axis
 half_width = {4}
 peak = {5}          # the highest true density
@@ -52,7 +52,7 @@ constexpr std::string_view kScript = R"(
 array lowest[2] = [0, log(peak) - 12]
 array highest[2] = [peak, log(peak)]
 array colour_title[2] = ["density", "log density"]
-shown(row, value) = row == 1 ? value : log(value + 1e-10)
+array kind[2] = ["_density.npy", "_log_density.npy"]
 
 set encoding utf8
 set terminal pngcairo size 1200,790 font "DejaVu Sans,12"
@@ -90,18 +90,27 @@ do for [row = 1:2] {
       set colorbox user origin screen left + width + 0.012, bottom size screen 0.014, height
       set label colour_title[row] at screen 0.985, screen bottom + height / 2 rotate center
     }
-    plot density[column] binary skip=npy_header array=(points,points) format="%float32" \
-      origin=(-half_width,-half_width) dx=step dy=step using (shown(row, $1)) with image
+    plot whose[column].kind[row] binary skip=npy_header array=(points,points) format="%float32" \
+      origin=(-half_width,-half_width) dx=step dy=step with image
   }
 }
 unset multiplot
 )";
 
-/// Writes a square array; the number of bytes before its values.
-std::uintmax_t write_square(const fs::path& path, std::size_t side, std::span<const float> values) {
+/// Writes a density and its logarithm, NAME_density.npy and NAME_log_density.npy; the number of
+/// bytes before their values.
+std::uintmax_t write_density(const fs::path& folder, const std::string& name, std::size_t side,
+                             std::span<const float> density) {
+  constexpr double kFloor = 1e-10;  // keeps the logarithm of nothing finite
+  std::vector<float> log_density;
+  for (const float value : density) {
+    log_density.push_back(static_cast<float>(std::log(static_cast<double>(value) + kFloor)));
+  }
   const auto size = static_cast<std::int64_t>(side);
-  write_npy(path, std::array{size, size}, values);
-  return fs::file_size(path) - values.size_bytes();
+  const fs::path path = folder / (name + "_density.npy");
+  write_npy(path, std::array{size, size}, density);
+  write_npy(folder / (name + "_log_density.npy"), std::array{size, size}, log_density);
+  return fs::file_size(path) - density.size_bytes();
 }
 
 fs::path made(fs::path folder) {
@@ -124,7 +133,7 @@ Landscape::Landscape(fs::path folder, const LandscapeSettings& settings, PlotQue
       grid_states_(ebm::grid_states(axis_)),
       truth_(true_density(settings.truth, axis_)),
       summaries_(folder_ / "landscape.csv", "iteration,kl_learned,l1_learned,l1_shortrun") {
-  write_square(folder_ / "truth_density.npy", axis_.size(), truth_);
+  write_density(folder_, "truth", axis_.size(), truth_);
 }
 
 LandscapeSummary Landscape::write(std::int64_t iteration, std::span<const float> f,
@@ -139,9 +148,9 @@ LandscapeSummary Landscape::write(std::int64_t iteration, std::span<const float>
   };
 
   const std::string name = fmt::format("landscape_{:06}", iteration);
-  write_square(folder_ / (name + "_learned_density.npy"), axis_.size(), learned);
+  write_density(folder_, name + "_learned", axis_.size(), learned);
   const std::uintmax_t npy_header =
-      write_square(folder_ / (name + "_shortrun_density.npy"), axis_.size(), chains.density);
+      write_density(folder_, name + "_shortrun", axis_.size(), chains.density);
   const Picture picture = {
       .name = name,
       .title = fmt::format("iteration {}:  KL(truth ‖ learned) = {:.3g} nats", iteration,

@@ -34,12 +34,13 @@ struct LandscapeSummary {
 ///     truth_density.npy                        when made
 ///     landscape_ITERATION_learned_density.npy  then at every write(), ITERATION with six digits
 ///     landscape_ITERATION_shortrun_density.npy
+///     ..._log_density.npy                      beside each of these: log(density + 1e-10)
 ///     landscape_ITERATION.gp                   gnuplot script; can be rerun by hand there
 ///     landscape_ITERATION.png                  three densities above their logs, drawn by `plots`
 ///     landscape.csv                            a line each, of the summary's first three
 ///
 /// Arrays are float32, resolution × resolution, [row = y, column = x], over truth.half_width() each
-/// way. Pictures share the truth's colour range; the lower row shows log(density + 1e-10).
+/// way. Pictures share the truth's colour range; the lower row shows the logarithms.
 class Landscape {
  public:
   /// Makes the folder where it is missing. `plots` must outlive this. Throws OutputError.
