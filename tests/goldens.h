@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <span>
@@ -15,8 +16,8 @@
 
 namespace ebm {
 
-/// The inputs of a golden file: n values uniform on (−1, 1), a pure function of a name: FNV-1a, then
-/// splitmix64.
+/// The inputs of a golden file: n values uniform on (−1, 1), a pure function of a name: FNV-1a,
+/// then splitmix64. Every value is a float32.
 inline std::vector<double> hashed(std::string_view name, std::int64_t n) {
   std::uint64_t h = 0xcbf29ce484222325U;
   for (const char c : name) {
@@ -46,39 +47,6 @@ inline TensorFile golden_file(const std::string& stem) {
   return read_safetensors(std::string(EBM_TEST_DATA) + "/" + stem + ".safetensors");
 }
 
-
-/// ‖out − golden‖ / ‖golden‖.
-inline double relative_error(std::span<const float> out, std::span<const float> golden) {
-  EXPECT_EQ(out.size(), golden.size());
-  double difference = 0;
-  double norm = 0;
-  for (std::size_t i = 0; i < golden.size(); ++i) {
-    const double d = static_cast<double>(out[i]) - static_cast<double>(golden[i]);
-    difference += d * d;
-    norm += static_cast<double>(golden[i]) * static_cast<double>(golden[i]);
-  }
-  return std::sqrt(difference / norm);
-}
-
-/// A tensor as the goldens sample it: the first 256 of every s-th value, s = max(1, n/256); then
-/// its sum and its L2 norm.
-inline std::vector<float> sampled(std::span<const float> tensor) {
-  std::vector<float> out;
-  const std::size_t stride = std::max<std::size_t>(1, tensor.size() / 256);
-  for (std::size_t i = 0; i < tensor.size() && out.size() < 256; i += stride) {
-    out.push_back(tensor[i]);
-  }
-  double sum = 0;
-  double squares = 0;
-  for (const float v : tensor) {
-    sum += static_cast<double>(v);
-    squares += static_cast<double>(v) * static_cast<double>(v);
-  }
-  out.push_back(static_cast<float>(sum));
-  out.push_back(static_cast<float>(std::sqrt(squares)));
-  return out;
-}
-
 /// The golden parameters of a network: every value hashed(TAG/STEM/KEY)/√fan_in, 64 for biases.
 inline std::vector<float> golden_parameters(const Network& network, const std::string& prefix) {
   std::vector<float> theta;
@@ -89,6 +57,74 @@ inline std::vector<float> golden_parameters(const Network& network, const std::s
     theta.insert(theta.end(), values.begin(), values.end());
   }
   return theta;
+}
+
+template <class Values>
+std::vector<double> doubles(const Values& values) {
+  return {values.begin(), values.end()};
+}
+
+inline double sum_of(std::span<const double> values) {
+  double sum = 0;
+  for (const double v : values) {
+    sum += v;
+  }
+  return sum;
+}
+
+/// ‖values‖.
+inline double norm_of(std::span<const double> values) {
+  double squares = 0;
+  for (const double v : values) {
+    squares += v * v;
+  }
+  return std::sqrt(squares);
+}
+
+/// ‖out − expected‖ / ‖expected‖, for floats or doubles.
+template <class Out, class Expected>
+double relative_error(const Out& out, const Expected& expected) {
+  EXPECT_EQ(out.size(), expected.size());
+  std::vector<double> difference = doubles(out);
+  for (std::size_t i = 0; i < std::min(out.size(), expected.size()); ++i) {
+    difference[i] -= static_cast<double>(expected[i]);
+  }
+  return norm_of(difference) / norm_of(doubles(expected));
+}
+
+/// A tensor as the goldens sample it: the first 256 of every s-th value, s = max(1, n/256); then
+/// its sum and its L2 norm.
+template <class Values>
+std::vector<double> sampled(const Values& tensor) {
+  const std::vector<double> all = doubles(tensor);
+  std::vector<double> out;
+  const std::size_t stride = std::max<std::size_t>(1, all.size() / 256);
+  for (std::size_t i = 0; i < all.size() && out.size() < 256; i += stride) {
+    out.push_back(all[i]);
+  }
+  out.push_back(sum_of(all));
+  out.push_back(norm_of(all));
+  return out;
+}
+
+/// The error of a sample, relative to `scale`: the whole tensor, or for one that cancels to zero
+/// the magnitudes of what cancels. Values and norm are relative to its norm. The sum, whose terms
+/// may cancel as well, is relative to the sum of absolute values.
+inline double sample_error(std::span<const double> sample, std::span<const double> expected,
+                           std::span<const double> scale) {
+  EXPECT_EQ(sample.size(), expected.size());
+  std::vector<double> difference(sample.begin(), sample.end());
+  double absolute_sum = 0;
+  for (std::size_t i = 0; i < difference.size(); ++i) {
+    difference[i] -= expected[i];
+  }
+  for (const double v : scale) {
+    absolute_sum += std::abs(v);
+  }
+  const std::size_t sum_at = difference.size() - 2;
+  const double sum_error = std::abs(difference[sum_at]) / absolute_sum;
+  difference[sum_at] = 0;
+  return std::max(norm_of(difference) / norm_of(scale), sum_error);
 }
 
 }  // namespace ebm

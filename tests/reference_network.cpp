@@ -19,7 +19,9 @@ constexpr double kSlope = 0.05;
 constexpr double kUndecided =
     kUndecidedEpsilons * static_cast<double>(std::numeric_limits<float>::epsilon());
 
-/// Numbers, and for each the sum of the absolute values of the terms it was made of.
+/// Numbers, and for each the sum of the absolute values of the terms it was made of: what its
+/// float32 rounding is relative to. Magnitudes start afresh at every layer: rounding that comes
+/// from the layers before mostly averages out in the next sum.
 struct Values {
   explicit Values(std::int64_t size)
       : value(static_cast<std::size_t>(size)), magnitude(static_cast<std::size_t>(size)) {}
@@ -50,9 +52,21 @@ EBM_CPU_CLONES Sum dot(std::size_t n, const double* a, const double* b) {
   return {value, magnitude};
 }
 
-/// y += a·x, where a is itself a sum of some magnitude.
-EBM_CPU_CLONES void add_scaled(std::size_t n, const Sum& a, const double* x, const double* x_magnitude, double* y,
+/// y += a·x.
+EBM_CPU_CLONES void add_scaled(std::size_t n, double a, const double* x, double* y,
                                double* y_magnitude) {
+#pragma omp simd
+  for (std::size_t i = 0; i < n; ++i) {
+    const double term = a * x[i];
+    y[i] += term;
+    y_magnitude[i] += std::abs(term);
+  }
+}
+
+/// The same where a and x are rounded sums themselves: by the product rule, a·x errs on the scale
+/// of |x|·(a's magnitude) + |a|·(x's magnitude).
+EBM_CPU_CLONES void add_product(std::size_t n, const Sum& a, const double* x,
+                                const double* x_magnitude, double* y, double* y_magnitude) {
   const double value = a.value;
   const double magnitude = a.magnitude;
 #pragma omp simd
@@ -104,8 +118,8 @@ class Tape {
   void run_backward(Node& output) {
     output.backward.value.assign(1, 1.0);
     output.backward.magnitude.assign(1, 1.0);
-    for (auto step = backward_.rbegin(); step != backward_.rend(); ++step) {
-      (*step)();
+    for (; !backward_.empty(); backward_.pop_back()) {
+      backward_.back()();
     }
   }
 
@@ -135,6 +149,11 @@ class Tape {
   std::vector<std::function<void()>> backward_;
 };
 
+/// Where value (channel, row, column) of a channel-major array is.
+std::size_t at(int channel, int row, int column, int height, int width) {
+  return static_cast<std::size_t>((std::int64_t{channel} * height + row) * width + column);
+}
+
 /// Calls visit(index in the patch, index in the image) for every input that the output pixel sees.
 template <class Visit>
 void for_each_in_patch(const Layer& layer, const Shape& image, const Shape& output,
@@ -148,16 +167,14 @@ void for_each_in_patch(const Layer& layer, const Shape& image, const Shape& outp
         const int y = row * layer.stride + i - layer.padding;
         const int x = column * layer.stride + j - layer.padding;
         if (y >= 0 && y < image.height && x >= 0 && x < image.width) {
-          visit(static_cast<std::size_t>((c * kernel + i) * kernel + j),
-                static_cast<std::size_t>((c * image.height + y) * image.width + x));
+          visit(at(c, i, j, kernel, kernel), at(c, y, x, image.height, image.width));
         }
       }
     }
   }
 }
 
-Values patch_under(const Node& x, const Layer& layer, const Shape& output,
-                                std::size_t pixel) {
+Values patch_under(const Node& x, const Layer& layer, const Shape& output, std::size_t pixel) {
   Values patch(std::int64_t{x.shape.channels} * layer.kernel * layer.kernel);
   for_each_in_patch(layer, x.shape, output, pixel, [&](std::size_t p, std::size_t i) {
     patch.value[p] = x.forward.value[i];
@@ -190,17 +207,16 @@ Node& Tape::affine(Node& x, const Layer& layer) {
   backward_.emplace_back([=, this, &x, &y] {
     for (std::size_t pixel = 0; pixel < pixels; ++pixel) {
       const Values patch = patch_under(x, layer, y.shape, pixel);
-      const std::vector<double> zeros(inputs);
       Values gradient(static_cast<std::int64_t>(inputs));
       for (std::size_t o = 0; o < outputs; ++o) {
         const std::size_t weights = first_weight + o * inputs;
         const Sum dy{y.backward.value[o * pixels + pixel],
                      y.backward.magnitude[o * pixels + pixel]};
-        add_scaled(inputs, {dy.value, std::abs(dy.value)}, &theta_[weights], zeros.data(),
-                   gradient.value.data(), gradient.magnitude.data());
+        add_scaled(inputs, dy.value, &theta_[weights], gradient.value.data(),
+                   gradient.magnitude.data());
         if (with_parameters_) {
-          add_scaled(inputs, dy, patch.value.data(), patch.magnitude.data(), &parameters_.value[weights],
-                     &parameters_.magnitude[weights]);
+          add_product(inputs, dy, patch.value.data(), patch.magnitude.data(),
+                      &parameters_.value[weights], &parameters_.magnitude[weights]);
           parameters_.value[first_bias + o] += dy.value;
           parameters_.magnitude[first_bias + o] += dy.magnitude;
         }
@@ -241,8 +257,7 @@ Node& Tape::max_pool(Node& x, std::size_t layer, Branch::Site site) {
     for (int i = 0; i < y.shape.height; ++i) {
       for (int j = 0; j < y.shape.width; ++j) {
         const auto width = static_cast<std::size_t>(x.shape.width);
-        const auto corner =
-            static_cast<std::size_t>((c * x.shape.height + 2 * i) * x.shape.width + 2 * j);
+        const std::size_t corner = at(c, 2 * i, 2 * j, x.shape.height, x.shape.width);
         std::array<std::size_t, 4> places{corner, corner + 1, corner + width, corner + width + 1};
         std::ranges::stable_sort(places, std::greater<>(),
                                  [&x](std::size_t place) { return x.forward.value[place]; });
@@ -405,8 +420,9 @@ ReferenceEvaluation evaluate_reference(const Network& network, std::span<const d
 }
 
 ReferenceEvaluation evaluate_reference_in_x(const Network& network, std::span<const double> theta,
-                                            std::span<const double> state) {
-  return evaluate(network, theta, state, {}, false);
+                                            std::span<const double> state,
+                                            std::span<const Branch> other_way) {
+  return evaluate(network, theta, state, other_way, false);
 }
 
 }  // namespace ebm

@@ -26,10 +26,10 @@ struct Branch {
   }
 };
 
-/// A branch is undecided when its margin is below this many float32 epsilons (2^-23). Rounding to
-/// nearest errs by half an epsilon a time, and the errors of a long sum largely cancel, so one
-/// epsilon of the sum of absolute values is several standard deviations.
-inline constexpr double kUndecidedEpsilons = 1.0;
+/// A branch is undecided when its margin is below this many float32 epsilons. Rounding errors of a
+/// long sum largely cancel, so this many epsilons of the sum of absolute values is far outside
+/// them.
+inline constexpr double kUndecidedEpsilons = 2;
 
 /// f(x; θ) of one state and its derivatives.
 struct ReferenceEvaluation {
@@ -50,6 +50,7 @@ ReferenceEvaluation evaluate_reference(const Network& network, std::span<const d
 
 /// The same without ∇_θ f, which is a third of the work.
 ReferenceEvaluation evaluate_reference_in_x(const Network& network, std::span<const double> theta,
-                                            std::span<const double> state);
+                                            std::span<const double> state,
+                                            std::span<const Branch> other_way = {});
 
 }  // namespace ebm
