@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks layout with clang-format and habits with clang-tidy, both as Debian 12 has them (version 14).
+# Checks layout with clang-format and, but for tests, habits with clang-tidy; both as Debian 12 has
+# them (version 14).
 # Exit status 0 if neither finds anything; a tool that is not installed is named and passed over.
 # usage: lint.sh [--format-only] [PRESET]      PRESET is one of CMakePresets.json [cpu]
 set -euo pipefail
@@ -33,7 +34,7 @@ cmake --preset "$preset" >/dev/null
 gcc_headers=$(dirname "$(g++ -print-file-name=include/omp.h)")
 report=$(mktemp)
 trap 'rm -f "$report"' EXIT
-if ! find "$PWD/cuda" "$PWD/host" -name '*.cpp' |
+if ! find "$PWD/cuda" "$PWD/host" -name '*.cpp' -o -name '*.cu' |
   xargs run-clang-tidy -quiet -p "build/$preset" -j "$(nproc)" \
     -extra-arg="-idirafter$gcc_headers" -extra-arg=-Wno-unknown-warning-option >"$report" 2>&1; then
   grep -E -A 4 'error:|warning:' "$report" || cat "$report"

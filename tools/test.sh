@@ -2,10 +2,12 @@
 # Installs what is missing, builds everything and runs all tests. The last line is
 # "N passed, N failed, N skipped"; the exit status is 0 if every test passed or was skipped, and at
 # least one ran.
-# usage: test.sh [PRESET]      PRESET is one of CMakePresets.json [cpu]
+# usage: test.sh [PRESET [CTEST_OPTION...]]      PRESET is one of CMakePresets.json [cpu]
+#        test.sh cpu -R Philox                   only the tests whose names match
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 preset=${1:-cpu}
+shift $(($# > 0))
 
 tools/setup.sh
 cmake --preset "$preset" >/dev/null
@@ -14,7 +16,9 @@ cmake --build "build/$preset"
 report=$PWD/build/$preset/test_report.xml
 rm -f "$report"
 status=0
-ctest --preset "$preset" --parallel "$(nproc)" --no-tests=error --output-junit "$report" || status=$?
+echo "Running the tests; some of them train a network for minutes"
+ctest --preset "$preset" --parallel "$(nproc)" --no-tests=error --output-junit "$report" "$@" |
+  sed -uE '/^ *Start +[0-9]+:/d; / Test +#[0-9]+:.* Passed /d; s/\.{4,}/.../' || status=$?
 [[ -f $report ]] || exit 1
 
 # Not the report's own totals: they call a test whose program is missing skipped.
