@@ -395,6 +395,10 @@ INSTANTIATE_TEST_SUITE_P(
             "not_flat", {2, 2, 2}, {linear("a", 1)}, {"layer 0 (linear)", "2x2x2", "flatten"}},
         WrongNetwork{
             "no_features", {2, 1, 1}, {linear("a", 0)}, {"layer 0 (linear)", "2x1x1", "output"}},
+        WrongNetwork{"repeated_key",
+                     {2, 1, 1},
+                     {linear("a", 3), leaky_relu(), linear("a", 1)},
+                     {"two layers", "'a'"}},
         WrongNetwork{"not_a_number", {2, 4, 4}, {conv("a", 1, 3)}, {"one number", "1x2x2"}}),
     [](const auto& instance) { return instance.param.name; });
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <numeric>
@@ -158,6 +159,11 @@ void Network::add_parameters(const std::string& key, std::vector<std::int64_t> w
   const std::int64_t size =
       std::reduce(weight_shape.begin(), weight_shape.end(), std::int64_t{1}, std::multiplies<>{});
   const std::int64_t fan_in = size / outputs;
+  const auto taken = [&](const ParameterTensor& tensor) { return tensor.name == key + ".weight"; };
+  if (std::ranges::any_of(parameters_, taken)) {
+    throw std::invalid_argument(
+        fmt::format("network {}: two layers have the key '{}'", name_, key));
+  }
   parameters_.push_back({.name = key + ".weight",
                          .shape = std::move(weight_shape),
                          .offset = parameter_count_,

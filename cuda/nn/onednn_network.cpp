@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <ranges>
 #include <utility>
 
 #include "cuda/kernels/channel_order.cuh"
@@ -250,8 +251,8 @@ void OneDnnTile::energies_and_gradients(const float* states, int chains, float* 
                                         float* gradients) {
   energies(states, chains, f);
   std::fill_n(layers_.back().dy, capacity(), 1.0F);
-  for (auto layer = layers_.rbegin(); layer != layers_.rend(); ++layer) {
-    backward(*layer);
+  for (BoundLayer& layer : std::views::reverse(layers_)) {
+    backward(layer);
   }
   const std::int64_t pixels = std::int64_t{input_.height} * input_.width;
   to_channel_major(chains, input_.channels, pixels, layers_.front().dx, gradients);

@@ -55,10 +55,6 @@ int train(Options options, std::span<const char* const> command_line) {
   RunLog log(folder.log(), options.quiet);
   log.info(fmt::format("{}: {} on {} threads, results in {}", version(), config.name,
                        omp_get_max_threads(), folder.root().string()));
-  if (config.precision != Precision::fp32) {
-    log.info(fmt::format("precision {} is for GPUs; on this CPU it is fp32",
-                         to_string(config.precision)));
-  }
   Trainer trainer(config, folder, log);
   trainer.run();
   log.info(fmt::format("done: {}", folder.root().string()));

@@ -63,6 +63,7 @@ std::string describe_environment(std::span<const char* const> command_line) {
       {"started", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
       {"command_line", arguments},
       {"device", "cpu"},
+      {"precision", "fp32"},
       {"processor", processor()},
       {"instruction_set", instruction_set()},
       {"threads", omp_get_max_threads()},

@@ -9,7 +9,7 @@ namespace ebm {
 /// The program's version, as `--version` prints it: number and git revision.
 std::string version();
 
-/// JSON: version, git revision, device, threads, libraries with their versions, compiler, host,
+/// JSON: version, git revision, device and its precision, threads, libraries with their versions, compiler, host,
 /// time, command line.
 std::string describe_environment(std::span<const char* const> command_line);
 
