@@ -61,13 +61,10 @@ echo "setup: installing ${missing[*]}"
 if [[ ${#as_root[@]} -gt 0 ]]; then
   sudo -v  # asks for the password, if one is needed, where the question can be seen
 fi
-if ! quiet_apt update && ! { sleep 5 && quiet_apt update; }; then
-  cat "$log" >&2
-  echo "setup: apt-get update failed; is the network up?" >&2
-  exit 1
-fi
+# A package list that cannot be fetched is no reason to give up: an older one may do.
+quiet_apt update -o APT::Update::Error-Mode=any || { sleep 5 && quiet_apt update; } || true
 if ! quiet_apt install --no-install-recommends "${missing[@]}"; then
   cat "$log" >&2
-  echo "setup: apt-get install failed" >&2
+  echo "setup: apt-get could not install them; is the network up?" >&2
   exit 1
 fi
