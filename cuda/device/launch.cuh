@@ -9,23 +9,23 @@
 
 namespace ebm {
 
-/// A loop shorter than this is over before other threads have woken up.
-inline constexpr std::int64_t kIndicesWorthThreads = 2048;
+/// Fewer values than this are done before other threads have woken up.
+inline constexpr std::int64_t kValuesWorthThreads = 16384;
 
 /// Runs body(i) for every i in [0, n), in no particular order. Called from inside a parallel
 /// region (one thread's tile of chains), it runs on that thread alone.
 template <class Body>
 void for_each_index(std::int64_t n, const Body& body) {
-#pragma omp parallel for simd schedule(static) if (parallel : n >= kIndicesWorthThreads)
+#pragma omp parallel for simd schedule(static) if (parallel : n >= kValuesWorthThreads)
   for (std::int64_t i = 0; i < n; ++i) {
     body(i);
   }
 }
 
-/// The same for bodies that are a whole row's or chain's work each.
+/// The same for bodies that are a whole row's work each, of `row_size` values or as much.
 template <class Body>
-void for_each_row(std::int64_t rows, const Body& body) {
-#pragma omp parallel for schedule(static)
+void for_each_row(std::int64_t rows, std::int64_t row_size, const Body& body) {
+#pragma omp parallel for schedule(static) if (rows * row_size >= kValuesWorthThreads)
   for (std::int64_t row = 0; row < rows; ++row) {
     body(row);
   }

@@ -80,7 +80,8 @@ void launch_on_cpu(const Kernel& kernel, double scale, std::span<const float> st
   const std::size_t blocks = (resolution + kLanes - 1) / kLanes;
   std::vector<float> x(axis.begin(), axis.end());
   x.resize(blocks * kLanes);  // the last block's spare lanes are computed and dropped
-  for_each_row(static_cast<std::int64_t>(resolution * blocks), [&](std::int64_t index) {
+  const auto work = static_cast<std::int64_t>(states.size() * kLanes);
+  for_each_row(static_cast<std::int64_t>(resolution * blocks), work, [&](std::int64_t index) {
     const std::size_t row = static_cast<std::size_t>(index) / blocks;
     const std::size_t begin = static_cast<std::size_t>(index) % blocks * kLanes;
     const auto sums = kernel_sums(kernel, states, &x[begin], axis[row]);

@@ -39,17 +39,17 @@ struct FillBody {
 
 void fill_uniform(const RandomStream& stream, float scale, std::int64_t count,
                   std::int64_t row_size, float* states) {
-  for_each_row(count, FillBody<Fill::uniform>{stream, scale, row_size, states});
+  for_each_row(count, row_size, FillBody<Fill::uniform>{stream, scale, row_size, states});
 }
 
 void fill_normal(const RandomStream& stream, float scale, std::int64_t count, std::int64_t row_size,
                  float* states) {
-  for_each_row(count, FillBody<Fill::normal>{stream, scale, row_size, states});
+  for_each_row(count, row_size, FillBody<Fill::normal>{stream, scale, row_size, states});
 }
 
 void add_normal(const RandomStream& stream, float scale, std::int64_t count, std::int64_t row_size,
                 float* states) {
-  for_each_row(count, FillBody<Fill::add_normal>{stream, scale, row_size, states});
+  for_each_row(count, row_size, FillBody<Fill::add_normal>{stream, scale, row_size, states});
 }
 
 EBM_INSTANTIATE_FOR_DEVICE(FillBody<Fill::uniform>)

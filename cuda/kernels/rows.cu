@@ -46,17 +46,17 @@ struct ScatterBody {
 
 void draw_rows(const RandomStream& stream, std::uint32_t table_rows, std::int64_t count,
                std::uint32_t* rows) {
-  for_each_row(count, DrawBody{DistinctRows(stream, table_rows), rows});
+  for_each_row(count, 1, DrawBody{DistinctRows(stream, table_rows), rows});
 }
 
 void gather_rows(const float* table, const std::uint32_t* rows, std::int64_t count,
                  std::int64_t row_size, float* out) {
-  for_each_row(count, GatherBody{table, rows, row_size, out});
+  for_each_row(count, row_size, GatherBody{table, rows, row_size, out});
 }
 
 void scatter_rows(const float* in, const std::uint32_t* rows, std::int64_t count,
                   std::int64_t row_size, float* table) {
-  for_each_row(count, ScatterBody{in, rows, row_size, table});
+  for_each_row(count, row_size, ScatterBody{in, rows, row_size, table});
 }
 
 EBM_INSTANTIATE_FOR_DEVICE(DrawBody)

@@ -20,7 +20,7 @@ struct ToyDataBody {
 
 void draw_toy_data(const ToyDraw& draw, const RandomStream& stream, std::int64_t count,
                    float* points) {
-  for_each_row(count, ToyDataBody{draw, stream, points});
+  for_each_row(count, 2, ToyDataBody{draw, stream, points});
 }
 
 EBM_INSTANTIATE_FOR_DEVICE(ToyDataBody)

@@ -65,7 +65,7 @@ class TiledEnergy final : public Energy {
   void for_each_tile(std::int64_t chains, const Body& body);
 
   std::vector<std::unique_ptr<TileEnergy>> tiles_;  // one a thread
-  std::vector<Buffer<float>> weight_gradients_;     // one a thread, made when first needed
+  std::vector<Buffer<float>> weight_gradients_;     // of a round's tiles, made when first needed
   std::function<void(std::span<const float>)> load_;
   std::int64_t parameter_count_;
 };

@@ -4,9 +4,16 @@
 #include <cassert>
 #include <utility>
 
+#include "cuda/device/launch.cuh"
 #include "cuda/nn/energy.h"
 
 namespace ebm {
+namespace {
+
+/// A round of weight gradients takes a few tiles a thread where the network is small: 16 MiB.
+constexpr std::int64_t kRoundValues = std::int64_t{1} << 22;
+
+}  // namespace
 
 TiledEnergy::TiledEnergy(const std::function<std::unique_ptr<TileEnergy>()>& make_tile,
                          std::function<void(std::span<const float>)> load,
@@ -61,12 +68,16 @@ void TiledEnergy::add_weight_gradient(std::span<const float> states, float scale
   const auto threads = static_cast<std::int64_t>(tiles_.size());
   assert(std::ssize(states) == std::ssize(f) * size);
   assert(std::ssize(theta_gradient) == parameter_count_);
-  while (weight_gradients_.size() < tiles_.size()) {
+  // Rounds of some tiles, each tile's partial sum in memory of its own; after a round they are
+  // added in tile order.
+  const std::int64_t capacity = tiles_.front()->capacity();
+  const std::int64_t all_tiles = (std::ssize(f) + capacity - 1) / capacity;
+  const std::int64_t round_tiles = std::min(
+      all_tiles, std::max(threads, kRoundValues / std::max<std::int64_t>(parameter_count_, 1)));
+  while (std::ssize(weight_gradients_) < round_tiles) {
     weight_gradients_.emplace_back(static_cast<std::size_t>(parameter_count_));
   }
-  // Rounds of one tile a thread; each round's partial sums are added in tile order.
-  const std::int64_t capacity = tiles_.front()->capacity();
-  const std::int64_t round = threads * capacity;
+  const std::int64_t round = round_tiles * capacity;
   for (std::int64_t begin = 0; begin < std::ssize(f); begin += round) {
     const std::int64_t chains = std::min(round, std::ssize(f) - begin);
     const std::int64_t tiles = (chains + capacity - 1) / capacity;
@@ -76,7 +87,7 @@ void TiledEnergy::add_weight_gradient(std::span<const float> states, float scale
                            weight_gradients_[static_cast<std::size_t>(first / capacity)].data());
     });
     float* total = theta_gradient.data();
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (tiles * parameter_count_ >= kValuesWorthThreads)
     for (std::int64_t i = 0; i < parameter_count_; ++i) {
       for (std::int64_t tile = 0; tile < tiles; ++tile) {
         total[i] += weight_gradients_[static_cast<std::size_t>(tile)][static_cast<std::size_t>(i)];
