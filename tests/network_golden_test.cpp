@@ -17,6 +17,7 @@
 
 #include "cuda/learning/energy_difference.h"
 #include "cuda/learning/optimizer.h"
+#include "cuda/mcmc/recorded_sampler.h"
 #include "cuda/nn/energy.h"
 #include "tests/goldens.h"
 #include "tests/reference_learning.h"
@@ -146,6 +147,34 @@ class NetworkGolden : public testing::TestWithParam<Case> {
     }
     fmt::print("  {} branches undecided in float32, {} taken the other way\n", reference.undecided,
                reference.taken_other_way);
+  }
+
+  /// One chain's exact log ratio of a MALA step, and the sum of the absolute values in it.
+  struct MalaScale {
+    double log_ratio = 0;
+    double cancels = 0;
+  };
+  MalaScale mala_scale(std::span<const double> theta, std::span<const float> x,
+                       std::span<const float> momentum) const {
+    const double temperature = number("mala_temperature");
+    const double epsilon = number("mala_epsilon");
+    std::vector<double> state = doubles(x);
+    const ReferenceEvaluation before = evaluate_reference_in_x(network_, theta, state);
+    for (std::size_t i = 0; i < state.size(); ++i) {
+      state[i] += epsilon * static_cast<double>(momentum[i]) -
+                  epsilon * epsilon / 2 * before.input_gradient[i] / temperature;
+    }
+    const ReferenceEvaluation after = evaluate_reference_in_x(network_, theta, state);
+    MalaScale ratio{.log_ratio = (before.energy - after.energy) / temperature,
+                    .cancels = (std::abs(before.energy) + std::abs(after.energy)) / temperature};
+    for (std::size_t i = 0; i < state.size(); ++i) {
+      const auto p = static_cast<double>(momentum[i]);
+      const double end =
+          p - epsilon / 2 * (before.input_gradient[i] + after.input_gradient[i]) / temperature;
+      ratio.log_ratio += (p * p - end * end) / 2;
+      ratio.cancels += std::abs(p * p - end * end) / 2;
+    }
+    return ratio;
   }
 
   /// Every single value, in roundings.
@@ -318,6 +347,44 @@ TEST_P(NetworkGolden, LangevinSteps) {
   const double r = sum_of(doubles(norm_sums)) / static_cast<double>(run.steps * batch_);
   expect_error_below(kRepeated, relative_error(std::vector<double>{r}, golden("langevin_r")),
                      "langevin_r");
+}
+
+// The log ratio is a small difference of large energies, so its error is relative to what cancels:
+// |U(x)| + |U(x')| + Σᵢ |½pᵢ² − ½p'ᵢ²|.
+TEST_P(NetworkGolden, MalaStep) {
+  const auto temperature = static_cast<float>(number("mala_temperature"));
+  const auto epsilon = static_cast<float>(number("mala_epsilon"));
+  RecordedSampler sampler(*energy_, {.mala = true, .epsilon = epsilon, .temperature = temperature},
+                          batch_);
+  const std::vector<float> x = input("x");
+  std::ranges::copy(x, sampler.states().begin());
+  const std::vector<float> momentum = hashed_floats(prefix_ + "/momentum", size_, std::sqrt(3.0));
+  std::vector<float> uniform;
+  for (const double v : hashed(prefix_ + "/uniform", batch_)) {
+    uniform.push_back(static_cast<float>((v + 1) / 2));
+  }
+  sampler.run(1, momentum.data(), uniform.data());
+
+  const std::vector<double> golden_ratio = golden("mala_log_ratio");
+  EXPECT_EQ(doubles(sampler.accepted()), golden("mala_accept"));
+  expect_error_below(kOnce, relative_error(sampler.states(), golden("mala_x")), "mala_x");
+  std::vector<double> error;
+  std::vector<double> scale;
+  const std::vector<double> theta = doubles(theta_);
+  const auto size = static_cast<std::size_t>(network_.input().size());
+  for (std::size_t c = 0; c < golden_ratio.size(); ++c) {
+    const MalaScale exact = mala_scale(theta, std::span(x).subspan(c * size, size),
+                                       std::span(momentum).subspan(c * size, size));
+    expect_error_below(kStored, std::abs(exact.log_ratio - golden_ratio[c]) / exact.cancels,
+                       "reference ratio");
+    error.push_back(static_cast<double>(sampler.log_ratios()[c]) - golden_ratio[c]);
+    scale.push_back(exact.cancels);
+  }
+  expect_error_below(kOnce, norm_of(error) / norm_of(scale), "mala_log_ratio");
+  // float32 energies leave every chance of acceptance right to 1%.
+  for (const double e : error) {
+    expect_error_below(1e-2, std::abs(e), "log ratio (absolute)");
+  }
 }
 
 TEST_P(NetworkGolden, EnergyDifferenceAndSgdStep) {

@@ -12,69 +12,13 @@
 #include "cuda/kernels/random_states.cuh"
 #include "cuda/mcmc/langevin.h"
 #include "cuda/nn/energy.h"
+#include "tests/separable_energy.h"
 
 namespace ebm {
 namespace {
 
 // Means are held to 4 standard errors: a correct sampler fails one comparison in 16,000.
 constexpr double kStandardErrors = 4;
-
-/// An energy on the line or, component by component, in several dimensions: f(x) = Σ potential(xᵢ).
-class SeparableTile final : public TileEnergy {
- public:
-  struct Potential {
-    std::function<double(double)> value;
-    std::function<double(double)> slope;
-  };
-
-  SeparableTile(Potential potential, std::int64_t dimensions)
-      : potential_(std::move(potential)),
-        dimensions_(dimensions),
-        f_(kCapacity),
-        gradients_(static_cast<std::size_t>(kCapacity * dimensions)) {}
-
-  int capacity() const override { return kCapacity; }
-  std::int64_t state_size() const override { return dimensions_; }
-  void energies(const float* states, int chains, float* f) override {
-    for (int c = 0; c < chains; ++c) {
-      double sum = 0;
-      for (std::int64_t i = 0; i < dimensions_; ++i) {
-        sum += potential_.value(static_cast<double>(states[c * dimensions_ + i]));
-      }
-      f[c] = static_cast<float>(sum);
-    }
-  }
-  void energies_and_gradients(const float* states, int chains, float* f,
-                              float* gradients) override {
-    energies(states, chains, f);
-    for (std::int64_t i = 0; i < chains * dimensions_; ++i) {
-      gradients[i] = static_cast<float>(potential_.slope(static_cast<double>(states[i])));
-    }
-  }
-  void weight_gradient(const float* /*states*/, int /*chains*/, float /*scale*/, float* /*f*/,
-                       float* /*theta_gradient*/) override {
-    FAIL() << "this energy has no parameters";
-  }
-  void langevin(const LangevinSteps& run, std::uint32_t first_chain, int chains, float* states,
-                float* norm_sums) override {
-    langevin_by_steps(*this, run, first_chain, chains, f_.span(), gradients_.span(), states,
-                      norm_sums);
-  }
-
- private:
-  static constexpr int kCapacity = 64;
-  Potential potential_;
-  std::int64_t dimensions_;
-  Buffer<float> f_;
-  Buffer<float> gradients_;
-};
-
-std::unique_ptr<Energy> separable(const SeparableTile::Potential& potential,
-                                  std::int64_t dimensions) {
-  return std::make_unique<TiledEnergy>(
-      [=] { return std::make_unique<SeparableTile>(potential, dimensions); },
-      [](std::span<const float>) {}, 0);
-}
 
 /// States of `chains` chains after `steps` steps from N(0, 1).
 std::vector<float> sample(Energy& energy, float epsilon, int steps, std::int64_t chains) {

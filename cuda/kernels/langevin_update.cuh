@@ -10,13 +10,15 @@
 
 namespace ebm {
 
-/// x ← clamp(x − ∇f(x) + ε·z), z ~ N(0, I). With U = f/(ε²/2) this is x ← x − (ε²/2)∇U + εz, the
-/// Euler–Maruyama step of Langevin diffusion (Roberts and Tweedie, 1996).
+/// x ← clamp(x − s·∇f(x) + ε·z), z ~ N(0, I). With U = f/(ε²/2) and s = 1 this is
+/// x ← x − (ε²/2)∇U + εz, the Euler–Maruyama step of Langevin diffusion (Roberts and Tweedie,
+/// 1996).
 struct LangevinUpdate {
   float epsilon = 0;
+  float gradient_scale = 1;  ///< s; other than 1 when U is not f/(ε²/2)
   float lowest = -INFINITY;  ///< the clamp; infinite when states are not clamped
   float highest = INFINITY;
-  RandomStream noise;
+  RandomStream noise{};
   std::uint32_t step = 0;
 
   /// Components 4·group … 4·group+3 of one chain.
@@ -26,7 +28,7 @@ struct LangevinUpdate {
 
   /// One component. A NaN stays a NaN, so that divergence is seen.
   EBM_HOST_DEVICE float operator()(float x, float gradient, float z) const {
-    const float moved = x - gradient + epsilon * z;
+    const float moved = x - gradient_scale * gradient + epsilon * z;
     const float above = moved < lowest ? lowest : moved;
     return above > highest ? highest : above;
   }

@@ -16,6 +16,8 @@ Purpose rows_purpose(DataUse use) {
       return Purpose::initial_rows;
     case DataUse::longrun:
       return Purpose::longrun_rows;
+    case DataUse::sampling:
+      return Purpose::sampling_rows;
   }
   return Purpose::data_rows;
 }
@@ -28,6 +30,8 @@ Purpose noise_purpose(DataUse use) {
       return Purpose::initial_noise;
     case DataUse::longrun:
       return Purpose::longrun_noise;
+    case DataUse::sampling:
+      return Purpose::sampling_noise;
   }
   return Purpose::data_noise;
 }

@@ -10,8 +10,9 @@
 
 namespace ebm {
 
-/// The three draws a training run makes from its data, kept apart in the random streams.
-enum class DataUse { batch, initial_states, longrun };
+/// The three draws a training run makes from its data, and that of sampling; kept apart in the
+/// random streams.
+enum class DataUse { batch, initial_states, longrun, sampling };
 
 /// Draws batches: a pure function of (seed, use, iteration).
 class DataBatches {

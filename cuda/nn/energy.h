@@ -9,6 +9,7 @@
 
 #include "cuda/device/buffer.h"
 #include "cuda/nn/network.h"
+#include "cuda/nn/sampling_steps.h"
 #include "cuda/nn/tile_energy.h"
 
 namespace ebm {
@@ -38,6 +39,9 @@ class Energy {
   /// Runs norm_sums.size() chains in place, θ fixed; adds each chain's Σ_steps ‖∇ₓf‖ to norm_sums.
   virtual void langevin(const LangevinSteps& run, std::span<float> states,
                         std::span<float> norm_sums) = 0;
+
+  /// Runs all of `chains` in place, θ fixed, and records every step.
+  virtual void sample(const SamplingSteps& run, const SamplingChains& chains) = 0;
 };
 
 /// An energy on the CPU. Chains are cut into tiles of a fixed size whatever the number of threads,
@@ -59,6 +63,7 @@ class TiledEnergy final : public Energy {
                            std::span<float> theta_gradient) override;
   void langevin(const LangevinSteps& run, std::span<float> states,
                 std::span<float> norm_sums) override;
+  void sample(const SamplingSteps& run, const SamplingChains& chains) override;
 
  private:
   template <class Body>

@@ -106,4 +106,10 @@ void TiledEnergy::langevin(const LangevinSteps& run, std::span<float> states,
   });
 }
 
+void TiledEnergy::sample(const SamplingSteps& run, const SamplingChains& chains) {
+  for_each_tile(chains.count, [&](TileEnergy& tile, std::int64_t first, int count) {
+    sample_by_steps(tile, run, chains, first, count);
+  });
+}
+
 }  // namespace ebm

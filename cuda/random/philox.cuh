@@ -55,6 +55,12 @@ enum class Purpose : std::uint32_t {
   landscape_rows = 14,
   landscape_states = 15,
   landscape_langevin = 16,
+  sampling_states = 17,    ///< starts of ebm_sample's chains; iteration 0 in all of these
+  sampling_rows = 18,      ///< which training images start them
+  sampling_noise = 19,     ///< noise added to those
+  sampling_langevin = 20,  ///< noise of its unadjusted steps
+  sampling_momentum = 21,  ///< momenta of its MALA proposals
+  sampling_uniform = 22,   ///< which of these are accepted
 };
 
 /// A stream of random words: a pure function of (seed, purpose, iteration), indexed by

@@ -1,0 +1,74 @@
+// Energies whose laws are known: sums over components, for tests of samplers.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "cuda/device/buffer.h"
+#include "cuda/nn/energy.h"
+
+namespace ebm {
+
+/// An energy on the line or, component by component, in several dimensions: f(x) = Σ potential(xᵢ).
+class SeparableTile final : public TileEnergy {
+ public:
+  struct Potential {
+    std::function<double(double)> value;
+    std::function<double(double)> slope;
+  };
+
+  SeparableTile(Potential potential, std::int64_t dimensions)
+      : potential_(std::move(potential)),
+        dimensions_(dimensions),
+        f_(kCapacity),
+        gradients_(static_cast<std::size_t>(kCapacity * dimensions)) {}
+
+  int capacity() const override { return kCapacity; }
+  std::int64_t state_size() const override { return dimensions_; }
+  void energies(const float* states, int chains, float* f) override {
+    for (int c = 0; c < chains; ++c) {
+      double sum = 0;
+      for (std::int64_t i = 0; i < dimensions_; ++i) {
+        sum += potential_.value(static_cast<double>(states[c * dimensions_ + i]));
+      }
+      f[c] = static_cast<float>(sum);
+    }
+  }
+  void energies_and_gradients(const float* states, int chains, float* f,
+                              float* gradients) override {
+    energies(states, chains, f);
+    for (std::int64_t i = 0; i < chains * dimensions_; ++i) {
+      gradients[i] = static_cast<float>(potential_.slope(static_cast<double>(states[i])));
+    }
+  }
+  void weight_gradient(const float* /*states*/, int /*chains*/, float /*scale*/, float* /*f*/,
+                       float* /*theta_gradient*/) override {
+    FAIL() << "this energy has no parameters";
+  }
+  void langevin(const LangevinSteps& run, std::uint32_t first_chain, int chains, float* states,
+                float* norm_sums) override {
+    langevin_by_steps(*this, run, first_chain, chains, f_.span(), gradients_.span(), states,
+                      norm_sums);
+  }
+
+ private:
+  static constexpr int kCapacity = 64;
+  Potential potential_;
+  std::int64_t dimensions_;
+  Buffer<float> f_;
+  Buffer<float> gradients_;
+};
+
+inline std::unique_ptr<Energy> separable(const SeparableTile::Potential& potential,
+                                         std::int64_t dimensions) {
+  return std::make_unique<TiledEnergy>(
+      [=] { return std::make_unique<SeparableTile>(potential, dimensions); },
+      [](std::span<const float>) {}, 0);
+}
+
+}  // namespace ebm
