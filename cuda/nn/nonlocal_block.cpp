@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cuda/kernels/small_product.h"
 #include "cuda/kernels/softmax.cuh"
 
 namespace ebm {
@@ -25,34 +26,11 @@ NonlocalPlan::NonlocalPlan(int images, const Shape& shape)
       merge(std::make_shared<ConvolutionPlan>(
           pointwise(images, shape, shape.channels / 2, shape.channels), Epilogue::add)) {}
 
-NonlocalBlock::Product::Product(int images, std::int64_t rows, std::int64_t inner,
-                                std::int64_t columns, const Operand& a, const Operand& b,
-                                const Operand& c) {
-  using dnnl::memory;
-  const auto describe = [images](const Operand& operand, std::int64_t m, std::int64_t n) {
-    const memory::dims strides = operand.transposed
-                                     ? memory::dims{operand.image_stride, 1, operand.row_stride}
-                                     : memory::dims{operand.image_stride, operand.row_stride, 1};
-    return memory::desc({images, m, n}, memory::data_type::f32, strides);
-  };
-  const memory::desc da = describe(a, rows, inner);
-  const memory::desc db = describe(b, inner, columns);
-  const memory::desc dc = describe(c, rows, columns);
-  dnnl::primitive_attr attribute;
-  attribute.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  const dnnl::engine& engine = cpu_engine();
-  const dnnl::matmul::primitive_desc plan({da, db, dc}, attribute, engine);
-  multiply_ = dnnl::matmul(plan);
-  arguments_ = {{DNNL_ARG_SRC, memory(da, engine, a.data)},
-                {DNNL_ARG_WEIGHTS, memory(db, engine, b.data)},
-                {DNNL_ARG_DST, memory(dc, engine, c.data)},
-                {DNNL_ARG_SCRATCHPAD, memory(plan.scratchpad_desc(), engine)}};
-}
-
 NonlocalBlock::NonlocalBlock(const NonlocalPlan& plan, int images, const Shape& shape, float* x,
                              float* y, float* dx, float* dy)
     : images_(images),
       channels_(shape.channels),
+      half_(channels_ / 2),
       pixels_(std::int64_t{shape.height} * shape.width),
       keys_(pixels_ / 4),
       x_(x),
@@ -68,60 +46,79 @@ NonlocalBlock::NonlocalBlock(const NonlocalPlan& plan, int images, const Shape& 
       pooled_(floats(images * keys_ * pool_.channels)),
       places_(pooled_.size()),
       attention_(floats(images * pixels_ * keys_)),
-      mixed_(floats(images * pixels_ * (channels_ / 2))),
+      mixed_(floats(images * pixels_ * half_)),
       embedded_gradient_(embedded_.size()),
       pooled_gradient_(pooled_.size()),
-      attention_gradient_(attention_.size()),
+      attention_gradient_(floats(pixels_ * keys_)),
       mixed_gradient_(mixed_.size()),
-      stream_(cpu_engine()),
+      turned_(floats(half_ * keys_)),
       embed_(plan.embed, x, embedded_.data(), dx, embedded_gradient_.data()),
-      merge_(plan.merge, mixed_.data(), y, mixed_gradient_.data(), dy),
-      scores_(images, pixels_, channels_ / 2, keys_,
-              {embedded_.data(), pixels_ * pool_.pixel_stride, pool_.pixel_stride, false},
-              {pooled_.data(), keys_ * pool_.channels, pool_.channels, true},
-              {attention_.data(), pixels_ * keys_, keys_, false}),
-      mix_(images, pixels_, keys_, channels_ / 2,
-           {attention_.data(), pixels_ * keys_, keys_, false},
-           {pooled_.data() + channels_ / 2, keys_ * pool_.channels, pool_.channels, false},
-           {mixed_.data(), pixels_ * (channels_ / 2), channels_ / 2, false}),
-      d_attention_(images, pixels_, channels_ / 2, keys_,
-                   {mixed_gradient_.data(), pixels_ * (channels_ / 2), channels_ / 2, false},
-                   {pooled_.data() + channels_ / 2, keys_ * pool_.channels, pool_.channels, true},
-                   {attention_gradient_.data(), pixels_ * keys_, keys_, false}),
-      d_queries_(
-          images, pixels_, keys_, channels_ / 2,
-          {attention_gradient_.data(), pixels_ * keys_, keys_, false},
-          {pooled_.data(), keys_ * pool_.channels, pool_.channels, false},
-          {embedded_gradient_.data(), pixels_ * pool_.pixel_stride, pool_.pixel_stride, false}),
-      d_keys_(images, keys_, pixels_, channels_ / 2,
-              {attention_gradient_.data(), pixels_ * keys_, keys_, true},
-              {embedded_.data(), pixels_ * pool_.pixel_stride, pool_.pixel_stride, false},
-              {pooled_gradient_.data(), keys_ * pool_.channels, pool_.channels, false}),
-      d_values_(images, keys_, pixels_, channels_ / 2,
-                {attention_.data(), pixels_ * keys_, keys_, true},
-                {mixed_gradient_.data(), pixels_ * (channels_ / 2), channels_ / 2, false},
-                {pooled_gradient_.data() + channels_ / 2, keys_ * pool_.channels, pool_.channels,
-                 false}) {}
+      merge_(plan.merge, mixed_.data(), y, mixed_gradient_.data(), dy) {}
+
+/// A = softmax(Q Kᵀ) and A V of one image.
+void NonlocalBlock::attend(std::int64_t image) {
+  const std::int64_t wide = pool_.pixel_stride;
+  const std::int64_t pooled = pool_.channels;
+  const float* queries = embedded_.data() + image * pixels_ * wide;
+  const float* keys = pooled_.data() + image * keys_ * pooled;
+  const float* values = keys + half_;
+  float* attention = attention_.data() + image * pixels_ * keys_;
+  turn(keys);
+  small_product(pixels_, half_, keys_, {queries, wide}, {turned_.data(), keys_}, attention, keys_);
+  softmax_forward(pixels_, keys_, attention);
+  small_product(pixels_, keys_, half_, {attention, keys_}, {values, pooled},
+                mixed_.data() + image * pixels_ * half_, half_);
+}
+
+/// The gradients of Q, K and V of one image from that of A V.
+void NonlocalBlock::attend_backward(std::int64_t image) {
+  const std::int64_t wide = pool_.pixel_stride;
+  const std::int64_t pooled = pool_.channels;
+  const float* queries = embedded_.data() + image * pixels_ * wide;
+  const float* keys = pooled_.data() + image * keys_ * pooled;
+  const float* values = keys + half_;
+  const MatrixView attention{attention_.data() + image * pixels_ * keys_, keys_};
+  const MatrixView d_mixed{mixed_gradient_.data() + image * pixels_ * half_, half_};
+  float* d_queries = embedded_gradient_.data() + image * pixels_ * wide;
+  float* d_keys = pooled_gradient_.data() + image * keys_ * pooled;
+  float* d_values = d_keys + half_;
+  float* d_scores = attention_gradient_.data();
+
+  turn(values);
+  small_product(pixels_, half_, keys_, d_mixed, {turned_.data(), keys_}, d_scores, keys_);
+  softmax_backward(pixels_, keys_, attention.data, d_scores);
+  const MatrixView d_s{d_scores, keys_};
+  small_product(pixels_, keys_, half_, d_s, {keys, pooled}, d_queries, wide);
+  small_product(keys_, pixels_, half_, d_s.transposed(), {queries, wide}, d_keys, pooled);
+  small_product(keys_, pixels_, half_, attention.transposed(), d_mixed, d_values, pooled);
+}
+
+/// turned_ = the transpose of one image's keys or values, so that products find its rows adjacent.
+void NonlocalBlock::turn(const float* matrix) {
+  for (std::int64_t key = 0; key < keys_; ++key) {
+    for (std::int64_t c = 0; c < half_; ++c) {
+      turned_[static_cast<std::size_t>(c * keys_ + key)] = matrix[key * pool_.channels + c];
+    }
+  }
+}
 
 void NonlocalBlock::forward() {
   embed_.forward();
-  max_pool_forward(pool_, embedded_.data() + channels_ / 2, pooled_.data(), places_.data());
-  scores_.run(stream_);
-  softmax_forward(images_ * pixels_, keys_, attention_.data());
-  mix_.run(stream_);
+  max_pool_forward(pool_, embedded_.data() + half_, pooled_.data(), places_.data());
+  for (std::int64_t image = 0; image < images_; ++image) {
+    attend(image);
+  }
   std::copy_n(x_, images_ * pixels_ * channels_, y_);
   merge_.forward();
 }
 
 void NonlocalBlock::backward() {
   merge_.backward();
-  d_attention_.run(stream_);
-  softmax_backward(images_ * pixels_, keys_, attention_.data(), attention_gradient_.data());
-  d_queries_.run(stream_);
-  d_keys_.run(stream_);
-  d_values_.run(stream_);
+  for (std::int64_t image = 0; image < images_; ++image) {
+    attend_backward(image);
+  }
   max_pool_backward(pool_, pooled_gradient_.data(), places_.data(),
-                    embedded_gradient_.data() + channels_ / 2);
+                    embedded_gradient_.data() + half_);
   embed_.backward();
   const std::int64_t count = images_ * pixels_ * channels_;
 #pragma omp simd

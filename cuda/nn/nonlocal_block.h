@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <oneapi/dnnl/dnnl.hpp>
 
 #include "cuda/device/buffer.h"
 #include "cuda/kernels/max_pool.cuh"
@@ -39,54 +38,36 @@ class NonlocalBlock {
   const Convolution& merge() const { return merge_; }
 
  private:
-  /// C = A·B for every image, with any row strides and transpositions.
-  class Product {
-   public:
-    struct Operand {
-      float* data;
-      std::int64_t image_stride;
-      std::int64_t row_stride;
-      bool transposed;
-    };
-    /// A is rows×inner, B inner×columns, C rows×columns.
-    Product(int images, std::int64_t rows, std::int64_t inner, std::int64_t columns,
-            const Operand& a, const Operand& b, const Operand& c);
-    void run(dnnl::stream& stream) { multiply_.execute(stream, arguments_); }
-
-   private:
-    dnnl::matmul multiply_;
-    std::unordered_map<int, dnnl::memory> arguments_;
-  };
+  void attend(std::int64_t image);
+  void attend_backward(std::int64_t image);
+  void turn(const float* matrix);
 
   int images_;
   std::int64_t channels_;
-  std::int64_t pixels_;
-  std::int64_t keys_;
+  std::int64_t half_;    // k
+  std::int64_t pixels_;  // N
+  std::int64_t keys_;    // M
   float* x_;
   float* y_;
   float* dx_;
   float* dy_;
   PoolShape pool_;  // over φ and g side by side
 
-  Buffer<float> embedded_;           // N × 3k: θ, φ, g
-  Buffer<float> pooled_;             // M × 2k: K, V
-  Buffer<std::uint8_t> places_;      // M × 2k
-  Buffer<float> attention_;          // N × M
-  Buffer<float> mixed_;              // N × k: A V
-  Buffer<float> embedded_gradient_;  // and the same for gradients
+  Buffer<float> embedded_;       // N × 3k: θ, φ, g
+  Buffer<float> pooled_;         // M × 2k: K, V
+  Buffer<std::uint8_t> places_;  // M × 2k
+  Buffer<float> attention_;      // N × M
+  Buffer<float> mixed_;          // N × k: A V
+  Buffer<float>
+      embedded_gradient_;  // and the same for gradients, but attention_gradient_ of one image
   Buffer<float> pooled_gradient_;
   Buffer<float> attention_gradient_;
   Buffer<float> mixed_gradient_;
 
-  dnnl::stream stream_;
+  Buffer<float> turned_;  // Kᵀ or Vᵀ of one image, k × M
+
   Convolution embed_;
   Convolution merge_;
-  Product scores_;       // Q Kᵀ
-  Product mix_;          // A V
-  Product d_attention_;  // dY Vᵀ
-  Product d_queries_;    // dS K
-  Product d_keys_;       // dSᵀ Q
-  Product d_values_;     // Aᵀ dY
 };
 
 }  // namespace ebm

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cuda/kernels/channel_order.cuh"
+#include "cuda/kernels/energy_head.h"
 #include "cuda/kernels/leaky_relu.cuh"
 #include "cuda/kernels/max_pool.cuh"
 
@@ -15,6 +16,21 @@ OneDnnNetwork::Part OneDnnNetwork::part(std::shared_ptr<ConvolutionPlan> plan,
                                         std::int64_t first_output, const std::string& key) const {
   return {std::move(plan), first_output, &network_.parameter(key + ".weight"),
           &network_.parameter(key + ".bias")};
+}
+
+/// Null where layer i is not the last or does not see its whole input at once.
+std::unique_ptr<OneDnnNetwork::Head> OneDnnNetwork::make_head(std::size_t i) const {
+  const Layer& layer = network_.layers()[i];
+  const Shape& in = network_.shape_before(i);
+  const bool sees_all =
+      layer.kind == LayerKind::linear || (layer.kind == LayerKind::conv && layer.padding == 0 &&
+                                          layer.kernel == in.height && layer.kernel == in.width);
+  if (i + 1 != network_.layers().size() || !sees_all) {
+    return nullptr;
+  }
+  return std::make_unique<Head>(Head{Buffer<float>(static_cast<std::size_t>(in.size())), 0,
+                                     &network_.parameter(layer.key + ".weight"),
+                                     &network_.parameter(layer.key + ".bias")});
 }
 
 OneDnnNetwork::OneDnnNetwork(Network network, int tile_chains)
@@ -27,6 +43,10 @@ OneDnnNetwork::OneDnnNetwork(Network network, int tile_chains)
     switch (layer.kind) {
       case LayerKind::conv:
       case LayerKind::linear: {
+        planned.head = make_head(i);
+        if (planned.head) {
+          break;
+        }
         const bool relu_follows =
             i + 1 < layers.size() && layers[i + 1].kind == LayerKind::leaky_relu;
         planned.convolution = std::make_shared<ConvolutionPlan>(
@@ -63,7 +83,15 @@ OneDnnNetwork::OneDnnNetwork(Network network, int tile_chains)
 }
 
 void OneDnnNetwork::set_parameters(std::span<const float> theta) {
-  for (PlannedLayer& layer : layers_) {
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const PlannedLayer& layer = layers_[i];
+    if (layer.head) {
+      Head& head = *layer.head;
+      const std::int64_t channels = network_.shape_before(i).channels;
+      to_channels_last(1, channels, head.weight_tensor->size / channels,
+                       theta.data() + head.weight_tensor->offset, head.weights.data());
+      head.bias = theta[static_cast<std::size_t>(head.bias_tensor->offset)];
+    }
     for (const Part& part : layer.parts) {
       const std::int64_t inputs = part.weight->size / part.bias->size;
       std::copy_n(theta.data() + part.weight->offset, part.weight->size,
@@ -104,6 +132,7 @@ class OneDnnTile final : public TileEnergy {
     float* dx;
     float* dy;
     bool relu_done = false;
+    const OneDnnNetwork::Head* head = nullptr;
     std::unique_ptr<Convolution> convolution = nullptr;
     std::unique_ptr<NonlocalBlock> nonlocal = nullptr;
     std::vector<std::uint8_t> places = {};  // max_pool
@@ -120,6 +149,7 @@ class OneDnnTile final : public TileEnergy {
   std::vector<Buffer<float>> activations_;  // activations_[i] is the input of layer i
   std::array<Buffer<float>, 2> gradients_;
   std::vector<BoundLayer> layers_;
+  Buffer<float> head_gradient_;  // of the last layer's weights, channels last
   Buffer<float> step_energies_;  // of a tile, for the Langevin loop
   Buffer<float> step_gradients_;
 };
@@ -154,14 +184,17 @@ OneDnnTile::OneDnnTile(std::shared_ptr<const OneDnnNetwork> shared)
                      .y = x,
                      .dx = gradients_[swaps % 2].data(),
                      .dy = gradients_[swaps % 2].data(),
-                     .relu_done = planned.relu_done};
+                     .relu_done = planned.relu_done,
+                     .head = planned.head.get()};
     if (layer.kind != LayerKind::leaky_relu) {
       --swaps;
       bound.dy = gradients_[swaps % 2].data();
       activations_.emplace_back(static_cast<std::size_t>(tile * bound.out.size()));
       bound.y = activations_.back().data();
     }
-    if (planned.convolution) {
+    if (planned.head) {
+      head_gradient_ = Buffer<float>(planned.head->weights.size());
+    } else if (planned.convolution) {
       bound.convolution =
           std::make_unique<Convolution>(planned.convolution, bound.x, bound.y, bound.dx, bound.dy);
     } else if (planned.nonlocal) {
@@ -197,7 +230,12 @@ void OneDnnTile::forward(BoundLayer& layer) {
   switch (layer.kind) {
     case LayerKind::conv:
     case LayerKind::linear:
-      layer.convolution->forward();
+      if (layer.head != nullptr) {
+        energy_head_forward(capacity(), layer.in.size(), layer.head->weights.data(),
+                            layer.head->bias, layer.x, layer.y);
+      } else {
+        layer.convolution->forward();
+      }
       break;
     case LayerKind::nonlocal:
       layer.nonlocal->forward();
@@ -221,7 +259,12 @@ void OneDnnTile::backward(BoundLayer& layer) {
   switch (layer.kind) {
     case LayerKind::conv:
     case LayerKind::linear:
-      layer.convolution->backward();
+      if (layer.head != nullptr) {
+        energy_head_backward(capacity(), layer.in.size(), layer.head->weights.data(), layer.dy,
+                             layer.dx);
+      } else {
+        layer.convolution->backward();
+      }
       break;
     case LayerKind::nonlocal:
       layer.nonlocal->backward();
@@ -282,7 +325,15 @@ void OneDnnTile::weight_gradient(const float* states, int chains, float scale, f
 }
 
 void OneDnnTile::store_weight_gradient(std::size_t index, float* theta_gradient) {
-  const BoundLayer& layer = layers_[index];
+  BoundLayer& layer = layers_[index];
+  if (layer.head != nullptr) {
+    const std::int64_t inputs = layer.in.size();
+    theta_gradient[layer.head->bias_tensor->offset] =
+        energy_head_weight_gradient(capacity(), inputs, layer.dy, layer.x, head_gradient_.data());
+    to_channel_major(1, layer.in.channels, inputs / layer.in.channels, head_gradient_.data(),
+                     theta_gradient + layer.head->weight_tensor->offset);
+    return;
+  }
   const OneDnnNetwork::PlannedLayer& planned = shared_->layers_[index];
   for (const OneDnnNetwork::Part& part : planned.parts) {
     const Convolution& from = layer.convolution                      ? *layer.convolution

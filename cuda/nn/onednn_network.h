@@ -34,13 +34,22 @@ class OneDnnNetwork {
     const ParameterTensor* weight = nullptr;
     const ParameterTensor* bias = nullptr;
   };
+  /// The last layer where it sees its whole input at once: one output, weights channels last.
+  struct Head {
+    Buffer<float> weights;
+    float bias = 0;
+    const ParameterTensor* weight_tensor = nullptr;
+    const ParameterTensor* bias_tensor = nullptr;
+  };
   struct PlannedLayer {
     std::shared_ptr<ConvolutionPlan> convolution;  ///< conv, linear
+    std::unique_ptr<Head> head;                    ///< instead of it, for the last one
     std::unique_ptr<NonlocalPlan> nonlocal;
     bool relu_done = false;  ///< a leaky_relu already applied by the convolution before it
     std::vector<Part> parts;
   };
 
+  std::unique_ptr<Head> make_head(std::size_t layer) const;
   Part part(std::shared_ptr<ConvolutionPlan> plan, std::int64_t first_output,
             const std::string& key) const;
 
