@@ -81,16 +81,18 @@ class Drawing : public testing::Test {
 using Plots = Drawing;
 using Landscapes = Drawing;
 
-TEST_F(Plots, APictureAppearsUnderItsNameOnlyWhenWhole) {
-  install_gnuplot(R"(test "$*" = "-d -c one.gp one.png.part" && echo picture > one.png.part)");
+TEST_F(Plots, PicturesAppearUnderTheirNamesOnlyWhenWhole) {
+  install_gnuplot(R"(test "$1 $2 $3" = "-d -c one.gp" && echo "picture $4" > $4)");
   { PlotQueue(keep_warnings()).draw(script("one.gp")); }
   EXPECT_TRUE(warnings_.empty());
-  EXPECT_EQ(content(folder_ / "one.png"), "picture\n");
-  EXPECT_FALSE(fs::exists(folder_ / "one.png.part"));
+  EXPECT_EQ(content(folder_ / "one.png"), "picture one.part.png\n");
+  EXPECT_EQ(content(folder_ / "one.pdf"), "picture one.part.pdf\n");
+  EXPECT_FALSE(fs::exists(folder_ / "one.part.png"));
+  EXPECT_FALSE(fs::exists(folder_ / "one.part.pdf"));
 }
 
 TEST_F(Plots, AScriptAlreadyWaitingIsDrawnOnce) {
-  install_gnuplot(R"(echo $3 >> drawn; : > $4; /bin/sleep 0.2)");
+  install_gnuplot(R"(echo $4 >> drawn; : > $4; /bin/sleep 0.2)");
   {
     PlotQueue plots(keep_warnings());
     const fs::path first = script("first.gp");
@@ -100,7 +102,8 @@ TEST_F(Plots, AScriptAlreadyWaitingIsDrawnOnce) {
       plots.draw(second);
     }
   }
-  EXPECT_EQ(content(folder_ / "drawn"), "first.gp\nsecond.gp\n");
+  EXPECT_EQ(content(folder_ / "drawn"),
+            "first.part.png\nfirst.part.pdf\nsecond.part.png\nsecond.part.pdf\n");
 }
 
 TEST_F(Plots, AFailureIsOneWarningAndLeavesNothingBehind) {
@@ -113,7 +116,7 @@ TEST_F(Plots, AFailureIsOneWarningAndLeavesNothingBehind) {
   ASSERT_EQ(warnings_.size(), 1U);
   EXPECT_NE(warnings_[0].find("one.gp"), std::string::npos) << warnings_[0];
   EXPECT_FALSE(fs::exists(folder_ / "one.png"));
-  EXPECT_FALSE(fs::exists(folder_ / "one.png.part"));
+  EXPECT_FALSE(fs::exists(folder_ / "one.part.png"));
 }
 
 TEST_F(Plots, AMissingGnuplotIsOneWarning) {
@@ -251,6 +254,7 @@ TEST_F(Landscapes, AreDrawnByGnuplot) {
   EXPECT_TRUE(warnings_.empty()) << warnings_[0];
   EXPECT_TRUE(content(folder_ / "landscape_001000.png").starts_with("\x89PNG"));
   EXPECT_TRUE(content(folder_ / "landscape_002000.png").starts_with("\x89PNG"));
+  EXPECT_TRUE(content(folder_ / "landscape_001000.pdf").starts_with("%PDF"));
 }
 
 }  // namespace

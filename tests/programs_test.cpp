@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <string>
 
@@ -41,6 +42,9 @@ class Programs : public testing::Test {
   }
   std::string score(const std::string& arguments) const {
     return std::string(EBM_PROGRAMS) + "/ebm_score " + arguments;
+  }
+  std::string plot(const std::string& arguments) const {
+    return std::string(EBM_PROGRAMS) + "/ebm_plot " + arguments;
   }
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
   /// A toy experiment that takes a moment.
@@ -96,6 +100,78 @@ TEST_F(Programs, TrainingLeavesACompleteRunFolder) {
             read_csv(folder_ / "run/diagnostics.csv", 4));
 }
 
+TEST_F(Programs, PlotRedrawsARunFromItsFiles) {
+  if (shell("gnuplot --version").status != 0) {
+    GTEST_SKIP() << "gnuplot is not installed";
+  }
+  ASSERT_EQ(
+      shell(train(small_toy() + " --quiet --set landscape.every=20 --out " + path("run"))).status,
+      0);
+  const std::vector<std::string> pictures{
+      "diagnosis.png", "diagnosis.pdf", "landscape/landscape_000001.png",
+      "landscape/landscape_000020.png", "landscape/landscape_000020.pdf"};
+  for (const std::string& picture : pictures) {
+    EXPECT_TRUE(std::filesystem::remove(folder_ / "run" / picture)) << picture;
+  }
+  std::filesystem::remove(folder_ / "run/diagnosis.gp");
+  const std::string table = read_bytes(folder_ / "run/correlations.csv");
+  std::filesystem::remove(folder_ / "run/correlations.csv");
+  const Outcome all = shell(plot(path("run")));
+  EXPECT_EQ(all.status, 0) << all.output;
+  for (const std::string& picture : pictures) {
+    EXPECT_TRUE(std::filesystem::is_regular_file(folder_ / "run" / picture)) << picture;
+    EXPECT_TRUE(mentions(all.output, {path("run/" + picture)}));
+  }
+  // To what the nine digits of diagnostics.csv leave.
+  const auto again = read_csv(folder_ / "run/correlations.csv", 8);
+  write_bytes(folder_ / "before.csv", table);
+  const auto before = read_csv(folder_ / "before.csv", 8);
+  ASSERT_EQ(again.size(), before.size());
+  for (std::size_t row = 0; row < again.size(); ++row) {
+    for (std::size_t i = 0; i < again[row].size(); ++i) {
+      EXPECT_TRUE(std::isnan(before[row][i]) ? std::isnan(again[row][i])
+                                             : std::abs(again[row][i] - before[row][i]) < 1e-6)
+          << row << " " << i;
+    }
+  }
+
+  const std::string whole = read_bytes(folder_ / "run/diagnostics.csv");
+  write_bytes(folder_ / "run/diagnostics.csv", whole.substr(0, whole.size() - 5));
+  const Outcome cut = shell(plot(path("run")));
+  EXPECT_EQ(cut.status, 0) << cut.output;
+  EXPECT_TRUE(mentions(cut.output, {"warning", "line 21 ", "diagnosis.png"}));
+  EXPECT_TRUE(read_bytes(folder_ / "run/correlations.csv").ends_with(",19\n"));
+
+  const Outcome no_gnuplot = shell("PATH=/nowhere " + plot(path("run")));
+  EXPECT_EQ(no_gnuplot.status, 1);
+  EXPECT_TRUE(mentions(no_gnuplot.output, {"Is gnuplot installed?"}));
+  write_bytes(folder_ / "run/diagnosis.gp", "plot nothing at all\n");
+  const Outcome failed = shell(plot(path("run")));
+  EXPECT_EQ(failed.status, 1);
+  EXPECT_TRUE(mentions(failed.output, {"gnuplot failed", "diagnosis.gp"}));
+
+  write_bytes(folder_ / "run/diagnostics.csv", whole + "21,x,1,1,1\n");
+  const Outcome malformed = shell(plot(path("run")));
+  EXPECT_EQ(malformed.status, 3);
+  EXPECT_TRUE(mentions(malformed.output, {"diagnostics.csv", "line 22", "21,x,1,1,1"}));
+}
+
+TEST_F(Programs, PlotRefusesWhatIsNotARun) {
+  EXPECT_EQ(shell(plot("")).status, 2);
+  const Outcome folder = shell(plot(folder_.path().string()));
+  EXPECT_EQ(folder.status, 3);
+  EXPECT_TRUE(mentions(folder.output, {"is not the folder of a training run"}));
+  EXPECT_EQ(shell(plot(path("none"))).status, 3);
+}
+
+TEST_F(Programs, AMissingGnuplotIsAWarningInATrainingRun) {
+  const Outcome run = shell("PATH=/nowhere " + train(small_toy() + " --out " + path("run")));
+  EXPECT_EQ(run.status, 0);
+  EXPECT_TRUE(mentions(run.output, {"warning: cannot start gnuplot", "done"}));
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "run/diagnosis.gp"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run/diagnosis.png"));
+}
+
 TEST_F(Programs, TheDefaultFolderIsNamedAfterTheRun) {
   const Outcome run = shell("cd " + folder_.path().string() + " && " + train(small_toy()));
   EXPECT_EQ(run.status, 0) << run.output;
@@ -108,6 +184,7 @@ TEST_F(Programs, HelpAndVersionAreAnswers) {
     EXPECT_EQ(help.status, 0);
     EXPECT_TRUE(mentions(help.output, {"--threads", "--help", "--version"}));
   }
+  EXPECT_TRUE(mentions(shell(plot("--help")).output, {"RUN", "--help", "--version"}));
   EXPECT_TRUE(mentions(shell(train("--version")).output, {"ebm 0."}));
 }
 
@@ -161,9 +238,9 @@ TEST_F(Programs, DivergenceIsStatus4) {
 }
 
 TEST_F(Programs, AFullDiskIsStatus1AndLeavesNothingHalfWritten) {
-  // Files of the run cannot grow beyond 8 blocks, a few KiB: the checkpoint does not fit.
+  // Files of the run cannot grow beyond 32 blocks, some KiB: the checkpoint does not fit.
   const Outcome run =
-      shell("trap '' XFSZ; ulimit -f 8; " + train(small_toy() + " --out " + path("full")));
+      shell("trap '' XFSZ; ulimit -f 32; " + train(small_toy() + " --out " + path("full")));
   EXPECT_EQ(run.status, 1) << run.output;
   EXPECT_TRUE(mentions(run.output, {"net_000020.safetensors"}));
   EXPECT_TRUE(std::filesystem::is_empty(folder_ / "full/checkpoints"));

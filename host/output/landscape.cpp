@@ -32,7 +32,8 @@ struct Picture {
 };
 
 std::string variables(const Picture& picture) {
-  return fmt::format(R"(# gnuplot {0}.gp  draws {0}.png from the arrays beside it.
+  return fmt::format(R"(# Draws the arrays beside it: `gnuplot {0}.gp` makes {0}.png, and
+# `gnuplot -c {0}.gp F.pdf` (or F.png) that file.
 picture = ARG1 eq "" ? "{0}.png" : ARG1
 figure_title = "{1}"
 array panel_title[3] = ["truth", "learned energy", "{2}"]
@@ -55,7 +56,11 @@ array colour_title[2] = ["density", "log density"]
 array kind[2] = ["_density.npy", "_log_density.npy"]
 
 set encoding utf8
-set terminal pngcairo size 1200,790 font "DejaVu Sans,12"
+if (picture[strlen(picture) - 3:] eq ".pdf") {
+  set terminal pdfcairo size 10in,6.583in font "DejaVu Sans,12" fontscale 0.6
+} else {
+  set terminal pngcairo size 1200,790 font "DejaVu Sans,12"
+}
 set output picture
 # Anchors of viridis, by S. van der Walt and N. Smith for matplotlib.
 set palette maxcolors 256 defined (0 "#440154", 1 "#482475", 2 "#414487", 3 "#355f8d", \

@@ -36,7 +36,7 @@ struct LandscapeSummary {
 ///     landscape_ITERATION_shortrun_density.npy
 ///     ..._log_density.npy                      beside each of these: log(density + 1e-10)
 ///     landscape_ITERATION.gp                   gnuplot script; can be rerun by hand there
-///     landscape_ITERATION.png                  three densities above their logs, drawn by `plots`
+///     landscape_ITERATION.png, .pdf            three densities above their logs, drawn by `plots`
 ///     landscape.csv                            a line each, of the summary's first three
 ///
 /// Arrays are float32, resolution × resolution, [row = y, column = x], over truth.half_width() each

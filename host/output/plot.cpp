@@ -66,10 +66,11 @@ std::optional<int> wait_until(pid_t id, Clock::time_point deadline) {
   return status;
 }
 
-/// Draws one picture. Why there is none, or nothing.
-std::optional<std::string> draw_picture(const fs::path& script, Clock::time_point deadline) {
-  const fs::path picture = fs::path(script).replace_extension(".png");
-  const fs::path unfinished = picture.string() + ".part";
+/// Draws one picture, NAME`extension`. Why there is none, or nothing.
+std::optional<std::string> draw_picture(const fs::path& script, const char* extension,
+                                        Clock::time_point deadline) {
+  const fs::path picture = fs::path(script).replace_extension(extension);
+  const fs::path unfinished = fs::path(script).replace_extension(std::string(".part") + extension);
   const Started gnuplot = start_gnuplot(script, unfinished.filename().string());
   if (gnuplot.error != 0) {
     return fmt::format("cannot start gnuplot for {}: {}. Is gnuplot installed?", script.string(),
@@ -83,12 +84,19 @@ std::optional<std::string> draw_picture(const fs::path& script, Clock::time_poin
     return fmt::format("cannot put {} in its place: {}", picture.string(), error.message());
   }
   fs::remove(unfinished, error);  // there may be none
-  return fmt::format("gnuplot {} on {}; `gnuplot {}` in its folder shows why",
+  return fmt::format("gnuplot {} on {}; `gnuplot -c {} {}` in its folder shows why",
                      status ? "failed" : "took too long", script.string(),
-                     script.filename().string());
+                     script.filename().string(), picture.filename().string());
 }
 
 }  // namespace
+
+std::optional<std::string> draw_plot(const fs::path& script, Clock::time_point deadline) {
+  for (const char* extension : {".png", ".pdf"}) {
+    if (auto failure = draw_picture(script, extension, deadline)) return failure;
+  }
+  return std::nullopt;
+}
 
 PlotQueue::PlotQueue(Warn warn, std::chrono::milliseconds timeout)
     : warn_(std::move(warn)),
@@ -118,7 +126,7 @@ void PlotQueue::draw_waiting(const std::stop_token& stop) {
     waiting_.pop_front();
     const auto deadline = std::min(Clock::now() + timeout_, last_moment_);
     lock.unlock();
-    const auto failure = draw_picture(script, deadline);
+    const auto failure = draw_plot(script, deadline);
     if (failure && !warned) {
       warned = true;
       warn_(*failure);

@@ -7,25 +7,32 @@
 #include <filesystem>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
 
 namespace ebm {
 
-/// Runs gnuplot on scripts, one after another, on a thread of its own. A plot that cannot be drawn
-/// costs the run a warning, once, and nothing else.
+/// Draws a script DIR/NAME.gp into DIR/NAME.png and DIR/NAME.pdf, and waits for them. Returns
+/// nothing, or why one is missing; an older one stays then. A gnuplot still at work at the deadline
+/// is killed.
 ///
-/// A script DIR/NAME.gp is run in DIR, without the user's gnuplot start-up files, and draws one
-/// picture: into the file named by its first argument (ARG1) or, when that is empty as in
-/// `gnuplot NAME.gp` by hand, into NAME.png. The queue passes a temporary name and renames, so
-/// DIR/NAME.png is always a whole picture.
+/// The script is run in DIR, once for each picture and without the user's gnuplot start-up files.
+/// It draws into the file named by its first argument (ARG1), as PDF where that ends in .pdf and as
+/// PNG otherwise; without an argument, as in `gnuplot NAME.gp` by hand, into NAME.png. It is given
+/// a temporary name, and the result renamed: a picture is always whole.
+std::optional<std::string> draw_plot(const std::filesystem::path& script,
+                                     std::chrono::steady_clock::time_point deadline);
+
+/// Draws scripts as draw_plot() does, one after another, on a thread of its own. A plot that cannot
+/// be drawn costs the run a warning, once, and nothing else.
 class PlotQueue {
  public:
   /// Told, on the drawing thread, why a picture is missing. Must not throw.
   using Warn = std::function<void(const std::string& reason)>;
 
-  /// `warn` hears of the first failure only. A gnuplot that runs longer than `timeout` is killed.
+  /// `warn` hears of the first failure only. A script that takes longer than `timeout` is given up.
   explicit PlotQueue(Warn warn, std::chrono::milliseconds timeout = std::chrono::seconds(60));
 
   /// Draws what is still waiting, for no longer than `timeout` in all.

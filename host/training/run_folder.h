@@ -10,6 +10,7 @@ namespace ebm {
 /// Where a run's files are. Made empty at the start of a run:
 ///
 ///     config.yaml  environment.json  log.txt  diagnostics.csv
+///     diagnosis.{png,pdf,gp}  correlations.csv
 ///     checkpoints/net_000100.safetensors
 ///     shortrun/x_000100.png  shortrun/bank_000100.png      images
 ///     longrun/longrun_010000.png                           images

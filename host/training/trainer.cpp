@@ -9,6 +9,8 @@
 #include "cuda/kernels/random_states.cuh"
 #include "host/data/mnist.h"
 #include "host/errors.h"
+#include "host/output/diagnosis.h"
+#include "host/output/diagnostics_csv.h"
 #include "host/output/png_grid.h"
 #include "host/training/checkpoint.h"
 
@@ -39,7 +41,7 @@ Trainer::Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log
       energy_difference_(static_cast<float>(config.langevin.epsilon)),
       optimizer_(optimizer_kind(config.optimizer.kind), network_.parameter_count()),
       learning_rate_(config.optimizer.lr),
-      diagnostics_(folder.diagnostics(), "iteration,d_s,r_s,learning_rate,seconds"),
+      diagnostics_(folder.diagnostics(), kDiagnosticsHeader),
       progress_(config.train.iterations, config.langevin.steps),
       plots_([&log](const std::string& reason) { log.warn(reason); }),
       start_(std::chrono::steady_clock::now()) {
@@ -146,6 +148,8 @@ void Trainer::record(double d_s, double r_s) {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
   last_ = {iteration_, d_s, r_s, learning_rate_, elapsed.count()};
   unwritten_.push_back(last_);
+  d_s_.push_back(d_s);
+  r_s_.push_back(r_s);
   if (!std::isfinite(d_s) || !std::isfinite(r_s)) {
     flush_diagnostics();
     throw Divergence(fmt::format(
@@ -165,6 +169,9 @@ void Trainer::report() {
     log_.info(progress_.line(last_, true));
   } else if (log_.is_live() && progress_.due()) {
     log_.live(progress_.line(last_, false));
+  }
+  if (at_log_point && !first) {
+    plots_.draw(write_diagnosis(folder_.root(), d_s_, r_s_));
   }
   if (at_log_point && !config_.data.is_toy()) {
     write_grids();

@@ -73,6 +73,8 @@ class Trainer {
 
   AppendFile diagnostics_;
   std::vector<IterationRecord> unwritten_;
+  std::vector<double> d_s_;  // of every iteration so far, for the diagnosis plot
+  std::vector<double> r_s_;
   IterationRecord last_;
   Progress progress_;
   PlotQueue plots_;

@@ -1,0 +1,90 @@
+// Redraws the plots of a training run from its files.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <vector>
+
+#include "host/apps/exit_status.h"
+#include "host/errors.h"
+#include "host/output/diagnosis.h"
+#include "host/output/diagnostics_csv.h"
+#include "host/output/plot.h"
+#include "host/training/environment.h"
+
+namespace {
+
+using namespace ebm;
+namespace fs = std::filesystem;
+
+/// The diagnosis plot's script, with its correlations written anew. Empty for a run too short.
+std::vector<fs::path> diagnosis_script(const fs::path& run) {
+  const fs::path file = run / "diagnostics.csv";
+  if (!fs::exists(file)) {
+    throw InputFileError(fmt::format(
+        "{}: is not the folder of a training run: there is no diagnostics.csv", run.string()));
+  }
+  const Diagnostics diagnostics = read_diagnostics(file);
+  if (diagnostics.is_cut) {
+    fmt::print(stderr, "ebm_plot: warning: {}: line {} is cut short and left out\n", file.string(),
+               diagnostics.d_s.size() + 2);
+  }
+  if (diagnostics.d_s.size() < 2) {
+    fmt::print("{}: no diagnosis plot of fewer than two iterations\n", file.string());
+    return {};
+  }
+  return {write_diagnosis(run, diagnostics.d_s, diagnostics.r_s)};
+}
+
+/// Landscapes come with their scripts.
+std::vector<fs::path> landscape_scripts(const fs::path& run) {
+  std::vector<fs::path> scripts;
+  if (fs::is_directory(run / "landscape")) {
+    for (const auto& entry : fs::directory_iterator(run / "landscape")) {
+      if (entry.path().extension() == ".gp") scripts.push_back(entry.path());
+    }
+  }
+  std::sort(scripts.begin(), scripts.end());
+  return scripts;
+}
+
+int plot(const fs::path& run) {
+  constexpr std::chrono::minutes kTimeout(2);
+  std::vector<fs::path> scripts = diagnosis_script(run);
+  const std::vector<fs::path> landscapes = landscape_scripts(run);
+  scripts.insert(scripts.end(), landscapes.begin(), landscapes.end());
+  for (const fs::path& script : scripts) {
+    if (const auto failure = draw_plot(script, std::chrono::steady_clock::now() + kTimeout)) {
+      throw OutputError(*failure);
+    }
+    for (const char* extension : {".png", ".pdf"}) {
+      fmt::print("{}\n", fs::path(script).replace_extension(extension).string());
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run_program("ebm_plot", [argc, argv] {
+    fs::path run;
+    CLI::App app(
+        "Draws the plots of a training run again, as PNG and PDF, from the files in its folder:\n"
+        "the diagnosis plot and, for toy data, the landscapes. Lists what it drew. Scripts (.gp)\n"
+        "that are there are used as they are.\n\n"
+        "  ebm_plot runs/gmm_convergent\n",
+        "ebm_plot");
+    app.set_version_flag("--version", version());
+    app.add_option("run", run, "The folder that ebm_train wrote")->required()->option_text("RUN");
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      return app.exit(error) == 0 ? 0 : 2;
+    }
+    return plot(run);
+  });
+}

@@ -1,0 +1,24 @@
+// Reading the record of a training run.
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+#include <vector>
+
+namespace ebm {
+
+/// The first line of diagnostics.csv; a line for each iteration follows, from 1.
+inline constexpr std::string_view kDiagnosticsHeader = "iteration,d_s,r_s,learning_rate,seconds";
+
+/// What diagnostics.csv holds, in the order of iterations; not finite where a run diverged.
+struct Diagnostics {
+  std::vector<double> d_s;
+  std::vector<double> r_s;
+  bool is_cut = false;  ///< the file ends within a line, which is left out
+};
+
+/// Throws InputFileError when `path` cannot be read, or naming the first line that is not as
+/// ebm_train writes it.
+Diagnostics read_diagnostics(const std::filesystem::path& path);
+
+}  // namespace ebm
