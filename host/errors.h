@@ -21,7 +21,7 @@ struct OutputError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Training produced non-finite numbers. Exit status 4.
+/// Training or sampling produced non-finite numbers. Exit status 4.
 struct Divergence : std::runtime_error {
   using std::runtime_error::runtime_error;
 };

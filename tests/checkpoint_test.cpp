@@ -83,11 +83,11 @@ TEST(Checkpoint, DisagreeingChoiceIsRefused) {
   EXPECT_TRUE(mentions(message_of<ConfigurationError>([&] {
                          load_checkpoint(path, {"vanilla", {}, {}});
                        }),
-                       {"--network vanilla", "nonlocal"}));
+                       {"network vanilla", "nonlocal"}));
   EXPECT_TRUE(mentions(message_of<ConfigurationError>([&] {
                          load_checkpoint(path, {"", 1, {}});
                        }),
-                       {"--channels 1", "says 3"}));
+                       {"channels 1", "says 3"}));
 }
 
 TEST(Checkpoint, WrongTensorsAreNamed) {

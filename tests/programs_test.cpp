@@ -1,39 +1,19 @@
 // The programs as a user runs them: results, messages and exit statuses.
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cmath>
-#include <cstdio>
 #include <string>
 
 #include "host/output/npy.h"
 #include "host/output/safetensors.h"
 #include "tests/goldens.h"
 #include "tests/run_training.h"
+#include "tests/shell.h"
 
 namespace ebm {
 namespace {
-
-struct Outcome {
-  int status = 0;
-  std::string output;  ///< standard output and standard error
-};
-
-/// Runs a shell command. The words are the test's own; paths hold no quotes.
-Outcome shell(const std::string& command) {
-  Outcome outcome;
-  FILE* pipe = popen(("{ " + command + "; } 2>&1").c_str(), "r");
-  std::array<char, 4096> part{};
-  while (const std::size_t n = fread(part.data(), 1, part.size(), pipe)) {
-    outcome.output.append(part.data(), n);
-  }
-  const int status = pclose(pipe);
-  outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return outcome;
-}
 
 class Programs : public testing::Test {
  protected:

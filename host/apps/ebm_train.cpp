@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "host/apps/choose_device.h"
 #include "host/apps/exit_status.h"
 #include "host/config/config.h"
-#include "host/errors.h"
 #include "host/output/atomic_file.h"
 #include "host/training/environment.h"
 #include "host/training/run_folder.h"
@@ -30,14 +30,6 @@ struct Options {
   std::vector<std::string> overrides;
   bool quiet = false;
 };
-
-/// Where training runs. Throws ConfigurationError for a device this build cannot use.
-void choose_device(const std::string& device) {
-  if (device.starts_with("cuda")) {
-    throw ConfigurationError(fmt::format(
-        "device {}: this version computes on the CPU only; use --device cpu or auto", device));
-  }
-}
 
 int train(Options options, std::span<const char* const> command_line) {
   if (!options.device.empty()) {

@@ -18,6 +18,7 @@ namespace ebm {
 namespace {
 
 constexpr std::size_t kLargestFile = 1 << 20;
+constexpr std::string_view kImageNetworks = "the vanilla and nonlocal networks";
 
 // Every key there is, once: its name, its field, whether it has a default, its range, when it
 // applies. `Io` is YamlReader with a configuration to fill, or YamlWriter with a constant one.
@@ -41,7 +42,7 @@ template <class Io, class Config>
 void visit_network(Io& io, Config& network) {
   io.required("kind", network.kind);
   io.optional("features", network.features, between(1, 1024),
-              {network.kind != NetworkKind::toy, "the vanilla and nonlocal networks"});
+              {network.kind != NetworkKind::toy, kImageNetworks});
 }
 
 template <class Io, class Config>
@@ -115,6 +116,33 @@ void visit(Io& io, Config& config) {
              {toy, "toy data (gmm, rings)"});
 }
 
+template <class Io, class Config>
+void visit_sampling(Io& io, Config& config) {
+  io.required("name", config.name);
+  io.optional("seed", config.seed);
+  io.optional("device", config.device);
+  io.optional("precision", config.precision);
+  io.section("network", [&](Io& network) {
+    network.required("kind", config.network.kind);
+    const Applies applies{config.network.kind != NetworkKind::toy, kImageNetworks};
+    network.optional("features", config.network.features, between(1, 1024), applies);
+    network.optional("channels", config.network.channels, at_least(1), applies);
+  });
+  io.required("start", config.start);
+  io.section("data", [&](Io& data) { visit_data(data, config.data); },
+             {config.start == SamplingStart::data, "start: data"});
+  io.section("sample", [&](Io& sample) {
+    sample.required("checkpoint", config.sample.checkpoint);
+    sample.required("train_epsilon", config.sample.train_epsilon, at_least(0));
+    sample.optional("temperature_factor", config.sample.temperature_factor, above(0));
+    sample.required("epsilon", config.sample.epsilon, at_least(0));
+    sample.required("steps", config.sample.steps, at_least(1));
+    sample.optional("chains", config.sample.chains, between(1, 1e6));
+    sample.optional("mala", config.sample.mala);
+  });
+  io.section("log", [&](Io& log) { log.optional("every", config.log.every, at_least(1)); });
+}
+
 bool is_folder_name(std::string_view text) {
   return text.size() <= 200 && text.find('/') == std::string_view::npos && text != "." &&
          text != ".." &&
@@ -136,29 +164,70 @@ bool is_device(std::string_view text) {
 
 // The rules no single key's range can say. `tree` is what the configuration was read from; it knows
 // the places that errors name.
-void check(const TrainConfig& config, const YamlValue& tree) {
-  const auto require = [&tree](bool holds, std::string_view key, std::string_view otherwise) {
+class Rules {
+ public:
+  explicit Rules(const YamlValue& tree) : tree_(tree) {}
+
+  void operator()(bool holds, std::string_view key, std::string_view otherwise) const {
     if (!holds) {
-      refuse_key(tree, key, otherwise);
+      refuse_key(tree_, key, otherwise);
     }
-  };
-  const auto& [kind, features] = config.network;
+  }
+
+  /// Those of every configuration.
+  template <class Config>
+  void check_common(const Config& config) const {
+    const Rules& require = *this;
+    require(is_folder_name(config.name), "name",
+            fmt::format("must be usable as a folder's name, not '{:.60}'", config.name));
+    require(is_device(config.device), "device",
+            fmt::format("must be auto, cpu, cuda or cuda:N, not '{:.60}'", config.device));
+    require(
+        config.network.kind != NetworkKind::nonlocal || config.network.features % 2 == 0,
+        "network.features",
+        fmt::format("the nonlocal network needs an even number, not {}", config.network.features));
+  }
+
+  /// Those of the data that a network takes.
+  void check_data(const DataConfig& data, NetworkKind network) const {
+    const Rules& require = *this;
+    const bool toy = data.is_toy();
+    require(toy == (network == NetworkKind::toy), "network.kind",
+            fmt::format("{} does not fit data.kind: {}, which needs {}", to_string(network),
+                        to_string(data.kind), toy ? "toy" : "vanilla or nonlocal"));
+    require(toy || data.image_size == 32, "data.image_size",
+            fmt::format("the vanilla and nonlocal networks need 32, not {}", data.image_size));
+    require(data.kind != DataKind::mnist || data.channels == 1, "data.channels",
+            fmt::format("mnist images have 1, not {}", data.channels));
+  }
+
+ private:
+  const YamlValue& tree_;
+};
+
+void check(const SampleConfig& config, const YamlValue& tree) {
+  const Rules require(tree);
+  require.check_common(config);
+  require(config.network.channels == 1 || config.network.channels == 3, "network.channels",
+          fmt::format("must be 1 (grey) or 3 (colour), not {}", config.network.channels));
+  require(config.sample.epsilon > 0 || !config.sample.mala, "sample.epsilon",
+          "must be above 0 with sample.mala: true");
+  if (config.start != SamplingStart::data) {
+    return;
+  }
+  require.check_data(config.data, config.network.kind);
+  require(config.data.is_toy() || config.data.channels == config.network.channels, "data.channels",
+          fmt::format("must be network.channels = {}, not {}", config.network.channels,
+                      config.data.channels));
+}
+
+void check(const TrainConfig& config, const YamlValue& tree) {
+  const Rules require(tree);
   const bool toy = config.data.is_toy();
   const bool persistent = config.langevin.init == InitialStates::persistent;
 
-  require(is_folder_name(config.name), "name",
-          fmt::format("must be usable as a folder's name, not '{:.60}'", config.name));
-  require(is_device(config.device), "device",
-          fmt::format("must be auto, cpu, cuda or cuda:N, not '{:.60}'", config.device));
-  require(toy == (kind == NetworkKind::toy), "network.kind",
-          fmt::format("{} does not fit data.kind: {}, which needs {}", to_string(kind),
-                      to_string(config.data.kind), toy ? "toy" : "vanilla or nonlocal"));
-  require(toy || config.data.image_size == 32, "data.image_size",
-          fmt::format("the vanilla and nonlocal networks need 32, not {}", config.data.image_size));
-  require(config.data.kind != DataKind::mnist || config.data.channels == 1, "data.channels",
-          fmt::format("mnist images have 1, not {}", config.data.channels));
-  require(kind != NetworkKind::nonlocal || features % 2 == 0, "network.features",
-          fmt::format("the nonlocal network needs an even number, not {}", features));
+  require.check_common(config);
+  require.check_data(config.data, config.network.kind);
   require(config.optimizer.lr_min <= config.optimizer.lr, "optimizer.lr_min",
           fmt::format("must be at most optimizer.lr = {}, not {}", config.optimizer.lr,
                       config.optimizer.lr_min));
@@ -195,6 +264,22 @@ std::string read_text(const std::filesystem::path& file) {
   return text;
 }
 
+template <class Config, class Visit>
+Config load(const std::filesystem::path& file, std::span<const std::string> overrides,
+            Visit visit_config) {
+  YamlValue tree = parse_yaml(read_text(file), {.name = file.string()});
+  tree.place = file.string();
+  for (const std::string& override_text : overrides) {
+    apply_override(tree, override_text);
+  }
+  YamlReader reader(tree);
+  Config config;
+  visit_config(reader, config);
+  reader.finish();
+  check(config, tree);
+  return config;
+}
+
 }  // namespace
 
 std::span<const std::string_view> names(DataKind /*type*/) {
@@ -218,6 +303,11 @@ std::span<const std::string_view> names(InitialStates /*type*/) {
   return kNames;
 }
 
+std::span<const std::string_view> names(SamplingStart /*type*/) {
+  static constexpr std::array<std::string_view, 3> kNames{"uniform", "gaussian", "data"};
+  return kNames;
+}
+
 std::span<const std::string_view> names(Precision /*type*/) {
   static constexpr std::array<std::string_view, 3> kNames{"fp32", "tf32", "bf16"};
   return kNames;
@@ -225,22 +315,26 @@ std::span<const std::string_view> names(Precision /*type*/) {
 
 TrainConfig load_train_config(const std::filesystem::path& file,
                               std::span<const std::string> overrides) {
-  YamlValue tree = parse_yaml(read_text(file), {.name = file.string()});
-  tree.place = file.string();
-  for (const std::string& override_text : overrides) {
-    apply_override(tree, override_text);
-  }
-  YamlReader reader(tree);
-  TrainConfig config;
-  visit(reader, config);
-  reader.finish();
-  check(config, tree);
-  return config;
+  return load<TrainConfig>(file, overrides,
+                           [](YamlReader& reader, TrainConfig& config) { visit(reader, config); });
+}
+
+SampleConfig load_sample_config(const std::filesystem::path& file,
+                                std::span<const std::string> overrides) {
+  return load<SampleConfig>(file, overrides, [](YamlReader& reader, SampleConfig& config) {
+    visit_sampling(reader, config);
+  });
 }
 
 std::string to_yaml(const TrainConfig& config) {
   YamlWriter writer;
   visit(writer, config);
+  return writer.finish();
+}
+
+std::string to_yaml(const SampleConfig& config) {
+  YamlWriter writer;
+  visit_sampling(writer, config);
   return writer.finish();
 }
 

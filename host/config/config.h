@@ -1,4 +1,5 @@
-// A training run's configuration: what the YAML file says, checked, with every default filled in.
+// The configurations of training and of sampling: what the YAML file says, checked, with every
+// default filled in.
 // docs/ and configs/ explain the keys; fields have the keys' names.
 #pragma once
 
@@ -16,6 +17,7 @@ enum class DataKind { mnist, gmm, rings };
 enum class NetworkKind { toy, vanilla, nonlocal };
 enum class OptimizerKind { sgd, adam };
 enum class InitialStates { persistent, data, uniform, gaussian };
+enum class SamplingStart { uniform, gaussian, data };
 enum class Precision { fp32, tf32, bf16 };
 
 /// An enumeration's names in configurations, in the order of its values.
@@ -23,6 +25,7 @@ std::span<const std::string_view> names(DataKind);
 std::span<const std::string_view> names(NetworkKind);
 std::span<const std::string_view> names(OptimizerKind);
 std::span<const std::string_view> names(InitialStates);
+std::span<const std::string_view> names(SamplingStart);
 std::span<const std::string_view> names(Precision);
 
 template <class Enum>
@@ -127,6 +130,45 @@ struct TrainConfig {
   bool operator==(const TrainConfig&) const = default;
 };
 
+/// The network of a checkpoint, which may not say itself what it is.
+struct SavedNetworkConfig {
+  NetworkKind kind{};
+  int features = 32;
+  int channels = 3;  ///< of vanilla's and nonlocal's images
+  bool operator==(const SavedNetworkConfig&) const = default;
+};
+
+struct SampleSection {
+  std::string checkpoint{};
+  double train_epsilon = 0;
+  double temperature_factor = 1;
+  double epsilon = 0;
+  int steps = 0;
+  int chains = 100;
+  bool mala = false;
+
+  /// T of U = f/T.
+  double temperature() const {
+    const double half_square = train_epsilon * train_epsilon / 2;
+    return temperature_factor * (train_epsilon > 0 ? half_square : 1);
+  }
+  bool operator==(const SampleSection&) const = default;
+};
+
+/// Long chains from a saved network.
+struct SampleConfig {
+  std::string name;  ///< can be a file's name
+  std::uint64_t seed = 123;
+  std::string device = "auto";  ///< as in TrainConfig
+  Precision precision = Precision::tf32;
+  SavedNetworkConfig network;
+  SamplingStart start{};
+  DataConfig data;  ///< start: data
+  SampleSection sample;
+  LogConfig log;
+  bool operator==(const SampleConfig&) const = default;
+};
+
 /// Reads a configuration file with overrides "section.key=value" put on top of it, the last one
 /// winning. A field whose key does not apply to the configuration keeps its default. Throws
 /// ConfigurationError, naming file and line or the override, the key, the value and what is valid,
@@ -134,7 +176,12 @@ struct TrainConfig {
 TrainConfig load_train_config(const std::filesystem::path& file,
                               std::span<const std::string> overrides = {});
 
+/// The same for sampling.
+SampleConfig load_sample_config(const std::filesystem::path& file,
+                                std::span<const std::string> overrides = {});
+
 /// The configuration as YAML with every key that applies. It loads back to an equal configuration.
 std::string to_yaml(const TrainConfig& config);
+std::string to_yaml(const SampleConfig& config);
 
 }  // namespace ebm

@@ -208,6 +208,14 @@ void YamlReader::convert(const YamlValue& at, std::string& value, Range /*range*
   value = at.text;
 }
 
+void YamlReader::convert(const YamlValue& at, bool& value, Range /*range*/) const {
+  const bool plain = at.kind == YamlValue::Kind::scalar && !at.quoted;
+  if (!plain || (at.text != "true" && at.text != "false")) {
+    refuse(at, fmt::format("must be true or false, not {}", shown(at)));
+  }
+  value = at.text == "true";
+}
+
 void YamlReader::convert(const YamlValue& at, std::optional<std::pair<double, double>>& value,
                          Range range) const {
   if (at.kind == YamlValue::Kind::null) {

@@ -50,7 +50,7 @@ class YamlReader {
   /// root. Keys are string literals: the reader keeps views of them.
   explicit YamlReader(const YamlValue& map, std::string name = "");
 
-  /// Reads a key that must be there. `Range` is for numbers. A value is a number, text, an
+  /// Reads a key that must be there. `Range` is for numbers. A value is a number, text, a bool, an
   /// enumeration that has names(), or an optional pair of increasing numbers.
   template <class T>
   void required(std::string_view key, T& value, Range range = {}, Applies applies = {}) {
@@ -113,6 +113,7 @@ class YamlReader {
   void convert(const YamlValue& at, std::uint64_t& value, Range range) const;
   void convert(const YamlValue& at, double& value, Range range) const;
   void convert(const YamlValue& at, std::string& value, Range range) const;
+  void convert(const YamlValue& at, bool& value, Range range) const;
   void convert(const YamlValue& at, std::optional<std::pair<double, double>>& value,
                Range range) const;
 

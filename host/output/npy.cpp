@@ -27,12 +27,16 @@ std::string tuple(std::span<const std::int64_t> shape) {
   return fmt::format("({}{})", fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
 }
 
-std::string header(std::string_view dtype, std::span<const std::int64_t> shape) {
+}  // namespace
+
+std::string npy_header(std::string_view dtype, std::span<const std::int64_t> shape,
+                       std::size_t at_least) {
   std::string text =
       fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", dtype, tuple(shape));
   const std::size_t preamble = kMagic.size() + 4;  // version and length
-  const std::size_t unpadded = preamble + text.size() + 1;
-  text.append((kAlignment - unpadded % kAlignment) % kAlignment, ' ');
+  const std::size_t unpadded = std::max(preamble + text.size() + 1, at_least);
+  const std::size_t padded = (unpadded + kAlignment - 1) / kAlignment * kAlignment;
+  text.append(padded - preamble - text.size() - 1, ' ');
   text += '\n';
   if (text.size() > 0xFFFF) {
     throw std::invalid_argument("write_npy: a shape of too many dimensions");
@@ -43,6 +47,8 @@ std::string header(std::string_view dtype, std::span<const std::int64_t> shape) 
   return bytes + text;
 }
 
+namespace {
+
 template <typename Value>
 void write(const std::filesystem::path& path, std::string_view dtype,
            std::span<const std::int64_t> shape, std::span<const Value> values) {
@@ -50,7 +56,7 @@ void write(const std::filesystem::path& path, std::string_view dtype,
     throw std::invalid_argument(
         fmt::format("write_npy: {} values do not have shape {}", values.size(), tuple(shape)));
   }
-  const std::string head = header(dtype, shape);
+  const std::string head = npy_header(dtype, shape);
   const std::array pieces = {std::as_bytes(std::span<const char>(head)), std::as_bytes(values)};
   write_file_atomically(path, pieces);
 }

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace ebm {
@@ -21,6 +23,11 @@ void write_npy(const std::filesystem::path& path, std::span<const std::int64_t> 
                std::span<const float> values);
 void write_npy(const std::filesystem::path& path, std::span<const std::int64_t> shape,
                std::span<const double> values);
+
+/// The header that stands before the values of such a file, a multiple of 64 bytes and no fewer
+/// than `at_least`.
+std::string npy_header(std::string_view dtype, std::span<const std::int64_t> shape,
+                       std::size_t at_least = 0);
 
 /// Reads a file of version 1, 2 or 3, dtype '<f4' or '<f8' (rounded to float), in C order.
 /// Throws InputFileError naming the file and what is wrong with it.

@@ -36,8 +36,8 @@ template <class Value>
 void require_agreement(const TensorFile& file, std::string_view what, const Value& said,
                        const Value& stored) {
   if (said != stored) {
-    throw ConfigurationError(fmt::format("--{} {}: {} says {}; leave the option out", what, said,
-                                         file.path.string(), stored));
+    throw ConfigurationError(
+        fmt::format("{} {} was asked for, but {} says {}", what, said, file.path.string(), stored));
   }
 }
 

@@ -6,9 +6,7 @@
 #include <cmath>
 
 namespace ebm {
-namespace {
 
-/// 1234567 -> "1,234,567".
 std::string grouped(std::int64_t value) {
   std::string digits = std::to_string(value);
   for (auto place = std::ssize(digits) - 3; place > 0; place -= 3) {
@@ -16,8 +14,6 @@ std::string grouped(std::int64_t value) {
   }
   return digits;
 }
-
-}  // namespace
 
 std::string duration(double seconds) {
   const auto whole = static_cast<std::int64_t>(std::llround(std::max(0.0, seconds)));
@@ -27,24 +23,22 @@ std::string duration(double seconds) {
                    : fmt::format("{}:{:02}", minutes, whole % 60);
 }
 
-std::string Progress::line(const IterationRecord& record, bool mark) {
-  const std::int64_t done = record.iteration - marked_iteration_;
-  const double elapsed = record.seconds - marked_seconds_;
-  if (done > 0 && elapsed > 0) {
-    const double rate = static_cast<double>(done) / elapsed;
-    speed_ = fmt::format("{} steps/s  {} left", grouped(std::llround(rate * steps_)),
-                         duration(static_cast<double>(iterations_ - record.iteration) / rate));
+const std::string& Pace::text(std::int64_t done, double seconds, bool mark) {
+  const std::int64_t since = done - marked_;
+  const double elapsed = seconds - marked_seconds_;
+  if (since > 0 && elapsed > 0) {
+    const double rate = static_cast<double>(since) / elapsed;
+    text_ = fmt::format("{} steps/s  {} left", grouped(std::llround(rate * steps_)),
+                        duration(static_cast<double>(total_ - done) / rate));
   }
   if (mark) {
-    marked_iteration_ = record.iteration;
-    marked_seconds_ = record.seconds;
+    marked_ = done;
+    marked_seconds_ = seconds;
   }
-  return fmt::format("iteration {}/{}  d_s {:.4g}  r_s {:.4g}  lr {:.4g}  {}",
-                     grouped(record.iteration), grouped(iterations_), record.d_s, record.r_s,
-                     record.learning_rate, speed_);
+  return text_;
 }
 
-bool Progress::due() {
+bool Pace::due() {
   constexpr std::chrono::milliseconds kBetween{200};
   const auto now = std::chrono::steady_clock::now();
   if (now - last_shown_ < kBetween) {
@@ -52,6 +46,12 @@ bool Progress::due() {
   }
   last_shown_ = now;
   return true;
+}
+
+std::string Progress::line(const IterationRecord& record, bool mark) {
+  return fmt::format("iteration {}/{}  d_s {:.4g}  r_s {:.4g}  lr {:.4g}  {}",
+                     grouped(record.iteration), grouped(iterations_), record.d_s, record.r_s,
+                     record.learning_rate, pace_.text(record.iteration, record.seconds, mark));
 }
 
 }  // namespace ebm

@@ -18,28 +18,48 @@ struct IterationRecord {
   double seconds = 0;          ///< since the run began
 };
 
-/// Describes iterations in one line each, for the live line and the log.
-class Progress {
+/// Speed and time left of a long job, and when to show them.
+class Pace {
  public:
-  /// Langevin steps are counted as steps of the whole batch.
-  Progress(std::int64_t iterations, int steps_per_iteration)
-      : iterations_(iterations), steps_(steps_per_iteration) {}
+  /// `total` items of `steps` steps each.
+  Pace(std::int64_t total, int steps) : total_(total), steps_(steps) {}
 
-  /// "iteration 1,200/2,000  d_s -0.031  r_s 0.0712  lr 0.1  41,000 steps/s  1:23 left". Speed and
-  /// time left are those since the last call with `mark`.
-  std::string line(const IterationRecord& record, bool mark);
+  /// "41,000 steps/s  1:23 left", as since the last call with `mark`; "" at first.
+  const std::string& text(std::int64_t done, double seconds, bool mark);
 
   /// At most a few times a second: whether the live line is due.
   bool due();
 
  private:
-  std::int64_t iterations_;
+  std::int64_t total_;
   int steps_;
-  std::int64_t marked_iteration_ = 0;
+  std::int64_t marked_ = 0;
   double marked_seconds_ = 0;
-  std::string speed_;
+  std::string text_;
   std::chrono::steady_clock::time_point last_shown_{};
 };
+
+/// Describes iterations in one line each, for the live line and the log.
+class Progress {
+ public:
+  /// Langevin steps are counted as steps of the whole batch.
+  Progress(std::int64_t iterations, int steps_per_iteration)
+      : iterations_(iterations), pace_(iterations, steps_per_iteration) {}
+
+  /// "iteration 1,200/2,000  d_s -0.031  r_s 0.0712  lr 0.1  41,000 steps/s  1:23 left". Speed and
+  /// time left are those since the last call with `mark`.
+  std::string line(const IterationRecord& record, bool mark);
+
+  /// As Pace's.
+  bool due() { return pace_.due(); }
+
+ private:
+  std::int64_t iterations_;
+  Pace pace_;
+};
+
+/// 1234567 -> "1,234,567".
+std::string grouped(std::int64_t value);
 
 /// 75 -> "1:15", 3675 -> "1:01:15".
 std::string duration(double seconds);

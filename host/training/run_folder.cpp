@@ -56,5 +56,8 @@ std::filesystem::path RunFolder::bank(std::int64_t iteration) const {
 std::filesystem::path RunFolder::long_run(std::int64_t iteration) const {
   return numbered("longrun", "longrun", iteration, "png");
 }
+std::filesystem::path RunFolder::sampled_states(std::int64_t step) const {
+  return numbered("states", "x", step, "png");
+}
 
 }  // namespace ebm

@@ -1,4 +1,4 @@
-// The folder a training run leaves behind.
+// The folder a run leaves behind.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +31,8 @@ class RunFolder {
   std::filesystem::path short_run(std::int64_t iteration) const;
   std::filesystem::path bank(std::int64_t iteration) const;
   std::filesystem::path long_run(std::int64_t iteration) const;
+  /// states/x_000500.png, of a sampling run.
+  std::filesystem::path sampled_states(std::int64_t step) const;
 
  private:
   std::filesystem::path numbered(std::string_view folder, std::string_view stem,

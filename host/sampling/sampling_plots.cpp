@@ -1,0 +1,128 @@
+#include "host/sampling/sampling_plots.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <string_view>
+#include <utility>
+
+#include "host/output/atomic_file.h"
+
+namespace ebm {
+namespace {
+
+constexpr std::int64_t kMostPoints = 2000;
+
+constexpr std::string_view kBandScript = R"(
+plot "steps.csv" using 1:{1}:{2} with filledcurves fillcolor rgb "#a6cee3" \
+       title "10% to 90% of the chains", \
+     "steps.csv" using 1:{0} with lines linewidth 1.5 linecolor rgb "#1f4e79" title "mean"
+)";
+
+constexpr std::string_view kRateScript = R"(
+set yrange [0:1]
+plot "steps.csv" using 1:{0} with lines linewidth 1.5 linecolor rgb "#1f4e79" notitle
+)";
+
+/// What the scripts share. A quote in a gnuplot text in single quotes is written twice.
+std::string script_head(std::string_view file, std::string_view run, std::string_view quantity) {
+  std::string quoted;
+  for (const char c : run) {
+    quoted += c == '\'' ? "''" : std::string(1, c);
+  }
+  return fmt::format(R"(# Draws steps.csv beside it: `gnuplot {0}.gp` makes {0}.png, and
+# `gnuplot -c {0}.gp F.pdf` (or F.png) that file.
+picture = ARG1 eq "" ? "{0}.png" : ARG1
+set encoding utf8
+if (picture[strlen(picture) - 3:] eq ".pdf") {{
+  set terminal pdfcairo size 8.333in,4.667in font "DejaVu Sans,12" fontscale 0.6
+}} else {{
+  set terminal pngcairo size 1000,560 font "DejaVu Sans,12"
+}}
+set output picture
+set datafile separator ","
+set border 3 linewidth 0.8
+set tics out nomirror scale 0.6
+set minussign
+set format x "%.0f"
+set key top right opaque
+set xlabel "step"
+set ylabel '{2}' noenhanced
+set title '{1}' noenhanced
+)",
+                     file, quoted, quantity);
+}
+
+}  // namespace
+
+SamplingPlots::SamplingPlots(std::filesystem::path folder, const std::string& name,
+                             std::int64_t steps, bool mala, PlotQueue& plots)
+    : folder_(std::move(folder)),
+      mala_(mala),
+      plots_(plots),
+      points_(folder_ / "steps.csv",
+              fmt::format("step,energy_mean,energy_10,energy_90,gradient_mean,gradient_10,"
+                          "gradient_90{}",
+                          mala ? ",acceptance" : "")),
+      steps_a_point_((steps + kMostPoints - 1) / kMostPoints) {
+  const auto write = [&](std::string_view file, std::string_view quantity,
+                         const std::string& plot) {
+    scripts_.push_back(folder_ / fmt::format("{}.gp", file));
+    write_file_atomically(scripts_.back(), script_head(file, name, quantity) + plot);
+  };
+  write("energy", "energy U", fmt::format(kBandScript, 2, 3, 4));
+  write("gradient", "gradient magnitude (ε²/2)‖∇U‖", fmt::format(kBandScript, 5, 6, 7));
+  if (mala) {
+    write("acceptance", "share of accepted proposals", fmt::format(kRateScript, 8));
+  }
+}
+
+void SamplingPlots::add(std::span<const float> energies, std::span<const float> gradient_norms,
+                        std::span<const float> accepted) {
+  const auto mean = [](std::span<const float> values) {
+    return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+  };
+  std::size_t sum = 0;
+  for (const std::span<const float> values : {energies, gradient_norms}) {
+    sums_[sum++] += mean(values);
+    sorted_.assign(values.begin(), values.end());
+    for (const std::size_t tenth : {1U, 9U}) {
+      const auto rank = static_cast<std::ptrdiff_t>((tenth * (values.size() - 1) + 5) / 10);
+      std::nth_element(sorted_.begin(), sorted_.begin() + rank, sorted_.end());
+      sums_[sum++] += static_cast<double>(sorted_[static_cast<std::size_t>(rank)]);
+    }
+  }
+  sums_[sum] += mala_ ? mean(accepted) : 0;
+  ++steps_;
+  if (++in_point_ == steps_a_point_) {
+    write_point();
+  }
+}
+
+void SamplingPlots::write_point() {
+  const auto count = static_cast<double>(in_point_);
+  lines_ += fmt::format("{}", static_cast<double>(steps_) - (count + 1) / 2);
+  for (std::size_t i = 0; i < sums_.size() - (mala_ ? 0 : 1); ++i) {
+    lines_ += fmt::format(",{:.7g}", sums_[i] / count);
+  }
+  lines_ += '\n';
+  sums_ = {};
+  in_point_ = 0;
+  ++written_;
+}
+
+void SamplingPlots::draw(bool last) {
+  if (last && in_point_ > 0) {
+    write_point();
+  }
+  points_.append(lines_);
+  lines_.clear();
+  if (written_ > 1) {  // a line needs two points
+    for (const std::filesystem::path& script : scripts_) {
+      plots_.draw(script);
+    }
+  }
+}
+
+}  // namespace ebm

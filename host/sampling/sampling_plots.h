@@ -1,0 +1,52 @@
+// Pictures of energy, gradient magnitude and acceptance along long chains.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "host/output/append_file.h"
+#include "host/output/plot.h"
+
+namespace ebm {
+
+/// Summarizes a run in at most 2,000 points: of energy and gradient magnitude the mean over chains
+/// and the 10% and 90% quantiles, averaged over a point's steps; and the rate of acceptance. Keeps
+/// them in steps.csv, and beside it energy.gp, gradient.gp and, for MALA, acceptance.gp with their
+/// pictures.
+class SamplingPlots {
+ public:
+  /// Writes the scripts. `name` is the run's. `plots` is borrowed. Throws OutputError.
+  SamplingPlots(std::filesystem::path folder, const std::string& name, std::int64_t steps,
+                bool mala, PlotQueue& plots);
+
+  /// The next step: a value a chain; `accepted` is empty unless MALA.
+  void add(std::span<const float> energies, std::span<const float> gradient_norms,
+           std::span<const float> accepted);
+
+  /// Writes the points so far; those of a `last` call include a point not all of whose steps have
+  /// been made. Queues the pictures.
+  void draw(bool last);
+
+ private:
+  void write_point();
+
+  std::filesystem::path folder_;
+  bool mala_;
+  PlotQueue& plots_;
+  AppendFile points_;
+  std::vector<std::filesystem::path> scripts_;
+  std::int64_t steps_a_point_;
+  std::int64_t steps_ = 0;
+  std::int64_t written_ = 0;
+  // The point in the making: sums over its steps.
+  std::int64_t in_point_ = 0;
+  std::array<double, 7> sums_{};
+  std::string lines_;
+  std::vector<float> sorted_;
+};
+
+}  // namespace ebm

@@ -1,0 +1,253 @@
+#include "host/sampling/sampling_run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "cuda/kernels/random_states.cuh"
+#include "cuda/mcmc/data_batches.h"
+#include "host/data/mnist.h"
+#include "host/errors.h"
+#include "host/output/npy.h"
+#include "host/output/png_grid.h"
+
+namespace ebm {
+namespace {
+
+/// Between two looks at the records, so that what is not finite is reported at once.
+constexpr std::int64_t kStepsAtOnce = 50;
+
+const RunFolder& with_room_for_records(const RunFolder& folder, const SampleSection& sample) {
+  const auto needed = static_cast<std::uintmax_t>(sample.steps) *
+                      static_cast<std::uintmax_t>(sample.chains) * 2 * sizeof(float);
+  std::error_code error;
+  const std::filesystem::space_info space = std::filesystem::space(folder.root(), error);
+  if (!error && space.available < needed) {
+    constexpr std::uintmax_t kMiB = 1 << 20;
+    throw OutputError(
+        fmt::format("{}: energy.npy and gradient.npy of {} steps of {} chains take {} MiB, and {} "
+                    "MiB are free; choose another folder with --out DIR, or fewer steps or chains",
+                    folder.root().string(), sample.steps, sample.chains, needed / kMiB,
+                    space.available / kMiB));
+  }
+  return folder;
+}
+
+double mean(std::span<const float> values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+}  // namespace
+
+Checkpoint load_saved_network(const SampleConfig& config) {
+  const SavedNetworkConfig& network = config.network;
+  const bool toy = network.kind == NetworkKind::toy;
+  NetworkChoice choice{.network = std::string(to_string(network.kind)),
+                       .channels = toy ? 2 : network.channels,
+                       .features = std::nullopt};
+  if (!toy) {
+    choice.features = network.features;
+  }
+  Checkpoint checkpoint = load_checkpoint(config.sample.checkpoint, choice);
+  const double trained = checkpoint.info.epsilon;
+  if (trained > 0 && trained != config.sample.train_epsilon) {
+    throw ConfigurationError(
+        fmt::format("sample.train_epsilon is {}, but {} was trained with {}; "
+                    "sample.temperature_factor changes the temperature",
+                    config.sample.train_epsilon, config.sample.checkpoint, trained));
+  }
+  return checkpoint;
+}
+
+SamplingRun::SamplingRun(const SampleConfig& config, const Checkpoint& checkpoint,
+                         const RunFolder& folder, RunLog& log)
+    : config_(config),
+      folder_(with_room_for_records(folder, config.sample)),
+      log_(log),
+      shape_(checkpoint.network.input()),
+      energy_(make_cpu_energy(checkpoint.network)),
+      plots_([&log](const std::string& reason) { log.warn(reason); }),
+      energies_(folder.root() / "energy.npy", {config.sample.chains}),
+      gradient_norms_(folder.root() / "gradient.npy", {config.sample.chains}),
+      summary_(folder.root(), config.name, config.sample.steps, config.sample.mala, plots_),
+      pace_(config.sample.steps, 1),
+      start_(std::chrono::steady_clock::now()) {
+  if (config.sample.mala) {
+    acceptance_.emplace(folder.root() / "acceptance.npy", std::vector<std::int64_t>{});
+  }
+  if (config.network.kind == NetworkKind::toy) {
+    toy_states_.emplace(folder.root() / "states.npy",
+                        std::vector<std::int64_t>{config.sample.chains, shape_.size()});
+  }
+  log_.info(fmt::format("{}: network {}, iteration {}; U = f/{:.4g}", config.sample.checkpoint,
+                        checkpoint.network.name(), checkpoint.info.iteration,
+                        config.sample.temperature()));
+  energy_->set_parameters(checkpoint.parameters.span());
+  sampler_.emplace(
+      *energy_,
+      RecordedSampler::Settings{.mala = config.sample.mala,
+                                .epsilon = static_cast<float>(config.sample.epsilon),
+                                .temperature = static_cast<float>(config.sample.temperature()),
+                                .seed = config.seed},
+      config.sample.chains);
+  draw_starting_states();
+}
+
+void SamplingRun::draw_starting_states() {
+  const RandomStream stream{config_.seed, Purpose::sampling_states, 0};
+  const std::span<float> states = sampler_->states();
+  switch (config_.start) {
+    case SamplingStart::uniform:
+      fill_uniform(stream, 1.0F, config_.sample.chains, shape_.size(), states.data());
+      break;
+    case SamplingStart::gaussian:
+      fill_normal(stream, 1.0F, config_.sample.chains, shape_.size(), states.data());
+      break;
+    case SamplingStart::data:
+      draw_data();
+      break;
+  }
+}
+
+void SamplingRun::draw_data() {
+  const DataConfig& data = config_.data;
+  if (data.is_toy()) {
+    ToyBatches batches(config_.seed, ToyDraw{.rings = data.kind == DataKind::rings,
+                                             .groups = data.groups,
+                                             .sd = static_cast<float>(data.sd),
+                                             .radius = static_cast<float>(data.radius)});
+    batches.draw(DataUse::sampling, 0, sampler_->states());
+    return;
+  }
+  const ImageDataset images = load_mnist(data.path, data.image_size, data.channels);
+  if (config_.sample.chains > images.count) {
+    throw ConfigurationError(fmt::format(
+        "sample.chains: {} is more than the {} images of {}; chains start from distinct images",
+        config_.sample.chains, images.count, data.path));
+  }
+  ImageBatches batches(config_.seed, images.images, shape_.size(), static_cast<float>(data.noise));
+  batches.draw(DataUse::sampling, 0, sampler_->states());
+}
+
+void SamplingRun::run() {
+  start_ = std::chrono::steady_clock::now();
+  write_states(folder_.root() / "states_first.npy");
+  if (toy_states_) {
+    toy_states_->append(sampler_->states());
+  } else {
+    write_grid(folder_.root() / "x_first.png");
+  }
+  while (sampler_->steps() < config_.sample.steps) {
+    const std::int64_t done = sampler_->steps();
+    const std::int64_t to_log_point = config_.log.every - done % config_.log.every;
+    const std::int64_t steps = std::min({kStepsAtOnce, to_log_point, config_.sample.steps - done});
+    sampler_->run(static_cast<int>(steps));
+    require_finite();
+    record(steps);
+    report();
+  }
+}
+
+void SamplingRun::record(std::int64_t steps) {
+  const auto chains = static_cast<std::size_t>(config_.sample.chains);
+  const auto values = static_cast<std::size_t>(steps) * chains;
+  energies_.append(sampler_->energies().first(values));
+  gradient_norms_.append(sampler_->gradient_norms().first(values));
+  for (std::size_t at = 0; at < values; at += chains) {
+    std::span<const float> accepted;
+    if (acceptance_) {
+      accepted = sampler_->accepted().subspan(at, chains);
+      const auto rate = static_cast<float>(mean(accepted));
+      acceptance_->append({&rate, 1});
+    }
+    summary_.add(sampler_->energies().subspan(at, chains),
+                 sampler_->gradient_norms().subspan(at, chains), accepted);
+  }
+}
+
+/// A step's records are those of the state before it; after the last there is only the state.
+void SamplingRun::require_finite() {
+  const std::span<const float> energies = sampler_->energies();
+  const std::span<const float> norms = sampler_->gradient_norms();
+  const auto diverged = [this](std::int64_t step, std::size_t chain, const std::string& how) {
+    throw Divergence(fmt::format(
+        "sampling diverged at step {}: chain {} has {}; a smaller sample.epsilon or sample.mala: "
+        "true usually helps",
+        grouped(step), chain, how));
+  };
+  const auto chains = static_cast<std::size_t>(config_.sample.chains);
+  const std::int64_t steps = std::ssize(energies) / config_.sample.chains;
+  for (std::size_t i = 0; i < energies.size(); ++i) {
+    if (!std::isfinite(energies[i]) || !std::isfinite(norms[i])) {
+      const auto step = static_cast<std::int64_t>(i / chains);
+      record(step);
+      summary_.draw(true);
+      diverged(sampler_->steps() - steps + step, i % chains,
+               fmt::format("energy {} and gradient magnitude {}", energies[i], norms[i]));
+    }
+  }
+  const std::span<const float> states = sampler_->states();
+  const auto found =
+      std::ranges::find_if(states, [](float x) { return !std::isfinite(x); }) - states.begin();
+  if (found != std::ssize(states)) {
+    record(steps);
+    summary_.draw(true);
+    diverged(sampler_->steps(), static_cast<std::size_t>(found / shape_.size()),
+             fmt::format("a component {}", states[static_cast<std::size_t>(found)]));
+  }
+}
+
+/// Whatever is due after some steps.
+void SamplingRun::report() {
+  const std::int64_t steps = sampler_->steps();
+  const bool last = steps == config_.sample.steps;
+  if (!last && steps % config_.log.every != 0) {
+    if (log_.is_live() && pace_.due()) {
+      log_.live(line(false));
+    }
+    return;
+  }
+  log_.info(line(true));
+  if (toy_states_) {
+    toy_states_->append(sampler_->states());
+  } else {
+    write_grid(folder_.sampled_states(steps));
+  }
+  summary_.draw(last);
+  if (last) {
+    write_states(folder_.root() / "states_last.npy");
+    if (!toy_states_) {
+      write_grid(folder_.root() / "x_last.png");
+    }
+  }
+}
+
+/// Means over the chains and the last few steps.
+std::string SamplingRun::line(bool mark) {
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
+  const std::string acceptance =
+      acceptance_ ? fmt::format("  acceptance {:.3f}", mean(sampler_->accepted())) : "";
+  return fmt::format("step {}/{}  energy {:.5g}  gradient {:.4g}{}  {}", grouped(sampler_->steps()),
+                     grouped(config_.sample.steps), mean(sampler_->energies()),
+                     mean(sampler_->gradient_norms()), acceptance,
+                     pace_.text(sampler_->steps(), elapsed.count(), mark));
+}
+
+void SamplingRun::write_states(const std::filesystem::path& path) const {
+  const std::array<std::int64_t, 4> shape{config_.sample.chains, shape_.channels, shape_.height,
+                                          shape_.width};
+  write_npy(path, shape, sampler_->states());
+}
+
+void SamplingRun::write_grid(const std::filesystem::path& path) const {
+  write_png_grid(path, sampler_->states(), config_.sample.chains, shape_.channels, shape_.height,
+                 shape_.width);
+}
+
+}  // namespace ebm

@@ -1,0 +1,80 @@
+// Long chains from a saved network.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "cuda/mcmc/recorded_sampler.h"
+#include "host/config/config.h"
+#include "host/output/npy_rows.h"
+#include "host/output/plot.h"
+#include "host/sampling/sampling_plots.h"
+#include "host/training/checkpoint.h"
+#include "host/training/progress.h"
+#include "host/training/run_folder.h"
+#include "host/training/run_log.h"
+
+namespace ebm {
+
+/// The network that a configuration samples from. Throws InputFileError for the file,
+/// ConfigurationError when file and configuration do not agree on what it holds.
+Checkpoint load_saved_network(const SampleConfig& config);
+
+/// One sampling run, from the configuration to the files of its folder:
+///
+///     config.yaml  environment.json  log.txt
+///     energy.npy  gradient.npy       steps × chains: U and (ε²/2)‖∇U‖ of the state before a step
+///     acceptance.npy                 MALA, steps: the share of chains that accepted
+///     steps.csv  energy.png  gradient.png  acceptance.png, and their .gp
+///     states_first.npy  states_last.npy       chains × channels × height × width
+///     x_first.png  x_last.png  states/x_000500.png          images
+///     states.npy          toy: the start and every log point, … × chains × 2
+///
+/// The arrays are files that grow, so a run of any length takes little memory, and they can be read
+/// while it goes on. A function of the configuration and the network alone: the same bits on one
+/// machine for any number of threads.
+class SamplingRun {
+ public:
+  /// Reads the data of start: data. Throws InputFileError for them, ConfigurationError when they
+  /// are too few; OutputError when the disk has no room for the arrays. Folder and log are
+  /// borrowed.
+  SamplingRun(const SampleConfig& config, const Checkpoint& checkpoint, const RunFolder& folder,
+              RunLog& log);
+
+  /// All steps. Throws Divergence as soon as an energy, gradient or state is not finite, with
+  /// everything up to there in the files; OutputError when a file cannot be written.
+  void run();
+
+ private:
+  void draw_starting_states();
+  void draw_data();
+  /// Appends the records of the sampler's last steps, as many as are given.
+  void record(std::int64_t steps);
+  void require_finite();
+  void report();
+  void write_states(const std::filesystem::path& path) const;
+  void write_grid(const std::filesystem::path& path) const;
+  std::string line(bool mark);
+
+  SampleConfig config_;
+  const RunFolder& folder_;
+  RunLog& log_;
+  Shape shape_;
+  std::unique_ptr<Energy> energy_;
+  std::optional<RecordedSampler> sampler_;
+
+  PlotQueue plots_;
+  NpyRows energies_;
+  NpyRows gradient_norms_;
+  std::optional<NpyRows> acceptance_;  // MALA
+  std::optional<NpyRows> toy_states_;  // toy
+  SamplingPlots summary_;
+  Pace pace_;
+  std::chrono::steady_clock::time_point start_;
+};
+
+}  // namespace ebm
