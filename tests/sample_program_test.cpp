@@ -157,6 +157,12 @@ TEST_F(SampleProgram, SamplesImagesFromNoiseAndFromData) {
   EXPECT_TRUE(mentions(many.output, {"sample.chains", "20 images"}));
 }
 
+TEST_F(SampleProgram, HelpIsAnAnswer) {
+  const Outcome help = shell(std::string(EBM_PROGRAMS) + "/ebm_sample --help");
+  EXPECT_EQ(help.status, 0);
+  EXPECT_TRUE(mentions(help.output, {"CONFIG.yaml", "--out", "--set", "--threads", "--version"}));
+}
+
 TEST_F(SampleProgram, TellsWhatIsWrong) {
   struct Case {
     std::string config;

@@ -100,12 +100,35 @@ TEST(ShippedConfigs, HaveThePublishedValues) {
   }
 }
 
+TEST(ShippedConfigs, SamplingHasThePublishedValues) {
+  SampleConfig nonconvergent;
+  nonconvergent.name = "flowers_nonconvergent";
+  nonconvergent.network = {.kind = NetworkKind::vanilla, .features = 32, .channels = 3};
+  nonconvergent.start = SamplingStart::uniform;
+  nonconvergent.sample = {
+      .checkpoint = "runs/flowers_nonconvergent/checkpoints/net_100000.safetensors",
+      .train_epsilon = 0.01,
+      .temperature_factor = 1,
+      .epsilon = 0.01,
+      .steps = 150,
+      .chains = 100,
+      .mala = false};
+  nonconvergent.log.every = 50;
+  const SampleConfig config = load_sample_config(kShipped / "sampling/flowers_nonconvergent.yaml");
+  EXPECT_EQ(config, nonconvergent) << to_yaml(config);
+}
+
 TEST(ShippedConfigs, SurviveWriting) {
   const fs::path copy =
       fs::path(testing::TempDir()) / fmt::format("shipped_configs.{}.yaml", ::getpid());
   int files = 0;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(kShipped)) {
-    if (entry.path().extension() == ".yaml") {
+    const bool sampling = entry.path().parent_path().filename() == "sampling";
+    if (sampling) {
+      const SampleConfig config = load_sample_config(entry.path());
+      std::ofstream(copy) << to_yaml(config);
+      EXPECT_EQ(load_sample_config(copy), config) << entry.path();
+    } else if (entry.path().extension() == ".yaml") {
       const TrainConfig config = load_train_config(entry.path());
       std::ofstream(copy) << to_yaml(config);
       EXPECT_EQ(load_train_config(copy), config) << entry.path();
