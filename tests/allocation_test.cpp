@@ -1,11 +1,10 @@
-// Sampling allocates no memory of its own: what a run of many steps allocates is what one step
-// does.
+// Sampling allocates no memory: every call of malloc and its kin is counted, whoever makes it.
 
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdlib>
-#include <new>
 
 #include "cuda/mcmc/langevin.h"
 #include "cuda/nn/energy.h"
@@ -16,29 +15,35 @@ namespace {
 std::atomic<std::int64_t> g_largest{0};
 std::atomic<std::int64_t> g_bytes{0};
 
-void* count_and_allocate(std::size_t size, std::size_t alignment) {
+void count(std::size_t size) {
   const auto n = static_cast<std::int64_t>(size);
   g_bytes += n;
   for (std::int64_t seen = g_largest; seen < n && !g_largest.compare_exchange_weak(seen, n);) {
   }
-  const std::size_t rounded = (size + alignment - 1) / alignment * alignment;
-  void* memory = std::aligned_alloc(alignment, rounded == 0 ? alignment : rounded);
-  if (memory == nullptr) {
-    throw std::bad_alloc();
-  }
-  return memory;
 }
 
 }  // namespace
 
-void* operator new(std::size_t size) { return count_and_allocate(size, alignof(std::max_align_t)); }
-void* operator new(std::size_t size, std::align_val_t alignment) {
-  return count_and_allocate(size, static_cast<std::size_t>(alignment));
+// glibc's own allocator under its other names: what malloc would have called.
+extern "C" {
+void* __libc_malloc(std::size_t size);  // NOLINT(bugprone-reserved-identifier)
+void* __libc_memalign(std::size_t alignment,
+                      std::size_t size);  // NOLINT(bugprone-reserved-identifier)
+
+void* malloc(std::size_t size) {
+  count(size);
+  return __libc_malloc(size);
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void* aligned_alloc(std::size_t alignment, std::size_t size) {
+  count(size);
+  return __libc_memalign(alignment, size);
+}
+int posix_memalign(void** memory, std::size_t alignment, std::size_t size) {
+  count(size);
+  *memory = __libc_memalign(alignment, size);
+  return *memory == nullptr ? ENOMEM : 0;
+}
+}
 
 namespace ebm {
 namespace {

@@ -11,7 +11,7 @@
 
 #include "cuda/kernels/random_states.cuh"
 #include "cuda/mcmc/langevin.h"
-#include "cuda/nn/energy.h"
+#include "cuda/nn/tiled_energy.h"
 #include "tests/separable_energy.h"
 
 namespace ebm {
@@ -223,6 +223,73 @@ TEST_P(LaplaceNetwork, HasTheDiscretizedChainsLaw) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Executors, LaplaceNetwork, testing::Bool(),
+                         [](const auto& instance) { return instance.param ? "Fused" : "OneDnn"; });
+
+/// f(x) = Σ a·xᵢ²/2 of two components as a network: ∂f/∂xᵢ rises by a·h at knots h apart, each a
+/// LeakyReLU unit, and a unit that is always on sets its level.
+constexpr double kCurvature = 0.15;
+constexpr double kKnotDistance = 0.05;
+constexpr double kOutermostKnot = 3;
+
+double knot(int k) { return kKnotDistance * k - kOutermostKnot; }
+int knots() { return static_cast<int>(std::lround(2 * kOutermostKnot / kKnotDistance)) + 1; }
+
+/// The slope that the network has in exact arithmetic.
+double gaussian_slope(double x) {
+  double slope = -kCurvature * (kOutermostKnot + kKnotDistance / 2);
+  for (int k = 0; k < knots() && knot(k) < x; ++k) {
+    slope += kCurvature * kKnotDistance;
+  }
+  return slope;
+}
+
+std::unique_ptr<Energy> gaussian_network(bool as_perceptron) {
+  const int units = knots() + 1;
+  std::vector<Layer> layers;
+  if (!as_perceptron) {
+    layers.push_back({.kind = LayerKind::flatten, .key = ""});
+  }
+  layers.push_back({.kind = LayerKind::linear, .key = "a", .outputs = 2 * units});
+  layers.push_back({.kind = LayerKind::leaky_relu, .key = ""});
+  layers.push_back({.kind = LayerKind::linear, .key = "b", .outputs = 1});
+  const auto n = static_cast<std::size_t>(units);
+  std::vector<float> in(4 * n);
+  std::vector<float> in_bias(2 * n);
+  std::vector<float> out(2 * n);
+  const double rise = kCurvature * kKnotDistance / (1 - 0.05);
+  for (std::size_t component = 0; component < 2; ++component) {
+    for (std::size_t unit = 0; unit < n; ++unit) {
+      const std::size_t at = component * n + unit;
+      const bool level = unit + 1 == n;
+      in[2 * at + component] = 1;
+      in_bias[at] = level ? 100.0F : static_cast<float>(-knot(static_cast<int>(unit)));
+      out[at] = static_cast<float>(level ? gaussian_slope(-100) - 0.05 * rise * knots() : rise);
+    }
+  }
+  std::vector<float> theta = in;
+  theta.insert(theta.end(), in_bias.begin(), in_bias.end());
+  theta.insert(theta.end(), out.begin(), out.end());
+  theta.push_back(0);
+  auto energy = make_cpu_energy(Network("gaussian", {2, 1, 1}, layers));
+  energy->set_parameters(theta);
+  return energy;
+}
+
+class GaussianNetwork : public testing::TestWithParam<bool> {};
+
+TEST_P(GaussianNetwork, HasTheDiscretizedChainsLaw) {
+  constexpr float kEpsilon = 0.25F;
+  const std::vector<float> states = sample(*gaussian_network(GetParam()), kEpsilon, 200, 10'000);
+  const DiscretizedLaw law({[](double x) { return kCurvature * x * x / 2; }, gaussian_slope}, 0.25,
+                           3.0);
+  expect_law(states, law);
+  // And the law is that of the AR(1) process to the fineness of the knots, not the diffusion's.
+  const double square = law.mean([](double x) { return x * x; });
+  EXPECT_NEAR(square, 0.0625 / (1 - (1 - kCurvature) * (1 - kCurvature)), 0.002);
+  EXPECT_GT(square, 1.05 * 0.0625 / (2 * kCurvature));
+}
+
+INSTANTIATE_TEST_SUITE_P(Executors, GaussianNetwork, testing::Bool(),
                          [](const auto& instance) { return instance.param ? "Fused" : "OneDnn"; });
 
 TEST(Sampler, StepsInTwoCallsAreTheStepsOfOne) {

@@ -1,5 +1,8 @@
 #include "cuda/kernels/rows.cuh"
 
+#include <stdexcept>
+#include <string>
+
 #include "cuda/device/launch.cuh"
 
 namespace ebm {
@@ -46,6 +49,10 @@ struct ScatterBody {
 
 void draw_rows(const RandomStream& stream, std::uint32_t table_rows, std::int64_t count,
                std::uint32_t* rows) {
+  if (count > table_rows) {
+    throw std::invalid_argument("cannot draw " + std::to_string(count) + " distinct rows of " +
+                                std::to_string(table_rows));
+  }
   for_each_row(count, 1, DrawBody{DistinctRows(stream, table_rows), rows});
 }
 

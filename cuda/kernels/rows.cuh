@@ -9,6 +9,7 @@
 namespace ebm {
 
 /// rows[i] = the i-th row of a draw of `count` distinct rows out of `table_rows`.
+/// Throws std::invalid_argument when there are not as many.
 void draw_rows(const RandomStream& stream, std::uint32_t table_rows, std::int64_t count,
                std::uint32_t* rows);
 

@@ -37,7 +37,7 @@ double EnergyDifference::operator()(Energy& energy, std::span<const float> data,
     energy.add_weight_gradient(batch, static_cast<float>(scale), energies, gradient);
   };
   mean_gradient(data, data_energies, theta_gradient);
-  mean_gradient(samples, sample_energies, sample_gradient_.span());
+  mean_gradient(samples, sample_energies, sample_gradient_.span().first(theta_gradient.size()));
   for (std::size_t i = 0; i < theta_gradient.size(); ++i) {
     theta_gradient[i] -= sample_gradient_[i];
   }

@@ -1,7 +1,5 @@
 #include "cuda/mcmc/data_batches.h"
 
-#include <cassert>
-
 #include "cuda/kernels/random_states.cuh"
 #include "cuda/kernels/rows.cuh"
 
@@ -51,7 +49,6 @@ ImageBatches::ImageBatches(std::uint64_t seed, std::span<const float> images,
 void ImageBatches::draw(DataUse use, std::uint32_t iteration, std::span<float> states) {
   const std::int64_t table_rows = std::ssize(images_) / state_size_;
   const std::int64_t count = std::ssize(states) / state_size_;
-  assert(count <= table_rows);
   if (std::ssize(rows_.span()) < count) {
     rows_ = Buffer<std::uint32_t>(static_cast<std::size_t>(count));
   }

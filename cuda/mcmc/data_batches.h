@@ -40,8 +40,8 @@ class ToyBatches final : public DataBatches {
 /// Distinct rows of a data set, without replacement, plus noise·N(0, I).
 class ImageBatches final : public DataBatches {
  public:
-  /// `images` is borrowed: whole states of state_size values each. A batch larger than the data set
-  /// is the caller's error.
+  /// `images` is borrowed: whole states of state_size values each. draw() of a batch larger
+  /// than the data set throws std::invalid_argument.
   ImageBatches(std::uint64_t seed, std::span<const float> images, std::int64_t state_size,
                float noise);
 

@@ -16,7 +16,6 @@ PersistentBank::PersistentBank(std::uint64_t seed, std::int64_t rows, std::int64
 
 void PersistentBank::copy_rows(Purpose purpose, std::uint32_t iteration,
                                std::span<std::uint32_t> rows, std::span<float> states) const {
-  assert(std::ssize(rows) <= this->rows());
   draw_rows({seed_, purpose, iteration}, static_cast<std::uint32_t>(this->rows()), std::ssize(rows),
             rows.data());
   gather_rows(states_.data(), rows.data(), std::ssize(rows), state_size_, states.data());

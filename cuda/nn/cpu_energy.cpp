@@ -2,9 +2,9 @@
 
 #include <utility>
 
-#include "cuda/nn/energy.h"
 #include "cuda/nn/onednn_network.h"
 #include "cuda/nn/perceptron_tile.h"
+#include "cuda/nn/tiled_energy.h"
 
 namespace ebm {
 namespace {

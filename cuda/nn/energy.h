@@ -2,12 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
-#include <vector>
 
-#include "cuda/device/buffer.h"
 #include "cuda/nn/network.h"
 #include "cuda/nn/sampling_steps.h"
 #include "cuda/nn/tile_energy.h"
@@ -42,37 +39,6 @@ class Energy {
 
   /// Runs all of `chains` in place, θ fixed, and records every step.
   virtual void sample(const SamplingSteps& run, const SamplingChains& chains) = 0;
-};
-
-/// An energy on the CPU. Chains are cut into tiles of a fixed size whatever the number of threads,
-/// a thread works on one tile at a time, and sums over tiles are taken in tile order, so results
-/// are the same bits for any number of threads.
-class TiledEnergy final : public Energy {
- public:
-  /// One tile executor for each thread OpenMP would use now; set_parameters reaches them through
-  /// `load`. Every tile must have the same capacity.
-  TiledEnergy(const std::function<std::unique_ptr<TileEnergy>()>& make_tile,
-              std::function<void(std::span<const float>)> load, std::int64_t parameter_count);
-
-  std::int64_t state_size() const override { return tiles_.front()->state_size(); }
-  void set_parameters(std::span<const float> theta) override;
-  void energies(std::span<const float> states, std::span<float> f) override;
-  void energies_and_gradients(std::span<const float> states, std::span<float> f,
-                              std::span<float> gradients) override;
-  void add_weight_gradient(std::span<const float> states, float scale, std::span<float> f,
-                           std::span<float> theta_gradient) override;
-  void langevin(const LangevinSteps& run, std::span<float> states,
-                std::span<float> norm_sums) override;
-  void sample(const SamplingSteps& run, const SamplingChains& chains) override;
-
- private:
-  template <class Body>
-  void for_each_tile(std::int64_t chains, const Body& body);
-
-  std::vector<std::unique_ptr<TileEnergy>> tiles_;  // one a thread
-  std::vector<Buffer<float>> weight_gradients_;     // of a round's tiles, made when first needed
-  std::function<void(std::span<const float>)> load_;
-  std::int64_t parameter_count_;
 };
 
 /// The network on the CPU, by oneDNN; a perceptron on 1×1 states runs its chains fused. θ must be

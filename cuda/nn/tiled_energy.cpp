@@ -1,11 +1,13 @@
+#include "cuda/nn/tiled_energy.h"
+
 #include <omp.h>
 
 #include <algorithm>
 #include <cassert>
+#include <exception>
 #include <utility>
 
 #include "cuda/device/launch.cuh"
-#include "cuda/nn/energy.h"
 
 namespace ebm {
 namespace {
@@ -25,11 +27,13 @@ TiledEnergy::TiledEnergy(const std::function<std::unique_ptr<TileEnergy>()>& mak
   }
 }
 
-/// Runs body(thread's tile executor, first chain, chains) for every tile, each on one thread.
+/// Runs body(thread's tile executor, first chain, chains) for every tile, each on one thread. What
+/// a body throws is thrown on, once.
 template <class Body>
 void TiledEnergy::for_each_tile(std::int64_t chains, const Body& body) {
   const std::int64_t capacity = tiles_.front()->capacity();
   const std::int64_t tiles = (chains + capacity - 1) / capacity;
+  std::exception_ptr failure;
 #pragma omp parallel num_threads(static_cast <int>(tiles_.size()))
   {
     omp_set_num_threads(1);  // what a tile calls runs on this thread alone
@@ -37,8 +41,16 @@ void TiledEnergy::for_each_tile(std::int64_t chains, const Body& body) {
 #pragma omp for schedule(dynamic)
     for (std::int64_t tile = 0; tile < tiles; ++tile) {
       const std::int64_t first = tile * capacity;
-      body(mine, first, static_cast<int>(std::min(capacity, chains - first)));
+      try {
+        body(mine, first, static_cast<int>(std::min(capacity, chains - first)));
+      } catch (...) {
+#pragma omp critical
+        failure = std::current_exception();
+      }
     }
+  }
+  if (failure) {
+    std::rethrow_exception(failure);
   }
 }
 

@@ -7,6 +7,8 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include "cuda/nn/energy.h"
@@ -46,7 +48,34 @@ std::int64_t count_states(const NpyArray& array, const std::filesystem::path& pa
   return array.shape.front();
 }
 
+/// Throws ConfigurationError when one file would overwrite another or has no folder to be in.
+void check_outputs(const Options& options) {
+  const auto same = [](const std::filesystem::path& a, const std::filesystem::path& b) {
+    std::error_code ignored;
+    return std::filesystem::weakly_canonical(a, ignored) ==
+           std::filesystem::weakly_canonical(b, ignored);
+  };
+  for (const auto& [name, path] :
+       {std::pair("--energy", options.energy), std::pair("--gradient", options.gradient)}) {
+    if (path.empty()) {
+      continue;
+    }
+    if (same(path, options.input) || same(path, options.checkpoint)) {
+      throw ConfigurationError(
+          fmt::format("{} {} is also a file to read; choose another", name, path.string()));
+    }
+    if (path.has_parent_path() && !std::filesystem::is_directory(path.parent_path())) {
+      throw ConfigurationError(fmt::format("{} {}: there is no folder {}", name, path.string(),
+                                           path.parent_path().string()));
+    }
+  }
+  if (!options.gradient.empty() && same(options.energy, options.gradient)) {
+    throw ConfigurationError("--energy and --gradient are the same file; choose another");
+  }
+}
+
 int score(const Options& options) {
+  check_outputs(options);
   if (options.threads > 0) {
     omp_set_num_threads(options.threads);
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -15,6 +16,8 @@ int run_program(const char* name, const std::function<int()>& body) {
     fmt::print(stderr, "{}: {}\n", name, reason);
     return status;
   };
+  // A file size limit (ulimit -f) then fails a write as a full disk does, instead of killing us.
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     return body();
   } catch (const ConfigurationError& error) {

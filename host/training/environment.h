@@ -9,8 +9,8 @@ namespace ebm {
 /// The program's version, as `--version` prints it: number and git revision.
 std::string version();
 
-/// JSON: version, git revision, device and its precision, threads, libraries with their versions, compiler, host,
-/// time, command line.
+/// JSON: version, git revision, device and its precision, threads, libraries with their versions,
+/// compiler, host, time, command line.
 std::string describe_environment(std::span<const char* const> command_line);
 
 }  // namespace ebm
