@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "cuda/device/buffer.h"
-#include "cuda/nn/energy.h"
+#include "cuda/nn/tiled_energy.h"
 
 namespace ebm {
 
