@@ -103,6 +103,19 @@ TEST_F(ConfigTest, FillsInDefaults) {
   EXPECT_EQ(images.longrun.init, InitialStates::data);
 }
 
+TEST_F(ConfigTest, ImagesAreColouredUnlessTheyAreMnist) {
+  EXPECT_EQ(load(kImages).data.channels, 1);
+  EXPECT_EQ(load(kImages, {"data.channels=3"}).data.channels, 3);
+  for (const char* kind : {"cifar10", "flowers102", "folder"}) {
+    const std::string set = fmt::format("data={{kind: {}, path: x}}", kind);
+    const TrainConfig config = load(kImages, {set});
+    EXPECT_FALSE(config.data.is_toy());
+    EXPECT_EQ(config.data.channels, 3) << kind;
+    EXPECT_EQ(load(kImages, {set, "data.channels=1"}).data.channels, 1) << kind;
+    EXPECT_EQ(load(to_yaml(config)), config) << kind;
+  }
+}
+
 TEST_F(ConfigTest, WritesEveryKeyThatApplies) {
   EXPECT_EQ(to_yaml(load(kToy)),
             "name: toy\n"
@@ -279,7 +292,7 @@ TEST_F(ConfigTest, RefusesValuesOutOfRange) {
        "network.features: the nonlocal network needs an even number, not 31"},
       {kImages, "data.image_size=28",
        "data.image_size: the vanilla and nonlocal networks need 32, not 28"},
-      {kImages, "data.channels=3", "data.channels: mnist images have 1, not 3"},
+      {kImages, "data.channels=2", "data.channels: must be 1 (grey) or 3 (colour), not 2"},
       {kImages, "data.path=null", "data.path: must be text, not null"},
       {kImages, "data.noise=-1", "data.noise: must be a finite number of at least 0, not '-1'"},
       {kImages, "longrun.every=-1",
@@ -291,9 +304,12 @@ TEST_F(ConfigTest, RefusesValuesOutOfRange) {
 
 TEST_F(ConfigTest, RefusesKeysThatDoNotApply) {
   expect_errors({
-      {kToy, "data.path=x", "data.path: applies to image data (mnist) only"},
-      {kToy, "data.noise=0.1", "data.noise: applies to image data (mnist) only"},
-      {kToy, "longrun.every=1", "longrun: applies to image data (mnist) only"},
+      {kToy, "data.path=x",
+       "data.path: applies to image data (mnist, cifar10, flowers102, folder) only"},
+      {kToy, "data.noise=0.1",
+       "data.noise: applies to image data (mnist, cifar10, flowers102, folder) only"},
+      {kToy, "longrun.every=1",
+       "longrun: applies to image data (mnist, cifar10, flowers102, folder) only"},
       {kToy, "network.features=32",
        "network.features: applies to the vanilla and nonlocal networks only"},
       {kToy, "langevin.noise_init_factor=1",

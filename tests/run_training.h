@@ -2,7 +2,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <omp.h>
 
 #include <filesystem>
 #include <fstream>
@@ -16,20 +15,9 @@
 #include "host/training/trainer.h"
 #include "tests/idx_bytes.h"
 #include "tests/temporary_folder.h"
+#include "tests/threads.h"
 
 namespace ebm {
-
-/// Uses this many OpenMP threads while it lives.
-class Threads {
- public:
-  explicit Threads(int threads) : before_(omp_get_max_threads()) { omp_set_num_threads(threads); }
-  ~Threads() { omp_set_num_threads(before_); }
-  Threads(const Threads&) = delete;
-  Threads& operator=(const Threads&) = delete;
-
- private:
-  int before_;
-};
 
 /// A folder that load_mnist() takes, with `count` images that are smooth and all different.
 inline void write_small_mnist(const std::filesystem::path& folder, std::uint32_t count) {

@@ -70,6 +70,38 @@ TrainConfig mnist_convergent() {
   return config;
 }
 
+/// The published non-convergent ConvNet experiments: they differ in their data and their chains.
+TrainConfig vanilla_images(const std::string& name, DataKind kind, const std::string& path,
+                           int steps, InitialStates init) {
+  TrainConfig config;
+  config.name = name;
+  config.data = {.kind = kind, .path = path, .image_size = 32, .channels = 3, .noise = 0.03};
+  config.network = {.kind = NetworkKind::vanilla, .features = 32};
+  config.optimizer = {.kind = OptimizerKind::adam, .lr = 1e-4, .lr_min = 1e-4, .lr_decay = 1.0};
+  config.langevin = {.epsilon = 0.01, .steps = steps, .init = init};
+  config.train = {.iterations = 100'000, .batch_size = 100};
+  config.log.every = 100;
+  config.longrun = {.every = 10'000, .steps = 100'000, .init = InitialStates::data};
+  return config;
+}
+
+TrainConfig flowers_convergent() {
+  TrainConfig config;
+  config.name = "flowers_convergent";
+  config.data = {.kind = DataKind::flowers102,
+                 .path = "data/flowers102",
+                 .image_size = 32,
+                 .channels = 3,
+                 .noise = 0.015};
+  config.network = {.kind = NetworkKind::nonlocal, .features = 32};
+  config.optimizer = {.kind = OptimizerKind::sgd, .lr = 0.1, .lr_min = 0.0005, .lr_decay = 0.99995};
+  config.langevin = {.epsilon = 0.0075, .steps = 500, .init = InitialStates::persistent};
+  config.train = {.iterations = 200'000, .batch_size = 100};
+  config.log.every = 100;
+  config.longrun = {.every = 10'000, .steps = 100'000, .init = InitialStates::data};
+  return config;
+}
+
 TEST(ShippedConfigs, HaveThePublishedValues) {
   const TrainConfig gmm = convergent(published_toy("gmm_convergent", DataKind::gmm, 8, 0.1));
   TrainConfig quick_gmm = gmm;
@@ -87,6 +119,13 @@ TEST(ShippedConfigs, HaveThePublishedValues) {
       {"rings_nonconvergent",
        nonconvergent(published_toy("rings_nonconvergent", DataKind::rings, 4, 0.075), 2.0)},
       {"mnist_convergent", mnist_convergent()},
+      {"cifar10_nonconvergent", vanilla_images("cifar10_nonconvergent", DataKind::cifar10,
+                                               "data/cifar10", 150, InitialStates::uniform)},
+      {"cifar10_oscillate", vanilla_images("cifar10_oscillate", DataKind::cifar10, "data/cifar10",
+                                           500, InitialStates::persistent)},
+      {"flowers_convergent", flowers_convergent()},
+      {"flowers_nonconvergent", vanilla_images("flowers_nonconvergent", DataKind::flowers102,
+                                               "data/flowers102", 150, InitialStates::uniform)},
       {"quick/gmm_convergent", quick_gmm},
   };
   for (const auto& [name, expected] : published) {
@@ -135,7 +174,7 @@ TEST(ShippedConfigs, SurviveWriting) {
       ++files;
     }
   }
-  EXPECT_GE(files, 6);
+  EXPECT_GE(files, 12);
   fs::remove(copy);
 }
 

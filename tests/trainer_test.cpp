@@ -2,6 +2,7 @@
 
 #include "host/training/trainer.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -11,6 +12,7 @@
 #include "cuda/kernels/rows.cuh"
 #include "host/errors.h"
 #include "host/output/safetensors.h"
+#include "tests/picture_files.h"
 #include "tests/reference_network.h"
 #include "tests/run_training.h"
 
@@ -278,6 +280,38 @@ TEST(Trainer, TheBankStartsFromTheLawOfUniformStarts) {
   // agree.
   EXPECT_NEAR(r_s[InitialStates::persistent], r_s[InitialStates::uniform],
               0.1 * r_s[InitialStates::uniform]);
+}
+
+/// Writes a small data set of this kind as data.path expects it.
+void write_small_images(const std::filesystem::path& folder, DataKind kind) {
+  for (unsigned i = 0; i < 15; ++i) {
+    if (kind == DataKind::cifar10) {
+      const std::string record = '\7' + arbitrary_bytes(3072);
+      write_below(folder / fmt::format("data_batch_{}.bin", i % 5 + 1), record + record + record);
+    } else {
+      write_below(folder / fmt::format("jpg/{}.jpg", i), jpeg_bytes(smooth_picture(40, 50, 3, i)));
+    }
+  }
+}
+
+TEST(Trainer, EveryImageExperimentRuns) {
+  const TemporaryFolder folder;
+  const EnvironmentVariable cache("XDG_CACHE_HOME", folder.path().string());
+  for (const char* name : {"cifar10_nonconvergent", "cifar10_oscillate", "flowers_convergent",
+                           "flowers_nonconvergent", "quick/flowers"}) {
+    const std::filesystem::path run = folder / std::filesystem::path(name).filename().string();
+    const std::vector<std::string> smaller = {
+        "data.path=" + (run / "data").string(), "network.features=4", "langevin.steps=3",
+        "train={iterations: 2, batch_size: 5}", "longrun={every: 2, steps: 4, init: data}"};
+    const TrainConfig config = load_train_config(
+        std::filesystem::path(EBM_CONFIGS) / fmt::format("{}.yaml", name), smaller);
+    write_small_images(run / "data", config.data.kind);
+    train(config, run / "out");
+    const auto rows = read_csv(run / "out/diagnostics.csv", 3);
+    ASSERT_EQ(rows.size(), 2U) << name;
+    EXPECT_TRUE(std::isfinite(rows[1][1]) && rows[1][2] > 0) << name;
+    EXPECT_TRUE(std::filesystem::exists(run / "out/longrun/longrun_000002.png")) << name;
+  }
 }
 
 TEST(Trainer, DivergenceIsReportedWithItsIteration) {

@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::size_t kLargestFile = 1 << 20;
 constexpr std::string_view kImageNetworks = "the vanilla and nonlocal networks";
+constexpr std::string_view kImageData = "image data (mnist, cifar10, flowers102, folder)";
 
 // Every key there is, once: its name, its field, whether it has a default, its range, when it
 // applies. `Io` is YamlReader with a configuration to fill, or YamlWriter with a constant one.
@@ -26,9 +27,10 @@ constexpr std::string_view kImageNetworks = "the vanilla and nonlocal networks";
 template <class Io, class Config>
 void visit_data(Io& io, Config& data) {
   io.required("kind", data.kind);
-  const Applies images{!data.is_toy(), "image data (mnist)"};
+  const Applies images{!data.is_toy(), kImageData};
   io.required("path", data.path, {}, images);
   io.optional("image_size", data.image_size, at_least(1), images);
+  io.default_to(data.channels, data.is_toy() || data.kind == DataKind::mnist ? 1 : 3);
   io.optional("channels", data.channels, at_least(1), images);
   io.optional("noise", data.noise, at_least(0), images);
   const Applies toy{data.is_toy(), "toy data (gmm, rings)"};
@@ -110,7 +112,7 @@ void visit(Io& io, Config& config) {
     checkpoint.optional("keep", config.checkpoint.keep, at_least(1));
   });
   io.section("longrun", [&](Io& longrun) { visit_longrun(longrun, config.longrun); },
-             {!toy, "image data (mnist)"});
+             {!toy, kImageData});
   io.section("landscape",
              [&](Io& landscape) { visit_landscape(landscape, config.landscape, config.data.kind); },
              {toy, "toy data (gmm, rings)"});
@@ -197,8 +199,8 @@ class Rules {
                         to_string(data.kind), toy ? "toy" : "vanilla or nonlocal"));
     require(toy || data.image_size == 32, "data.image_size",
             fmt::format("the vanilla and nonlocal networks need 32, not {}", data.image_size));
-    require(data.kind != DataKind::mnist || data.channels == 1, "data.channels",
-            fmt::format("mnist images have 1, not {}", data.channels));
+    require(toy || data.channels == 1 || data.channels == 3, "data.channels",
+            fmt::format("must be 1 (grey) or 3 (colour), not {}", data.channels));
   }
 
  private:
@@ -283,7 +285,8 @@ Config load(const std::filesystem::path& file, std::span<const std::string> over
 }  // namespace
 
 std::span<const std::string_view> names(DataKind /*type*/) {
-  static constexpr std::array<std::string_view, 3> kNames{"mnist", "gmm", "rings"};
+  static constexpr std::array<std::string_view, 6> kNames{"mnist",  "cifar10", "flowers102",
+                                                          "folder", "gmm",     "rings"};
   return kNames;
 }
 

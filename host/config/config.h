@@ -13,7 +13,7 @@
 
 namespace ebm {
 
-enum class DataKind { mnist, gmm, rings };
+enum class DataKind { mnist, cifar10, flowers102, folder, gmm, rings };
 enum class NetworkKind { toy, vanilla, nonlocal };
 enum class OptimizerKind { sgd, adam };
 enum class InitialStates { persistent, data, uniform, gaussian };
@@ -38,7 +38,7 @@ struct DataConfig {
   // Images.
   std::string path{};
   int image_size = 32;
-  int channels = 1;
+  int channels = 1;  ///< 3 for all images but mnist
   double noise = 0;  ///< standard deviation of the noise added to every data batch
   // Toy densities.
   int groups = 8;  ///< 4 for rings
@@ -46,7 +46,7 @@ struct DataConfig {
   double radius = 1.0;
 
   /// True for a density on the plane, false for images.
-  bool is_toy() const { return kind != DataKind::mnist; }
+  bool is_toy() const { return kind == DataKind::gmm || kind == DataKind::rings; }
   bool operator==(const DataConfig&) const = default;
 };
 

@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <span>
 #include <stdexcept>
+#include <vector>
 
 #include "host/data/idx.h"
-#include "host/data/prepare_image.h"
+#include "host/data/prepare_images.h"
 #include "host/errors.h"
 
 namespace ebm {
@@ -25,10 +25,10 @@ std::filesystem::path find_training_images(const std::filesystem::path& folder) 
       return folder / name;
     }
   }
-  throw InputFileError(
-      fmt::format("{}: holds no MNIST training images (looked for {}); fetch them with "
-                  "tools/fetch_dataset, or set data.path to the folder that has one of these",
-                  folder.string(), fmt::join(kFileNames, ", ")));
+  throw InputFileError(fmt::format(
+      "{}: holds no MNIST training images (looked for {}); fetch them with "
+      "tools/fetch_dataset.sh mnist, or set data.path to the folder that has one of these",
+      folder.string(), fmt::join(kFileNames, ", ")));
 }
 
 }  // namespace
@@ -39,31 +39,16 @@ ImageDataset load_mnist(const std::filesystem::path& folder, int image_size, int
         fmt::format("load_mnist: image_size {}, channels {}", image_size, channels));
   }
   const IdxImages digits = read_idx_images(find_training_images(folder));
-  const std::span<const std::uint8_t> pixels = digits.pixels;
   const auto count = static_cast<std::size_t>(digits.count);
-  const std::size_t digit_size = pixels.size() / count;
-  const std::size_t plane_size =
-      static_cast<std::size_t>(image_size) * static_cast<std::size_t>(image_size);
-  const std::size_t image_length = plane_size * static_cast<std::size_t>(channels);
-  ImageDataset dataset{.count = digits.count,
-                       .channels = channels,
-                       .height = image_size,
-                       .width = image_size,
-                       .images = std::vector<float>(count * image_length)};
-#pragma omp parallel for schedule(static)
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::span image = std::span(dataset.images).subspan(i * image_length, image_length);
-    const std::span grey = image.first(plane_size);
-    prepare_image({.pixels = pixels.subspan(i * digit_size, digit_size),
-                   .height = digits.height,
-                   .width = digits.width,
-                   .channels = 1},
-                  image_size, grey);
-    for (std::size_t c = 1; c < static_cast<std::size_t>(channels); ++c) {
-      std::ranges::copy(grey, image.subspan(c * plane_size).begin());
-    }
-  }
-  return dataset;
+  const auto size = static_cast<std::ptrdiff_t>(digits.pixels.size() / count);
+  return prepare_images(
+      count,
+      [&](std::size_t i) {
+        const auto first = digits.pixels.begin() + static_cast<std::ptrdiff_t>(i) * size;
+        return Picture{std::vector<std::uint8_t>(first, first + size), digits.height, digits.width,
+                       1};
+      },
+      image_size, channels);
 }
 
 }  // namespace ebm

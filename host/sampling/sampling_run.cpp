@@ -12,7 +12,7 @@
 
 #include "cuda/kernels/random_states.cuh"
 #include "cuda/mcmc/data_batches.h"
-#include "host/data/mnist.h"
+#include "host/data/load_images.h"
 #include "host/errors.h"
 #include "host/output/npy.h"
 #include "host/output/png_grid.h"
@@ -125,7 +125,7 @@ void SamplingRun::draw_data() {
     batches.draw(DataUse::sampling, 0, sampler_->states());
     return;
   }
-  const ImageDataset images = load_mnist(data.path, data.image_size, data.channels);
+  const ImageDataset images = load_images(data);
   if (config_.sample.chains > images.count) {
     throw ConfigurationError(fmt::format(
         "sample.chains: {} is more than the {} images of {}; chains start from distinct images",

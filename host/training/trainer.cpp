@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "cuda/kernels/random_states.cuh"
-#include "host/data/mnist.h"
+#include "host/data/load_images.h"
 #include "host/errors.h"
 #include "host/output/diagnosis.h"
 #include "host/output/diagnostics_csv.h"
@@ -60,7 +60,11 @@ Trainer::Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log
 void Trainer::load_data() {
   const DataConfig& data = config_.data;
   if (!data.is_toy()) {
-    images_ = load_mnist(data.path, data.image_size, data.channels);
+    images_ = load_images(data, [this](std::size_t done, std::size_t total) {
+      if (log_.is_live() && progress_.due()) {
+        log_.live(fmt::format("preparing images: {} of {}", done, total));
+      }
+    });
     log_.info(fmt::format("{} images of {}x{}x{} from {}", images_.count, images_.channels,
                           images_.height, images_.width, data.path));
     if (config_.train.batch_size > images_.count) {

@@ -1,0 +1,15 @@
+// The one way from a configuration to its training images.
+#pragma once
+
+#include "host/config/config.h"
+#include "host/data/image_dataset.h"
+#include "host/data/prepare_images.h"
+
+namespace ebm {
+
+/// All images of the training set that `data` describes, prepared, the same for any number of
+/// threads. Throws InputFileError when they are missing or malformed; std::invalid_argument for a
+/// toy density, which has none.
+ImageDataset load_images(const DataConfig& data, const LoadProgress& progress = {});
+
+}  // namespace ebm
