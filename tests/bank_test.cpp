@@ -68,7 +68,7 @@ TEST(PersistentBank, PeekLeavesTheBankAndTheLastDrawAlone) {
   bank.draw(3, chains);
   untouched.draw(3, others);
   std::vector<float> all(50 * kSize);
-  bank.peek(3, all);
+  bank.peek(Purpose::landscape_rows, 3, all);
   EXPECT_EQ(rows_of(all), rows_of(bank.states()));
   bank.put(numbered_rows(10));
   untouched.put(numbered_rows(10));

@@ -204,6 +204,8 @@ TEST_F(Programs, WrongInputFilesAreStatus3) {
       shell(train(images + " --set data.path=" + path("empty") + " --out " + path("a")));
   EXPECT_EQ(missing.status, 3);
   EXPECT_TRUE(mentions(missing.output, {"train-images-idx3-ubyte", path("empty")}));
+  // Once the data are there the same command works.
+  EXPECT_EQ(shell(train(images + " --quiet --out " + path("a"))).status, 0);
   write_bytes(folder_ / "digits/train-images-idx3-ubyte", idx_bytes({20, 28, 28}, "short"));
   const Outcome truncated = shell(train(images + " --out " + path("b")));
   EXPECT_EQ(truncated.status, 3);
@@ -215,12 +217,12 @@ TEST_F(Programs, DivergenceIsStatus4) {
       shell(train(small_toy() + " --set optimizer.lr=1e30 --out " + path("diverged")));
   EXPECT_EQ(run.status, 4);
   EXPECT_TRUE(mentions(run.output, {"diverged at iteration 2"}));
+  EXPECT_TRUE(mentions(read_bytes(folder_ / "diverged/log.txt"), {"diverged at iteration 2"}));
 }
 
 TEST_F(Programs, AFullDiskIsStatus1AndLeavesNothingHalfWritten) {
   // Files of the run cannot grow beyond 32 blocks, some KiB: the checkpoint does not fit.
-  const Outcome run =
-      shell("trap '' XFSZ; ulimit -f 32; " + train(small_toy() + " --out " + path("full")));
+  const Outcome run = shell("ulimit -f 32; " + train(small_toy() + " --out " + path("full")));
   EXPECT_EQ(run.status, 1) << run.output;
   EXPECT_TRUE(mentions(run.output, {"net_000020.safetensors"}));
   EXPECT_TRUE(std::filesystem::is_empty(folder_ / "full/checkpoints"));
@@ -233,6 +235,10 @@ TEST_F(Programs, ARealFullDiskLeavesTheDiagnosticsWhole) {
               .status != 0) {
     GTEST_SKIP() << "needs root and the right to mount a small tmpfs";
   }
+  const struct Unmount {
+    std::string disk;
+    ~Unmount() { shell("umount " + disk); }
+  } unmount{path("disk")};
   const Outcome run = shell(train(
       small_toy() + " --set checkpoint.every=5 --set checkpoint.keep=9 --out " + path("disk/run")));
   std::vector<std::string> checkpoints;
@@ -240,7 +246,6 @@ TEST_F(Programs, ARealFullDiskLeavesTheDiagnosticsWhole) {
     checkpoints.push_back(entry.path().filename().string());
     EXPECT_NO_THROW(read_safetensors(entry.path())) << entry.path();
   }
-  EXPECT_EQ(shell("umount " + path("disk")).status, 0);
   EXPECT_EQ(run.status, 1) << run.output;
   EXPECT_TRUE(mentions(run.output, {"No space left on device"}));
   // A network is 42 kB: two fit at most, and what is there under a final name is whole.
@@ -302,6 +307,12 @@ TEST_F(Programs, ScoreRefusesStatesOfAnotherShape) {
                         path("e.npy")))
                 .status,
             3);
+  const std::string from = "--checkpoint " + checkpoint + " --input " + path("x.npy");
+  for (const std::string& over :
+       {" --energy " + path("x.npy"), " --energy " + checkpoint, " --energy " + path("none/e.npy"),
+        " --energy " + path("o.npy") + " --gradient " + path("o.npy")}) {
+    EXPECT_EQ(shell(score(from + over)).status, 2) << over;
+  }
   const Outcome nowhere = shell(
       score("--checkpoint " + checkpoint + " --input " + path("x.npy") + " --energy /dev/full"));
   EXPECT_NE(nowhere.status, 0);

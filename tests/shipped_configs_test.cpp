@@ -140,21 +140,46 @@ TEST(ShippedConfigs, HaveThePublishedValues) {
 }
 
 TEST(ShippedConfigs, SamplingHasThePublishedValues) {
-  SampleConfig nonconvergent;
+  SampleConfig convergent;
+  convergent.name = "flowers_convergent";
+  convergent.network = {.kind = NetworkKind::nonlocal, .features = 32, .channels = 3};
+  convergent.start = SamplingStart::data;
+  convergent.data.kind = DataKind::flowers102;
+  convergent.data.path = "data/flowers102";
+  convergent.data.channels = 3;
+  convergent.sample = {.checkpoint = "runs/flowers_convergent/checkpoints/net_200000.safetensors",
+                       .train_epsilon = 0.0075,
+                       .temperature_factor = 1,
+                       .epsilon = 0.0075,
+                       .steps = 250'000,
+                       .chains = 100,
+                       .mala = false};
+  convergent.log.every = 500;
+
+  SampleConfig adjusted = convergent;
+  adjusted.name = "flowers_convergent_mh";
+  adjusted.sample.epsilon = 0.002;
+  adjusted.sample.steps = 1'000'000;
+  adjusted.sample.mala = true;
+
+  SampleConfig nonconvergent = convergent;
   nonconvergent.name = "flowers_nonconvergent";
-  nonconvergent.network = {.kind = NetworkKind::vanilla, .features = 32, .channels = 3};
+  nonconvergent.network.kind = NetworkKind::vanilla;
   nonconvergent.start = SamplingStart::uniform;
-  nonconvergent.sample = {
-      .checkpoint = "runs/flowers_nonconvergent/checkpoints/net_100000.safetensors",
-      .train_epsilon = 0.01,
-      .temperature_factor = 1,
-      .epsilon = 0.01,
-      .steps = 150,
-      .chains = 100,
-      .mala = false};
+  nonconvergent.data = {};
+  nonconvergent.sample.checkpoint = "runs/flowers_nonconvergent/checkpoints/net_100000.safetensors";
+  nonconvergent.sample.train_epsilon = 0.01;
+  nonconvergent.sample.epsilon = 0.01;
+  nonconvergent.sample.steps = 150;
   nonconvergent.log.every = 50;
-  const SampleConfig config = load_sample_config(kShipped / "sampling/flowers_nonconvergent.yaml");
-  EXPECT_EQ(config, nonconvergent) << to_yaml(config);
+
+  for (const SampleConfig& expected : {convergent, adjusted, nonconvergent}) {
+    const SampleConfig config =
+        load_sample_config(kShipped / "sampling" / (expected.name + ".yaml"));
+    EXPECT_EQ(config, expected) << expected.name << " is\n"
+                                << to_yaml(config) << "but was published as\n"
+                                << to_yaml(expected);
+  }
 }
 
 TEST(ShippedConfigs, SurviveWriting) {

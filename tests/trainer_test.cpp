@@ -324,6 +324,33 @@ TEST(Trainer, DivergenceIsReportedWithItsIteration) {
   EXPECT_EQ(read_csv(folder / "run/diagnostics.csv", 1).size(), 2U);
 }
 
+TEST(Trainer, WeightsThatAreNotFiniteAreNeverSaved) {
+  TrainConfig config = toy_config();
+  config.optimizer = {.kind = OptimizerKind::sgd, .lr = 1e45, .lr_min = 1e45, .lr_decay = 1};
+  config.train.iterations = 1;
+  const TemporaryFolder folder;
+  const std::string message = message_of<Divergence>([&] { train(config, folder / "run"); });
+  EXPECT_TRUE(mentions(message, {"iteration 1", "weights", "optimizer.lr"})) << message;
+  EXPECT_EQ(message.find("data.noise"), std::string::npos) << message;  // not a key of toy data
+  EXPECT_FALSE(std::filesystem::exists(folder / "run/checkpoints"));
+  EXPECT_EQ(read_csv(folder / "run/diagnostics.csv", 1).size(), 1U);
+}
+
+TEST(Trainer, DiagnosticsOutliveAFailureBetweenLogPoints) {
+  TrainConfig config = toy_config();
+  config.train.iterations = 5;
+  config.log.every = 100;
+  config.checkpoint.every = 4;
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "run");
+  const RunFolder run_folder(folder / "run");
+  RunLog log(run_folder.log(), true);
+  Trainer trainer(config, run_folder, log);
+  write_bytes(folder / "run/checkpoints", "a file where the folder should be");
+  EXPECT_THROW(trainer.run(), OutputError);
+  EXPECT_EQ(read_csv(folder / "run/diagnostics.csv", 1).size(), 4U);
+}
+
 TEST(Trainer, BatchLargerThanTheDataIsRefused) {
   const TemporaryFolder folder;
   write_small_mnist(folder / "data", 9);
@@ -345,8 +372,8 @@ TEST(RunFolder, NeverOverwrites) {
 
 TEST(Progress, SaysHowFarAndHowLong) {
   Progress progress(2000, 500);
-  EXPECT_EQ(progress.line({1200, -0.03125, 0.0712345, 0.1, 60.0}, true),
-            "iteration 1,200/2,000  d_s -0.03125  r_s 0.07123  lr 0.1  10,000 steps/s  0:40 left");
+  EXPECT_EQ(progress.line({1200, -0.03125, 0.0712345, 0.1, 60.0, 30.0}, true),
+            "iteration 1,200/2,000  d_s -0.03125  r_s 0.07123  lr 0.1  20,000 steps/s  0:40 left");
   EXPECT_EQ(duration(75), "1:15");
   EXPECT_EQ(duration(3675.4), "1:01:15");
 }

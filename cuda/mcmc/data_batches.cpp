@@ -4,7 +4,6 @@
 #include "cuda/kernels/rows.cuh"
 
 namespace ebm {
-namespace {
 
 Purpose rows_purpose(DataUse use) {
   switch (use) {
@@ -14,11 +13,15 @@ Purpose rows_purpose(DataUse use) {
       return Purpose::initial_rows;
     case DataUse::longrun:
       return Purpose::longrun_rows;
+    case DataUse::landscape:
+      return Purpose::landscape_rows;
     case DataUse::sampling:
       return Purpose::sampling_rows;
   }
   return Purpose::data_rows;
 }
+
+namespace {
 
 Purpose noise_purpose(DataUse use) {
   switch (use) {
@@ -28,6 +31,7 @@ Purpose noise_purpose(DataUse use) {
       return Purpose::initial_noise;
     case DataUse::longrun:
       return Purpose::longrun_noise;
+    case DataUse::landscape:  // of toy densities, which have no noise added
     case DataUse::sampling:
       return Purpose::sampling_noise;
   }

@@ -10,9 +10,11 @@
 
 namespace ebm {
 
-/// The three draws a training run makes from its data, and that of sampling; kept apart in the
-/// random streams.
-enum class DataUse { batch, initial_states, longrun, sampling };
+/// What states are drawn for; kept apart in the random streams.
+enum class DataUse { batch, initial_states, longrun, landscape, sampling };
+
+/// The stream of which rows of a table are drawn.
+Purpose rows_purpose(DataUse use);
 
 /// Draws batches: a pure function of (seed, use, iteration).
 class DataBatches {

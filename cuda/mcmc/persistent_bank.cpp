@@ -35,9 +35,9 @@ void PersistentBank::put(std::span<const float> states) {
                states_.data());
 }
 
-void PersistentBank::peek(std::uint32_t iteration, std::span<float> states) const {
+void PersistentBank::peek(Purpose purpose, std::uint32_t iteration, std::span<float> states) const {
   Buffer<std::uint32_t> rows(states.size() / static_cast<std::size_t>(state_size_));
-  copy_rows(Purpose::landscape_rows, iteration, rows.span(), states);
+  copy_rows(purpose, iteration, rows.span(), states);
 }
 
 }  // namespace ebm

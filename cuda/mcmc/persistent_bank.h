@@ -23,8 +23,8 @@ class PersistentBank {
   void draw(std::uint32_t iteration, std::span<float> states);
   /// Overwrites the rows that the last draw() took. Takes as many states.
   void put(std::span<const float> states);
-  /// Like draw(), from another stream, and forgotten at once: for diagnostics.
-  void peek(std::uint32_t iteration, std::span<float> states) const;
+  /// Like draw(), from the stream of another use, and forgotten at once: for diagnostics.
+  void peek(Purpose rows, std::uint32_t iteration, std::span<float> states) const;
 
  private:
   void copy_rows(Purpose purpose, std::uint32_t iteration, std::span<std::uint32_t> rows,

@@ -201,6 +201,10 @@ Network published_network(std::string_view name, int channels, int features) {
         fmt::format("network {}: channels must be 1 to {}, not {}", name, kMostChannels, channels));
   }
   if (name == "toy") {
+    if (channels != 2) {
+      throw std::invalid_argument(
+          fmt::format("network toy: its states have 2 channels, not {}", channels));
+    }
     return toy_network(features);
   }
   if (name == "vanilla") {

@@ -4,7 +4,9 @@
 #include <omp.h>
 
 #include <CLI/CLI.hpp>
+#include <exception>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -47,8 +49,19 @@ int train(Options options, std::span<const char* const> command_line) {
   RunLog log(folder.log(), options.quiet);
   log.info(fmt::format("{}: {} on {} threads, results in {}", version(), config.name,
                        omp_get_max_threads(), folder.root().string()));
-  Trainer trainer(config, folder, log);
-  trainer.run();
+  std::optional<Trainer> trainer;
+  try {
+    trainer.emplace(config, folder, log);
+  } catch (...) {
+    folder.discard();
+    throw;
+  }
+  try {
+    trainer->run();
+  } catch (const std::exception& error) {
+    log.failure(error.what());
+    throw;
+  }
   log.info(fmt::format("done: {}", folder.root().string()));
   return 0;
 }

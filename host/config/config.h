@@ -1,6 +1,5 @@
 // The configurations of training and of sampling: what the YAML file says, checked, with every
-// default filled in.
-// docs/ and configs/ explain the keys; fields have the keys' names.
+// default filled in. Fields have the keys' names. The files under configs/ show them in use.
 #pragma once
 
 #include <cstdint>

@@ -125,7 +125,11 @@ void SamplingRun::draw_data() {
     batches.draw(DataUse::sampling, 0, sampler_->states());
     return;
   }
-  const ImageDataset images = load_images(data);
+  const ImageDataset images = load_images(data, [this](std::size_t done, std::size_t total) {
+    if (log_.is_live() && pace_.due()) {
+      log_.live(fmt::format("preparing images: {} of {}", done, total));
+    }
+  });
   if (config_.sample.chains > images.count) {
     throw ConfigurationError(fmt::format(
         "sample.chains: {} is more than the {} images of {}; chains start from distinct images",
@@ -175,7 +179,7 @@ void SamplingRun::record(std::int64_t steps) {
 void SamplingRun::require_finite() {
   const std::span<const float> energies = sampler_->energies();
   const std::span<const float> norms = sampler_->gradient_norms();
-  const auto diverged = [this](std::int64_t step, std::size_t chain, const std::string& how) {
+  const auto diverged = [](std::int64_t step, std::size_t chain, const std::string& how) {
     throw Divergence(fmt::format(
         "sampling diverged at step {}: chain {} has {}; a smaller sample.epsilon or sample.mala: "
         "true usually helps",
@@ -236,7 +240,7 @@ std::string SamplingRun::line(bool mark) {
   return fmt::format("step {}/{}  energy {:.5g}  gradient {:.4g}{}  {}", grouped(sampler_->steps()),
                      grouped(config_.sample.steps), mean(sampler_->energies()),
                      mean(sampler_->gradient_norms()), acceptance,
-                     pace_.text(sampler_->steps(), elapsed.count(), mark));
+                     pace_.text(sampler_->steps(), elapsed.count(), elapsed.count(), mark));
 }
 
 void SamplingRun::write_states(const std::filesystem::path& path) const {

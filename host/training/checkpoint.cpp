@@ -45,14 +45,15 @@ CheckpointInfo read_info(const TensorFile& file, const NetworkChoice& choice) {
   CheckpointInfo info;
   const auto network = file.metadata.find("network");
   if (network == file.metadata.end()) {
-    if (choice.network.empty() || !choice.channels) {
+    const bool toy = choice.network == "toy";  // whose states always have two
+    if (choice.network.empty() || (!choice.channels && !toy)) {
       throw ConfigurationError(
           fmt::format("{} does not say which network it is of; give --network NAME (toy, vanilla "
                       "or nonlocal) --channels C [--features N]",
                       file.path.string()));
     }
     info.network = choice.network;
-    info.channels = *choice.channels;
+    info.channels = choice.channels.value_or(2);
     info.features = choice.features.value_or(32);
     return info;
   }

@@ -23,17 +23,17 @@ std::string duration(double seconds) {
                    : fmt::format("{}:{:02}", minutes, whole % 60);
 }
 
-const std::string& Pace::text(std::int64_t done, double seconds, bool mark) {
-  const std::int64_t since = done - marked_;
-  const double elapsed = seconds - marked_seconds_;
-  if (since > 0 && elapsed > 0) {
-    const double rate = static_cast<double>(since) / elapsed;
-    text_ = fmt::format("{} steps/s  {} left", grouped(std::llround(rate * steps_)),
-                        duration(static_cast<double>(total_ - done) / rate));
+const std::string& Pace::text(std::int64_t done, double seconds, double busy, bool mark) {
+  const auto since = static_cast<double>(done - marked_);
+  if (since > 0 && busy > marked_busy_) {
+    const double speed = since * steps_ / (busy - marked_busy_);
+    const double left = static_cast<double>(total_ - done) * (seconds - marked_seconds_) / since;
+    text_ = fmt::format("{} steps/s  {} left", grouped(std::llround(speed)), duration(left));
   }
   if (mark) {
     marked_ = done;
     marked_seconds_ = seconds;
+    marked_busy_ = busy;
   }
   return text_;
 }
@@ -51,7 +51,8 @@ bool Pace::due() {
 std::string Progress::line(const IterationRecord& record, bool mark) {
   return fmt::format("iteration {}/{}  d_s {:.4g}  r_s {:.4g}  lr {:.4g}  {}",
                      grouped(record.iteration), grouped(iterations_), record.d_s, record.r_s,
-                     record.learning_rate, pace_.text(record.iteration, record.seconds, mark));
+                     record.learning_rate,
+                     pace_.text(record.iteration, record.seconds, record.busy_seconds, mark));
 }
 
 }  // namespace ebm

@@ -16,6 +16,7 @@ struct IterationRecord {
   double r_s = 0;              ///< gradient strength
   double learning_rate = 0;    ///< of this iteration's step, as configured
   double seconds = 0;          ///< since the run began
+  double busy_seconds = 0;     ///< the part of them spent sampling and learning, not reporting
 };
 
 /// Speed and time left of a long job, and when to show them.
@@ -24,8 +25,9 @@ class Pace {
   /// `total` items of `steps` steps each.
   Pace(std::int64_t total, int steps) : total_(total), steps_(steps) {}
 
-  /// "41,000 steps/s  1:23 left", as since the last call with `mark`; "" at first.
-  const std::string& text(std::int64_t done, double seconds, bool mark);
+  /// "41,000 steps/s  1:23 left", as since the last call with `mark`; "" at first. Speed is by the
+  /// `busy` part of the seconds, time left by all of them.
+  const std::string& text(std::int64_t done, double seconds, double busy, bool mark);
 
   /// At most a few times a second: whether the live line is due.
   bool due();
@@ -35,6 +37,7 @@ class Pace {
   int steps_;
   std::int64_t marked_ = 0;
   double marked_seconds_ = 0;
+  double marked_busy_ = 0;
   std::string text_;
   std::chrono::steady_clock::time_point last_shown_{};
 };

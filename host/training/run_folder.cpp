@@ -37,6 +37,11 @@ RunFolder::RunFolder(std::filesystem::path root) : root_(std::move(root)) {
   make_folder(root_);
 }
 
+void RunFolder::discard() const {
+  std::error_code ignored;
+  std::filesystem::remove_all(root_, ignored);
+}
+
 std::filesystem::path RunFolder::numbered(std::string_view folder, std::string_view stem,
                                           std::int64_t iteration,
                                           std::string_view extension) const {

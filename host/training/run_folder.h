@@ -21,6 +21,10 @@ class RunFolder {
   /// it cannot be made.
   explicit RunFolder(std::filesystem::path root);
 
+  /// Empties the folder, of which all is this run's: for a run that could not start, so that the
+  /// same command can be given again.
+  void discard() const;
+
   const std::filesystem::path& root() const { return root_; }
   std::filesystem::path config() const { return root_ / "config.yaml"; }
   std::filesystem::path environment() const { return root_ / "environment.json"; }

@@ -71,12 +71,15 @@ RunLog::RunLog(const std::filesystem::path& file, bool quiet)
   to_file->set_pattern("%Y-%m-%d %H:%M:%S %^%l%$: %v");
   logger_ = std::make_shared<spdlog::logger>("run", spdlog::sinks_init_list{console_, to_file});
   logger_->flush_on(spdlog::level::info);
+  file_ = std::make_shared<spdlog::logger>("file", to_file);
+  file_->flush_on(spdlog::level::info);
 }
 
 RunLog::~RunLog() { live({}); }
 
 void RunLog::info(std::string_view line) { logger_->info("{}", line); }
 void RunLog::warn(std::string_view line) { logger_->warn("{}", line); }
+void RunLog::failure(std::string_view line) { file_->error("{}", line); }
 bool RunLog::is_live() const { return console_->is_live(); }
 void RunLog::live(std::string_view text) { console_->live(text); }
 

@@ -25,6 +25,8 @@ class RunLog {
   void info(std::string_view line);
   /// Also shown when quiet.
   void warn(std::string_view line);
+  /// Why the run ends early: for the file only, as the program says it on standard error.
+  void failure(std::string_view line);
 
   /// True when live() shows anything: standard output is a terminal and the log is not quiet.
   bool is_live() const;
@@ -35,7 +37,8 @@ class RunLog {
   class ConsoleSink;
 
   std::shared_ptr<ConsoleSink> console_;
-  std::shared_ptr<spdlog::logger> logger_;
+  std::shared_ptr<spdlog::logger> logger_;  // file and console
+  std::shared_ptr<spdlog::logger> file_;
 };
 
 }  // namespace ebm

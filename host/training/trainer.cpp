@@ -21,6 +21,10 @@ Optimizer::Kind optimizer_kind(OptimizerKind kind) {
   return kind == OptimizerKind::sgd ? Optimizer::Kind::sgd : Optimizer::Kind::adam;
 }
 
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
 bool is_multiple(std::int64_t iteration, int every) { return every > 0 && iteration % every == 0; }
 
 }  // namespace
@@ -43,8 +47,7 @@ Trainer::Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log
       learning_rate_(config.optimizer.lr),
       diagnostics_(folder.diagnostics(), kDiagnosticsHeader),
       progress_(config.train.iterations, config.langevin.steps),
-      plots_([&log](const std::string& reason) { log.warn(reason); }),
-      start_(std::chrono::steady_clock::now()) {
+      plots_([&log](const std::string& reason) { log.warn(reason); }) {
   load_data();
   if (config.langevin.clamp) {
     sampler_.clamp_to(static_cast<float>(config.langevin.clamp->first),
@@ -93,15 +96,34 @@ void Trainer::load_data() {
                                          .epsilon = config_.langevin.epsilon,
                                          .bandwidth = config_.landscape.kde.bandwidth},
                        plots_);
+    const int chains = config_.landscape.kde.chains;
+    if (config_.langevin.init == InitialStates::persistent && chains > config_.langevin.bank_size) {
+      log_.warn(fmt::format("landscape.kde.chains: {}, but the bank has {} rows; those are used",
+                            chains, config_.langevin.bank_size));
+    }
   }
 }
 
 void Trainer::run() {
+  start_ = std::chrono::steady_clock::now();
+  try {
+    run_iterations();
+  } catch (...) {
+    try {
+      flush_diagnostics();
+    } catch (const OutputError&) {  // what is thrown already says more
+    }
+    throw;
+  }
+}
+
+void Trainer::run_iterations() {
   for (iteration_ = 1; iteration_ <= config_.train.iterations; ++iteration_) {
+    const auto begin = std::chrono::steady_clock::now();
     const auto t = static_cast<std::uint32_t>(iteration_);
 
     data_->draw(DataUse::batch, t, batch_.span());
-    draw_initial_states();
+    draw_starts(config_.langevin.init, DataUse::initial_states, chains_.span());
     const double r_s = sampler_.run(*energy_, stream(Purpose::langevin), 0, config_.langevin.steps,
                                     chains_.span());
     if (bank_) {
@@ -109,34 +131,43 @@ void Trainer::run() {
     }
     const double d_s =
         energy_difference_(*energy_, batch_.span(), chains_.span(), gradient_.span());
-    record(d_s, r_s);
     optimizer_.step(effective_rate(), gradient_.span(), theta_.span());
     energy_->set_parameters(theta_.span());
+
+    busy_seconds_ += seconds_since(begin);
+    record(d_s, r_s);
     learning_rate_ =
         std::max(config_.optimizer.lr_min, learning_rate_ * config_.optimizer.lr_decay);
-
     report();
   }
 }
 
-void Trainer::draw_initial_states() {
+/// Fills chains' starting states. Only the training's own (initial_states) take rows out of the
+/// bank to be put back.
+void Trainer::draw_starts(InitialStates init, DataUse use, std::span<float> states) {
   const auto t = static_cast<std::uint32_t>(iteration_);
-  const auto factor = static_cast<float>(config_.langevin.noise_init_factor);
   const std::int64_t size = network_.input().size();
-  switch (config_.langevin.init) {
+  const std::int64_t chains = std::ssize(states) / size;
+  const auto factor = static_cast<float>(config_.langevin.noise_init_factor);
+  const Purpose noise = use == DataUse::longrun     ? Purpose::longrun_states
+                        : use == DataUse::landscape ? Purpose::landscape_states
+                                                    : Purpose::initial_states;
+  switch (init) {
     case InitialStates::persistent:
-      bank_->draw(t, chains_.span());
+      if (use == DataUse::initial_states) {
+        bank_->draw(t, states);
+      } else {
+        bank_->peek(rows_purpose(use), t, states);
+      }
       break;
     case InitialStates::data:
-      data_->draw(DataUse::initial_states, t, chains_.span());
+      data_->draw(use, t, states);
       break;
     case InitialStates::uniform:
-      fill_uniform(stream(Purpose::initial_states), factor, config_.train.batch_size, size,
-                   chains_.data());
+      fill_uniform(stream(noise), factor, chains, size, states.data());
       break;
     case InitialStates::gaussian:
-      fill_normal(stream(Purpose::initial_states), factor, config_.train.batch_size, size,
-                  chains_.data());
+      fill_normal(stream(noise), factor, chains, size, states.data());
       break;
   }
 }
@@ -149,18 +180,28 @@ double Trainer::effective_rate() const {
 }
 
 void Trainer::record(double d_s, double r_s) {
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
-  last_ = {iteration_, d_s, r_s, learning_rate_, elapsed.count()};
+  last_ = {iteration_, d_s, r_s, learning_rate_, seconds_since(start_), busy_seconds_};
   unwritten_.push_back(last_);
   d_s_.push_back(d_s);
   r_s_.push_back(r_s);
   if (!std::isfinite(d_s) || !std::isfinite(r_s)) {
-    flush_diagnostics();
-    throw Divergence(fmt::format(
-        "training diverged at iteration {}: d_s = {}, r_s = {}; a smaller optimizer.lr or more "
-        "data.noise usually helps",
-        iteration_, d_s, r_s));
+    const auto shown = [](double x) { return std::isnan(x) ? "nan" : fmt::format("{}", x); };
+    diverged(fmt::format("d_s = {}, r_s = {}", shown(d_s), shown(r_s)));
   }
+}
+
+/// Nothing is written of a network that is no longer one.
+void Trainer::require_finite_parameters() const {
+  if (!std::ranges::all_of(theta_.span(), [](float value) { return std::isfinite(value); })) {
+    diverged("the update made weights that are not finite");
+  }
+}
+
+void Trainer::diverged(const std::string& what) const {
+  throw Divergence(
+      fmt::format("training diverged at iteration {}: {}; a smaller optimizer.lr{} "
+                  "usually helps",
+                  iteration_, what, config_.data.is_toy() ? "" : " or more data.noise"));
 }
 
 /// Whatever is due after an iteration.
@@ -168,6 +209,9 @@ void Trainer::report() {
   const bool first = iteration_ == 1;
   const bool last = iteration_ == config_.train.iterations;
   const bool at_log_point = last || is_multiple(iteration_, config_.log.every);
+  if (at_log_point || first || is_multiple(iteration_, config_.checkpoint.every)) {
+    require_finite_parameters();
+  }
   if (at_log_point || first) {
     flush_diagnostics();
     log_.info(progress_.line(last_, true));
@@ -233,29 +277,14 @@ void Trainer::write_grid(const std::filesystem::path& path, std::span<const floa
 
 /// The energy on the grid, and fresh short-run chains as the training's own, for the KDE.
 void Trainer::write_landscape() {
-  const auto t = static_cast<std::uint32_t>(iteration_);
-  const LangevinConfig& langevin = config_.langevin;
   std::int64_t chains = config_.landscape.kde.chains;
-  if (bank_) {
+  if (bank_) {  // without replacement: as many as there are
     chains = std::min(chains, bank_->rows());
   }
   Buffer<float> states(static_cast<std::size_t>(2 * chains));
-  const auto factor = static_cast<float>(langevin.noise_init_factor);
-  switch (langevin.init) {
-    case InitialStates::persistent:
-      bank_->peek(t, states.span());
-      break;
-    case InitialStates::data:
-      data_->draw(DataUse::longrun, t, states.span());
-      break;
-    case InitialStates::uniform:
-      fill_uniform(stream(Purpose::landscape_states), factor, chains, 2, states.data());
-      break;
-    case InitialStates::gaussian:
-      fill_normal(stream(Purpose::landscape_states), factor, chains, 2, states.data());
-      break;
-  }
-  sampler_.run(*energy_, stream(Purpose::landscape_langevin), 0, langevin.steps, states.span());
+  draw_starts(config_.langevin.init, DataUse::landscape, states.span());
+  sampler_.run(*energy_, stream(Purpose::landscape_langevin), 0, config_.langevin.steps,
+               states.span());
   const std::vector<float>& grid = landscape_->grid_states();
   Buffer<float> f(grid.size() / 2);
   energy_->energies(grid, f.span());
@@ -268,24 +297,9 @@ void Trainer::write_landscape() {
 
 /// Long chains show what the energy, and not the short run, has learned. The bank is left alone.
 void Trainer::run_long_chains() {
-  const auto t = static_cast<std::uint32_t>(iteration_);
-  const std::int64_t chains = config_.train.batch_size;
-  const std::int64_t size = network_.input().size();
+  flush_diagnostics();  // this may take hours
   Buffer<float> states(chains_.size());
-  switch (config_.longrun.init) {
-    case InitialStates::persistent:
-      bank_->peek(t, states.span());
-      break;
-    case InitialStates::data:
-      data_->draw(DataUse::longrun, t, states.span());
-      break;
-    case InitialStates::uniform:
-      fill_uniform(stream(Purpose::longrun_states), 1.0F, chains, size, states.data());
-      break;
-    case InitialStates::gaussian:
-      fill_normal(stream(Purpose::longrun_states), 1.0F, chains, size, states.data());
-      break;
-  }
+  draw_starts(config_.longrun.init, DataUse::longrun, states.span());
   constexpr int kBetweenReports = 50;
   for (int done = 0; done < config_.longrun.steps; done += kBetweenReports) {
     const int steps = std::min(kBetweenReports, config_.longrun.steps - done);

@@ -40,9 +40,12 @@ class Trainer {
 
  private:
   void load_data();
-  void draw_initial_states();
+  void run_iterations();
+  void draw_starts(InitialStates init, DataUse use, std::span<float> states);
   double effective_rate() const;
   void record(double d_s, double r_s);
+  void require_finite_parameters() const;
+  [[noreturn]] void diverged(const std::string& what) const;
   void report();
   void flush_diagnostics();
   void write_checkpoint();
@@ -81,6 +84,7 @@ class Trainer {
   std::optional<Landscape> landscape_;  // toy data
   std::vector<std::filesystem::path> checkpoints_;
   std::chrono::steady_clock::time_point start_;
+  double busy_seconds_ = 0;  // spent in iterations, not in reports
 };
 
 }  // namespace ebm
