@@ -101,7 +101,7 @@ struct Fit {
 /// The kernel of covariance bandwidth² · C, C the sample covariance of finite states; none when C
 /// is singular at the scale of a grid that reaches `extent` from 0.
 std::optional<Fit> fit(std::span<const float> states, double bandwidth, double extent) {
-  const auto count = static_cast<double>(states.size() / 2);
+  const auto count = static_cast<double>(states.size()) / 2;
   if (count < 3) return std::nullopt;
 
   double mean_x = 0, mean_y = 0;

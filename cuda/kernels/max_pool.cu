@@ -8,7 +8,7 @@ namespace {
 EBM_CPU_CLONES void pool_row(int outputs, int channels, std::int64_t pixel, std::int64_t row,
                              const float* x, float* y, std::uint8_t* places) {
   for (int j = 0; j < outputs; ++j) {
-    const float* corner = x + 2 * j * pixel;
+    const float* corner = x + 2 * pixel * j;
     const std::int64_t out = std::int64_t{j} * channels;
 #pragma omp simd
     for (int c = 0; c < channels; ++c) {
@@ -22,7 +22,7 @@ EBM_CPU_CLONES void pool_row(int outputs, int channels, std::int64_t pixel, std:
 EBM_CPU_CLONES void unpool_row(int outputs, int channels, std::int64_t pixel, std::int64_t row,
                                const float* dy, const std::uint8_t* places, float* dx) {
   for (int j = 0; j < outputs; ++j) {
-    float* corner = dx + 2 * j * pixel;
+    float* corner = dx + 2 * pixel * j;
     const std::int64_t out = std::int64_t{j} * channels;
 #pragma omp simd
     for (int c = 0; c < channels; ++c) {

@@ -154,8 +154,8 @@ Perceptron::Perceptron(std::vector<int> widths) : widths_(std::move(widths)) {
 }
 
 void Perceptron::set_layer(std::size_t l, const float* weight, const float* bias) {
-  const std::size_t inputs = static_cast<std::size_t>(widths_[l]);
-  const std::size_t outputs = static_cast<std::size_t>(widths_[l + 1]);
+  const auto inputs = static_cast<std::size_t>(widths_[l]);
+  const auto outputs = static_cast<std::size_t>(widths_[l + 1]);
   std::copy_n(weight, inputs * outputs, by_output_[l].data());
   std::copy_n(bias, outputs, bias_[l].data());
   for (std::size_t j = 0; j < outputs; ++j) {
@@ -196,7 +196,7 @@ void PerceptronChains::evaluate(const float* states, int chains, float* f, float
   if (gradients == nullptr) {
     return;
   }
-  const auto widest = static_cast<std::int64_t>(gradients_.size()) / (2 * kLanes);
+  const auto widest = static_cast<std::int64_t>(gradients_.size()) / 2 / kLanes;
   const auto* dx = reinterpret_cast<const float*>(
       backward(*perceptron_, offset_.data(), as_lanes(activations_), widest, as_lanes(gradients_)));
   const int size = perceptron_->widths().front();
@@ -211,7 +211,7 @@ void PerceptronChains::run(const LangevinUpdate& update, int steps, std::uint32_
                            int chains, const float* given_noise, std::int64_t noise_stride,
                            float* states, float* norm_sums) {
   const int size = perceptron_->widths().front();
-  const auto widest = static_cast<std::int64_t>(gradients_.size()) / (2 * kLanes);
+  const auto widest = static_cast<std::int64_t>(gradients_.size()) / 2 / kLanes;
   alignas(64) float norms[kLanes] = {};
   LangevinUpdate now = update;
   load(states, chains);
@@ -225,7 +225,7 @@ void PerceptronChains::run(const LangevinUpdate& update, int steps, std::uint32_
       const float* given = given_noise + step * noise_stride;
       for (int c = 0; c < chains; ++c) {
         for (int i = 0; i < size; ++i) {
-          noise_[static_cast<std::size_t>(i * kLanes + c)] = given[c * size + i];
+          noise_[static_cast<std::size_t>(std::int64_t{i} * kLanes + c)] = given[c * size + i];
         }
       }
     }
@@ -234,7 +234,7 @@ void PerceptronChains::run(const LangevinUpdate& update, int steps, std::uint32_
   for (int c = 0; c < chains; ++c) {
     norm_sums[c] += norms[c];
     for (int i = 0; i < size; ++i) {
-      states[c * size + i] = activations_[static_cast<std::size_t>(i * kLanes + c)];
+      states[c * size + i] = activations_[static_cast<std::size_t>(std::int64_t{i} * kLanes + c)];
     }
   }
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <ranges>
 #include <utility>
 
 #include "cuda/kernels/channel_order.cuh"
@@ -294,9 +293,7 @@ void OneDnnTile::energies_and_gradients(const float* states, int chains, float* 
                                         float* gradients) {
   energies(states, chains, f);
   std::fill_n(layers_.back().dy, capacity(), 1.0F);
-  for (BoundLayer& layer : std::views::reverse(layers_)) {
-    backward(layer);
-  }
+  std::for_each(layers_.rbegin(), layers_.rend(), [this](BoundLayer& layer) { backward(layer); });
   const std::int64_t pixels = std::int64_t{input_.height} * input_.width;
   to_channel_major(chains, input_.channels, pixels, layers_.front().dx, gradients);
 }
