@@ -102,8 +102,13 @@ TEST(GmmNonconvergent, SamplesLookRightWhileTheEnergyDoesNot) {
       EXPECT_GT(landscape.kl_learned, 3) << "iteration " << landscape.iteration;
       EXPECT_LT(landscape.l1_shortrun, landscape.l1_learned) << "iteration " << landscape.iteration;
     }
-    EXPECT_GT(run.d_s(100), 5);  // published: 14–55, falling fast
-    EXPECT_NEAR(run.r_s(1000), 0.00515, 0.0004);
+    // Published, 3 seeds: d_s 14–55 at 100 and 0.7–1.6 at 1,000; r_s .0053–.0057 and .0051–.0052.
+    // Seeds 1–5 and 123 here: 11–131 and 0.8–2.1; .0047–.0073 and .0050–.0055: a network starts
+    // where its seed puts it, and the bounds leave as much again.
+    EXPECT_GT(run.d_s(100), 5);
+    EXPECT_NEAR(run.r_s(100), 0.0060, 0.0020);
+    EXPECT_NEAR(run.d_s(1000), 1.4, 1.2);
+    EXPECT_NEAR(run.r_s(1000), 0.00525, 0.0004);
     d_s += run.d_s(3000) / 3;
     r_s += run.r_s(3000) / 3;
   }
