@@ -4,7 +4,6 @@
 #include "cuda/nn/energy.h"
 
 #include <gtest/gtest.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -18,6 +17,7 @@
 
 #include "tests/goldens.h"
 #include "tests/reference_network.h"
+#include "tests/threads.h"
 
 namespace ebm {
 namespace {
@@ -286,18 +286,6 @@ std::string name_of(const testing::TestParamInfo<Network>& info) { return info.p
 
 INSTANTIATE_TEST_SUITE_P(Published, EnergyTest, testing::ValuesIn(published_networks()), name_of);
 INSTANTIATE_TEST_SUITE_P(Other, EnergyTest, testing::ValuesIn(other_networks()), name_of);
-
-/// Sets OpenMP's number of threads for a scope.
-class Threads {
- public:
-  explicit Threads(int threads) : before_(omp_get_max_threads()) { omp_set_num_threads(threads); }
-  ~Threads() { omp_set_num_threads(before_); }
-  Threads(const Threads&) = delete;
-  Threads& operator=(const Threads&) = delete;
-
- private:
-  int before_;
-};
 
 class EnergyThreads : public testing::TestWithParam<Network> {};
 

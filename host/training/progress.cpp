@@ -27,12 +27,11 @@ const std::string& Pace::text(std::int64_t done, double seconds, double busy, bo
   const auto since = static_cast<double>(done - marked_);
   if (since > 0 && busy > marked_busy_) {
     const double speed = since * steps_ / (busy - marked_busy_);
-    const double left = static_cast<double>(total_ - done) * (seconds - marked_seconds_) / since;
+    const double left = seconds * static_cast<double>(total_ - done) / static_cast<double>(done);
     text_ = fmt::format("{} steps/s  {} left", grouped(std::llround(speed)), duration(left));
   }
   if (mark) {
     marked_ = done;
-    marked_seconds_ = seconds;
     marked_busy_ = busy;
   }
   return text_;

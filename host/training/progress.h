@@ -25,8 +25,8 @@ class Pace {
   /// `total` items of `steps` steps each.
   Pace(std::int64_t total, int steps) : total_(total), steps_(steps) {}
 
-  /// "41,000 steps/s  1:23 left", as since the last call with `mark`; "" at first. Speed is by the
-  /// `busy` part of the seconds, time left by all of them.
+  /// "41,000 steps/s  1:23 left"; "" at first. Speed is that of the `busy` part of the seconds
+  /// since the last call with `mark`; time left goes by all seconds since the start.
   const std::string& text(std::int64_t done, double seconds, double busy, bool mark);
 
   /// At most a few times a second: whether the live line is due.
@@ -36,7 +36,6 @@ class Pace {
   std::int64_t total_;
   int steps_;
   std::int64_t marked_ = 0;
-  double marked_seconds_ = 0;
   double marked_busy_ = 0;
   std::string text_;
   std::chrono::steady_clock::time_point last_shown_{};
@@ -49,8 +48,8 @@ class Progress {
   Progress(std::int64_t iterations, int steps_per_iteration)
       : iterations_(iterations), pace_(iterations, steps_per_iteration) {}
 
-  /// "iteration 1,200/2,000  d_s -0.031  r_s 0.0712  lr 0.1  41,000 steps/s  1:23 left". Speed and
-  /// time left are those since the last call with `mark`.
+  /// "iteration 1,200/2,000  d_s -0.031  r_s 0.0712  lr 0.1  41,000 steps/s  1:23 left". Speed is
+  /// that since the last call with `mark`.
   std::string line(const IterationRecord& record, bool mark);
 
   /// As Pace's.
