@@ -96,7 +96,7 @@ INSTANTIATE_TEST_SUITE_P(Seeds, GmmConvergent, testing::Values(1, 2, 3));
 TEST(GmmNonconvergent, SamplesLookRightWhileTheEnergyDoesNot) {
   double d_s = 0;
   double r_s = 0;
-  for (const std::uint64_t seed : {1, 2, 3}) {
+  for (const std::uint64_t seed : {1U, 2U, 3U}) {
     const Learned run(shortened("gmm_nonconvergent", seed, 3000, 300, 5000));
     for (const auto& landscape : run.landscapes()) {
       EXPECT_GT(landscape.kl_learned, 3) << "iteration " << landscape.iteration;

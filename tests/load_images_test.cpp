@@ -157,7 +157,7 @@ TEST_F(LoadImages, FolderIsKeptByContent) {
   write_bytes(data_ / "b.png", a);
   fs::last_write_time(data_ / "a.png", time);
   std::vector<float> swapped = images;
-  std::ranges::rotate(swapped, swapped.begin() + std::ssize(images) / 2);
+  std::rotate(swapped.begin(), swapped.begin() + std::ssize(images) / 2, swapped.end());
   EXPECT_EQ(load_images(data(DataKind::folder)).images, swapped);
   EXPECT_EQ(kept().size(), 3U);
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that building, testing and running ebm needs, and that are missing.
 # Where none is missing it does nothing: no root, no network.
-# usage: setup.sh [--dry-run]      --dry-run prints the missing packages, one a line, and stops
+# usage: setup.sh [--dry-run] [PRESET]      --dry-run prints the missing packages, one a line, and
+#                                           stops; PRESET, of CMakePresets.json, may need more [cpu]
 set -euo pipefail
 
 packages=(
@@ -13,6 +14,20 @@ packages=(
   libgtest-dev
 )
 
+dry_run=false
+if [[ ${1:-} == --dry-run ]]; then
+  dry_run=true
+  shift
+fi
+if [[ $# -gt 1 || ${1:-} == -* ]]; then
+  echo "setup: unknown argument $*; usage: setup.sh [--dry-run] [PRESET]" >&2
+  exit 2
+fi
+case ${1:-cpu} in
+  # Clang's OpenMP and sanitizers: ThreadSanitizer understands no other OpenMP, and GCC has no fuzzer.
+  tsan | fuzz) packages+=(clang-14 libclang-rt-14-dev libomp-14-dev) ;;
+esac
+
 is_installed() {
   dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
 }
@@ -22,12 +37,9 @@ for package in "${packages[@]}"; do
   is_installed "$package" || missing+=("$package")
 done
 
-if [[ ${1:-} == --dry-run ]]; then
+if $dry_run; then
   [[ ${#missing[@]} -eq 0 ]] || printf '%s\n' "${missing[@]}"
   exit 0
-elif [[ $# -gt 0 ]]; then
-  echo "setup: unknown argument $1; usage: setup.sh [--dry-run]" >&2
-  exit 2
 fi
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 

@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 preset=${1:-cpu}
 shift $(($# > 0))
 
-tools/setup.sh
+tools/setup.sh "$preset"
 cmake --preset "$preset" >/dev/null
 cmake --build "build/$preset"
 

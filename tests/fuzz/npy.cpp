@@ -1,0 +1,5 @@
+#include "host/output/npy.h"
+
+#include "tests/fuzz/hostile_input.h"
+
+void ebm::read_hostile(std::span<const std::byte> bytes) { read_npy(HostileFile(bytes).path()); }

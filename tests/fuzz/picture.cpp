@@ -1,0 +1,45 @@
+#include "host/data/picture.h"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "tests/fuzz/hostile_input.h"
+
+namespace ebm {
+namespace {
+
+/// Gives every chunk of a PNG file the check sum of its content, which keeps damage from going any
+/// further. https://www.w3.org/TR/png-3/#5DataRep
+void mend_check_sums(std::span<std::byte> png) {
+  constexpr std::size_t kSignature = 8;
+  const auto big_endian = [](std::uint32_t value) { return __builtin_bswap32(value); };
+  for (std::size_t chunk = kSignature; chunk + 12 <= png.size();) {
+    std::uint32_t length = 0;
+    std::memcpy(&length, &png[chunk], 4);
+    length = big_endian(length);
+    if (length > png.size() - chunk - 12) {
+      return;
+    }
+    const auto* content = reinterpret_cast<const Bytef*>(&png[chunk + 4]);
+    const std::uint32_t sum = big_endian(static_cast<std::uint32_t>(crc32(0, content, length + 4)));
+    std::memcpy(&png[chunk + 8 + length], &sum, 4);
+    chunk += 12 + std::size_t{length};
+  }
+}
+
+}  // namespace
+
+void read_hostile(std::span<const std::byte> bytes) {
+  std::vector<std::byte> file(bytes.begin(), bytes.end());
+  if (!file.empty() && file.front() == std::byte{0x89}) {
+    mend_check_sums(file);
+  }
+  const Picture picture = with_channels(decode_picture(file, "hostile"), 3);
+  std::vector<float> prepared(std::size_t{3} * 32 * 32);
+  prepare_image(picture.view(), 32, prepared);
+}
+
+}  // namespace ebm

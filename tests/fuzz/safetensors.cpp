@@ -1,0 +1,7 @@
+#include "host/output/safetensors.h"
+
+#include "tests/fuzz/hostile_input.h"
+
+void ebm::read_hostile(std::span<const std::byte> bytes) {
+  read_safetensors(HostileFile(bytes).path());
+}
