@@ -304,6 +304,8 @@ TEST_F(LoadImages, HostileArchivesAreRefused) {
       {{"jpg/b.jpg", "", AE_IFLNK, "/etc/passwd"}, {"jpg/b.jpg", "link"}},
       {{"jpg/b.jpg", "", AE_IFREG, "jpg/a.jpg"}, {"jpg/b.jpg", "link"}},
       {{"jpg/b.jpg", "", AE_IFIFO}, {"jpg/b.jpg", "device"}},
+      {{.name = "jpg/b.jpg", .bytes = std::string(5000, '\0'), .data_at = 4096},
+       {"jpg/b.jpg", "sparse"}},
       {{"jpg/a.jpg", good.bytes}, {"jpg/a.jpg", "twice"}},
       {{"jpg/b.jpg", "not a picture"}, {"jpg/b.jpg", "neither a JPEG nor a PNG"}},
   };

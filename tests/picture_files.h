@@ -91,7 +91,8 @@ struct TarEntry {
   std::string name;
   std::string bytes{};
   mode_t type = AE_IFREG;
-  std::string link{};  ///< of a symbolic or, for AE_IFREG, a hard link
+  std::string link{};        ///< of a symbolic or, for AE_IFREG, a hard link
+  std::int64_t data_at = 0;  ///< bytes before it are left out, as in a sparse file
 };
 
 /// Writes a tar archive compressed by gzip, hostile or not.
@@ -113,6 +114,10 @@ inline void write_tgz(const std::filesystem::path& path, const std::vector<TarEn
       archive_entry_set_symlink(header.get(), entry.link.c_str());
     } else if (!entry.link.empty()) {
       archive_entry_set_hardlink(header.get(), entry.link.c_str());
+    }
+    if (entry.data_at > 0) {
+      archive_entry_sparse_add_entry(header.get(), entry.data_at,
+                                     std::ssize(entry.bytes) - entry.data_at);
     }
     archive_write_header(tar.get(), header.get());
     archive_write_data(tar.get(), entry.bytes.data(), entry.bytes.size());

@@ -120,6 +120,25 @@ TEST(Picture, RefusesAbsurdSizes) {
   EXPECT_TRUE(mentions(refusal(jpeg), {"65500 pixels wide", "65500 high"}));
 }
 
+TEST(Picture, RefusesMorePixelsThanTheFileCanHold) {
+  std::string jpeg = jpeg_bytes(smooth_picture(8, 8, 1));
+  jpeg.replace(jpeg.find("\xFF\xC0") + 5, 4, "\x27\x10\x27\x10");
+  EXPECT_TRUE(mentions(refusal(jpeg), {"10000 × 10000 pixels, more than its"}));
+  // The emptiest files there are can be read.
+  const std::vector<std::uint8_t> black(std::size_t{2000} * 2000);
+  EXPECT_EQ(decode(jpeg_bytes({black, 2000, 2000, 1}, true)).pixels, black);
+  EXPECT_EQ(decode(png_bytes({black, 2000, 2000, 1})).pixels, black);
+}
+
+TEST(Picture, RefusesJpegFilesOfEndlessScans) {
+  std::string jpeg = jpeg_bytes(smooth_picture(8, 8, 3), true);
+  const std::string scan = jpeg.substr(jpeg.rfind("\xFF\xDA"));
+  for (int i = 0; i < 60; ++i) {
+    jpeg.insert(jpeg.size() - 2, scan, 0, scan.size() - 2);
+  }
+  EXPECT_TRUE(mentions(refusal(jpeg), {"too many scans"}));
+}
+
 TEST(Picture, ConvertsBetweenGreyAndColour) {
   const Picture rgb{{255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255, 12, 200, 77}, 1, 5, 3};
   // What Pillow's convert("L") makes of them.

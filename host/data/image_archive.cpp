@@ -58,6 +58,9 @@ class ArchiveReader {
   /// The content of the entry, whose size is checked first.
   std::vector<std::byte> read() {
     const std::int64_t size = archive_entry_size(entry_);
+    if (archive_entry_sparse_count(entry_) > 0) {  // gigabytes of nothing in a small archive
+      fail(fmt::format("{} is a sparse file; pack the images again, without --sparse", name_));
+    }
     if (archive_entry_size_is_set(entry_) == 0 || size < 0 || size > kLargestImage) {
       fail(fmt::format("{} is {} bytes long; {} can be read", name_, size, kLargestImage));
     }

@@ -21,6 +21,12 @@ namespace ebm {
 namespace {
 
 constexpr std::uint64_t kMostPixels = std::uint64_t{1} << 27;
+// Deflate makes at most 1032 bytes of one (https://zlib.net/zlib_tech.html), of 8 pixels each.
+constexpr std::uint64_t kPngDensest = 1032 * 8;
+// Huffman coding takes a bit at least for a block, whose 8 × 8 samples stand for at most 8 × 32
+// pixels in the most finely sampled component.
+constexpr std::uint64_t kJpegDensest = std::uint64_t{8} * 8 * 32;
+constexpr int kMostScans = 50;  // progressive files have about ten; each takes time, however short
 constexpr std::array<std::uint8_t, 3> kJpegStart = {0xFF, 0xD8, 0xFF};
 constexpr std::array<std::uint8_t, 8> kPngStart = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
 
@@ -35,12 +41,17 @@ bool starts_with(Bytes file, const std::array<std::uint8_t, N>& start) {
   throw InputFileError(fmt::format("{}: {}", name, problem));
 }
 
-/// A picture of this size, black.
+/// A black picture of the size that a file announces, if it can be that of `file_size` bytes which
+/// hold at most `densest` pixels each.
 Picture blank_picture(std::string_view name, std::uint64_t height, std::uint64_t width,
-                      int channels) {
+                      int channels, std::size_t file_size, std::uint64_t densest) {
   if (height == 0 || width == 0 || height * width > kMostPixels) {
     fail(name, fmt::format("is {} pixels wide and {} high; from 1 to {} pixels can be read", width,
                            height, kMostPixels));
+  }
+  if (height * width / densest > file_size) {
+    fail(name, fmt::format("announces {} × {} pixels, more than its {} bytes can hold", width,
+                           height, file_size));
   }
   const std::uint64_t size = height * width * static_cast<std::uint64_t>(channels);
   return {std::vector<std::uint8_t>(size), static_cast<int>(height), static_cast<int>(width),
@@ -51,7 +62,7 @@ Picture blank_picture(std::string_view name, std::uint64_t height, std::uint64_t
 /// to attempt(), over frames of libjpeg alone.
 class JpegReader {
  public:
-  JpegReader(Bytes file, std::string_view name) : name_(name) {
+  JpegReader(Bytes file, std::string_view name) : name_(name), file_size_(file.size()) {
     jpeg_.err = jpeg_std_error(&errors_);
     errors_.error_exit = [](j_common_ptr jpeg) {
       auto* reader = static_cast<JpegReader*>(jpeg->client_data);
@@ -65,8 +76,16 @@ class JpegReader {
         jpeg->err->error_exit(jpeg);
       }
     };
+    progress_.progress_monitor = [](j_common_ptr jpeg) {
+      auto* reader = static_cast<JpegReader*>(jpeg->client_data);
+      if (reader->jpeg_.input_scan_number > kMostScans) {
+        std::ranges::copy(std::string_view("it has too many scans"), reader->message_.begin());
+        std::longjmp(reader->before_, 1);
+      }
+    };
     jpeg_.client_data = this;
     attempt([](JpegReader& self) { jpeg_create_decompress(&self.jpeg_); });
+    jpeg_.progress = &progress_;
     jpeg_mem_src(&jpeg_, file.data(), file.size());
   }
   JpegReader(const JpegReader&) = delete;
@@ -80,7 +99,8 @@ class JpegReader {
     }
     const bool grey = jpeg_.jpeg_color_space == JCS_GRAYSCALE;
     jpeg_.out_color_space = grey ? JCS_GRAYSCALE : JCS_RGB;
-    Picture picture = blank_picture(name_, jpeg_.image_height, jpeg_.image_width, grey ? 1 : 3);
+    Picture picture = blank_picture(name_, jpeg_.image_height, jpeg_.image_width, grey ? 1 : 3,
+                                    file_size_, kJpegDensest);
     next_row_ = picture.pixels.data();
     attempt([](JpegReader& self) {
       jpeg_start_decompress(&self.jpeg_);
@@ -105,8 +125,10 @@ class JpegReader {
   }
 
   std::string_view name_;
+  std::size_t file_size_;
   jpeg_decompress_struct jpeg_{};
   jpeg_error_mgr errors_{};
+  jpeg_progress_mgr progress_{};
   std::jmp_buf before_{};
   std::array<char, JMSG_LENGTH_MAX> message_{};
   JSAMPROW next_row_ = nullptr;
@@ -139,16 +161,17 @@ Picture read_png(Bytes file, std::string_view name) {
   image->format = colour ? PNG_FORMAT_RGBA : PNG_FORMAT_GA;
   image->flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
   const int channels = colour ? 3 : 1;
-  Picture picture = blank_picture(name, image->height, image->width, channels);
-  std::vector<std::uint8_t> with_alpha(PNG_IMAGE_SIZE(*image.get()));
-  if (png_image_finish_read(image.get(), nullptr, with_alpha.data(), 0, nullptr) == 0) {
+  Picture picture =
+      blank_picture(name, image->height, image->width, channels + 1, file.size(), kPngDensest);
+  if (png_image_finish_read(image.get(), nullptr, picture.pixels.data(), 0, nullptr) == 0) {
     fail_png();
   }
-  auto from = with_alpha.begin();
-  for (auto to = picture.pixels.begin(); to != picture.pixels.end(); to += channels) {
-    std::copy_n(from, channels, to);
-    from += channels + 1;
+  auto to = picture.pixels.begin() + channels;  // past the first pixel, which is in its place
+  for (auto from = to + 1; from != picture.pixels.end(); from += channels + 1) {
+    to = std::copy_n(from, channels, to);
   }
+  picture.pixels.erase(to, picture.pixels.end());
+  picture.channels = channels;
   return picture;
 }
 

@@ -81,6 +81,32 @@ Network make_network(const TensorFile& file, const CheckpointInfo& info, bool fr
   }
 }
 
+/// Throws unless the file has exactly the network's tensors.
+void require_tensors_of(const Network& network, const TensorFile& file,
+                        const CheckpointInfo& info) {
+  for (const ParameterTensor& expected : network.parameters()) {
+    const Tensor* found = file.find(expected.name);
+    if (found == nullptr) {
+      throw InputFileError(fmt::format("{}: there is no tensor '{}', which network {} needs",
+                                       file.path.string(), expected.name, info.network));
+    }
+    if (found->shape != expected.shape) {
+      throw InputFileError(fmt::format(
+          "{}: tensor '{}' has shape ({}), but network {} with {} channel(s) and {} features needs "
+          "({})",
+          file.path.string(), expected.name, fmt::join(found->shape, ", "), info.network,
+          info.channels, info.features, fmt::join(expected.shape, ", ")));
+    }
+  }
+  for (const Tensor& tensor : file.tensors) {
+    const auto known = [&](const ParameterTensor& p) { return p.name == tensor.name; };
+    if (std::ranges::none_of(network.parameters(), known)) {
+      throw InputFileError(fmt::format("{}: tensor '{}' is not one of network {}",
+                                       file.path.string(), tensor.name, info.network));
+    }
+  }
+}
+
 }  // namespace
 
 void save_checkpoint(const std::filesystem::path& path, const CheckpointInfo& info,
@@ -102,28 +128,10 @@ Checkpoint load_checkpoint(const std::filesystem::path& path, const NetworkChoic
   const TensorFile file = read_safetensors(path);
   CheckpointInfo info = read_info(file, choice);
   Network network = make_network(file, info, file.metadata.contains("network"));
+  require_tensors_of(network, file, info);
   Buffer<float> parameters(static_cast<std::size_t>(network.parameter_count()));
-  for (const ParameterTensor& expected : network.parameters()) {
-    const Tensor* found = file.find(expected.name);
-    if (found == nullptr) {
-      throw InputFileError(fmt::format("{}: there is no tensor '{}', which network {} needs",
-                                       path.string(), expected.name, info.network));
-    }
-    if (found->shape != expected.shape) {
-      throw InputFileError(fmt::format(
-          "{}: tensor '{}' has shape ({}), but network {} with {} channel(s) and {} features needs "
-          "({})",
-          path.string(), expected.name, fmt::join(found->shape, ", "), info.network, info.channels,
-          info.features, fmt::join(expected.shape, ", ")));
-    }
-    std::ranges::copy(found->values, parameters.data() + expected.offset);
-  }
-  for (const Tensor& tensor : file.tensors) {
-    const auto known = [&](const ParameterTensor& p) { return p.name == tensor.name; };
-    if (std::ranges::none_of(network.parameters(), known)) {
-      throw InputFileError(fmt::format("{}: tensor '{}' is not one of network {}", path.string(),
-                                       tensor.name, info.network));
-    }
+  for (const ParameterTensor& tensor : network.parameters()) {
+    std::ranges::copy(file.at(tensor.name).values, parameters.data() + tensor.offset);
   }
   return {std::move(info), std::move(network), std::move(parameters)};
 }

@@ -113,6 +113,22 @@ std::string png_of(png_uint_32 format) {
   return bytes.substr(0, size);
 }
 
+/// The file with `bytes` written over those at `place`.
+std::string overwritten(std::string file, std::size_t place, std::string_view bytes) {
+  return file.replace(place, bytes.size(), bytes);
+}
+
+/// A JPEG file whose last scan is repeated.
+std::string with_scans(const std::string& jpeg, int times) {
+  const std::size_t scan = jpeg.rfind("\xFF\xDA");
+  const std::size_t end = jpeg.size() - 2;
+  std::string file = jpeg.substr(0, scan);
+  for (int i = 0; i < times; ++i) {
+    file.append(jpeg, scan, end - scan);
+  }
+  return file.append(jpeg, end);
+}
+
 void make_picture(const fs::path& folder) {
   const Picture rgb = smooth_picture(9, 17, 3);
   const Picture grey = smooth_picture(16, 8, 1);
@@ -124,6 +140,13 @@ void make_picture(const fs::path& folder) {
   write_bytes(folder / "rgb.jpg", jpeg_bytes(rgb));
   write_bytes(folder / "grey.jpg", jpeg_bytes(grey));
   write_bytes(folder / "progressive.jpg", jpeg_bytes(rgb, true));
+  // Sizes of 10,000 × 10,000 pixels, in the header's width and height and in the frame's.
+  write_bytes(folder / "refused_size.png",
+              overwritten(png_bytes(grey), 16, std::string_view("\0\0\x27\x10\0\0\x27\x10", 8)));
+  const std::string jpeg = jpeg_bytes(rgb);
+  write_bytes(folder / "refused_size.jpg",
+              overwritten(jpeg, jpeg.find("\xFF\xC0") + 5, "\x27\x10\x27\x10"));
+  write_bytes(folder / "refused_scans.jpg", with_scans(jpeg_bytes(rgb, true), 60));
   const Picture cmyk{std::vector<std::uint8_t>(256, 9), 8, 8, 4};
   write_bytes(folder / "refused_cmyk.jpg", jpeg_bytes(cmyk));
 }
@@ -134,6 +157,8 @@ void make_image_archive(const fs::path& folder) {
             {{.name = "jpg", .type = AE_IFDIR}, {"jpg/b.png", png}, {"jpg/a.png", png}});
   write_tgz(folder / "long_name.tgz", {{std::string(150, 'n') + ".png", png}, {"readme", "x"}});
   write_tgz(folder / "refused_link.tgz", {{.name = "a.png", .type = AE_IFLNK, .link = "/etc/x"}});
+  write_tgz(folder / "refused_sparse.tgz",
+            {{.name = "a.png", .bytes = std::string(50'000'000, '\0'), .data_at = 49'999'999}});
   write_tgz(folder / "refused_twice.tgz", {{"a.png", png}, {"a.png", png}});
 }
 
