@@ -7,7 +7,7 @@
 #include <algorithm>
 
 #include "host/errors.h"
-#include "host/output/safetensors.h"
+#include "host/output/checked_tensors.h"
 #include "tests/temporary_folder.h"
 
 namespace ebm {
@@ -27,7 +27,7 @@ std::filesystem::path saved(const TemporaryFolder& folder) {
 /// The saved file with something changed.
 std::filesystem::path changed(const TemporaryFolder& folder,
                               const std::function<void(TensorFile&)>& change) {
-  TensorFile file = read_safetensors(saved(folder));
+  TensorFile file = read_checked_tensors(saved(folder));
   change(file);
   write_safetensors(folder / "changed.safetensors", file);
   return folder / "changed.safetensors";

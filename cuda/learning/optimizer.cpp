@@ -1,5 +1,6 @@
 #include "cuda/learning/optimizer.h"
 
+#include <algorithm>
 #include <cassert>
 
 #include "cuda/kernels/optimizer.cuh"
@@ -22,6 +23,14 @@ void Optimizer::step(double learning_rate, std::span<const float> gradient,
     adam_step(AdamStep::at(learning_rate, steps_), std::ssize(parameters), gradient.data(),
               parameters.data(), first_.data(), second_.data());
   }
+}
+
+void Optimizer::restore(std::int64_t steps, std::span<const float> first_moments,
+                        std::span<const float> second_moments) {
+  assert(first_moments.size() == first_.size() && second_moments.size() == second_.size());
+  steps_ = steps;
+  std::ranges::copy(first_moments, first_.data());
+  std::ranges::copy(second_moments, second_.data());
 }
 
 }  // namespace ebm

@@ -18,6 +18,15 @@ class Optimizer {
   /// One step at this learning rate. Both spans hold the parameters given at construction.
   void step(double learning_rate, std::span<const float> gradient, std::span<float> parameters);
 
+  /// Steps taken so far.
+  std::int64_t steps() const { return steps_; }
+  /// Adam's moments, one a parameter; none of SGD.
+  std::span<const float> first_moments() const { return first_.span(); }
+  std::span<const float> second_moments() const { return second_.span(); }
+  /// Goes on from these, which an optimizer of this kind and size had.
+  void restore(std::int64_t steps, std::span<const float> first_moments,
+               std::span<const float> second_moments);
+
  private:
   Kind kind_;
   std::int64_t steps_ = 0;

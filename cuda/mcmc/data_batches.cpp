@@ -42,13 +42,13 @@ Purpose noise_purpose(DataUse use) {
 
 void ToyBatches::draw(DataUse use, std::uint32_t iteration, std::span<float> states) {
   const Purpose purpose = use == DataUse::batch ? Purpose::toy_data : rows_purpose(use);
-  draw_toy_data(density_, {seed_, purpose, iteration}, std::ssize(states) / state_size(),
+  draw_toy_data(density_, {seed(), purpose, iteration}, std::ssize(states) / state_size(),
                 states.data());
 }
 
 ImageBatches::ImageBatches(std::uint64_t seed, std::span<const float> images,
                            std::int64_t state_size, float noise)
-    : seed_(seed), images_(images), state_size_(state_size), noise_(noise) {}
+    : DataBatches(seed), images_(images), state_size_(state_size), noise_(noise) {}
 
 void ImageBatches::draw(DataUse use, std::uint32_t iteration, std::span<float> states) {
   const std::int64_t table_rows = std::ssize(images_) / state_size_;
@@ -56,11 +56,11 @@ void ImageBatches::draw(DataUse use, std::uint32_t iteration, std::span<float> s
   if (std::ssize(rows_.span()) < count) {
     rows_ = Buffer<std::uint32_t>(static_cast<std::size_t>(count));
   }
-  draw_rows({seed_, rows_purpose(use), iteration}, static_cast<std::uint32_t>(table_rows), count,
+  draw_rows({seed(), rows_purpose(use), iteration}, static_cast<std::uint32_t>(table_rows), count,
             rows_.data());
   gather_rows(images_.data(), rows_.data(), count, state_size_, states.data());
   if (noise_ > 0) {
-    add_normal({seed_, noise_purpose(use), iteration}, noise_, count, state_size_, states.data());
+    add_normal({seed(), noise_purpose(use), iteration}, noise_, count, state_size_, states.data());
   }
 }
 

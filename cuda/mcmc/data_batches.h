@@ -19,23 +19,34 @@ Purpose rows_purpose(DataUse use);
 /// Draws batches: a pure function of (seed, use, iteration).
 class DataBatches {
  public:
+  explicit DataBatches(std::uint64_t seed) : seed_(seed) {}
   virtual ~DataBatches() = default;
+  DataBatches(const DataBatches&) = delete;
+  DataBatches& operator=(const DataBatches&) = delete;
+
+  /// Draws from now on as batches of this seed.
+  void reseed(std::uint64_t seed) { seed_ = seed; }
   /// Values in one state.
   virtual std::int64_t state_size() const = 0;
   /// Fills whole states.
   virtual void draw(DataUse use, std::uint32_t iteration, std::span<float> states) = 0;
+
+ protected:
+  std::uint64_t seed() const { return seed_; }
+
+ private:
+  std::uint64_t seed_;
 };
 
 /// Fresh draws from a toy density.
 class ToyBatches final : public DataBatches {
  public:
-  ToyBatches(std::uint64_t seed, const ToyDraw& density) : seed_(seed), density_(density) {}
+  ToyBatches(std::uint64_t seed, const ToyDraw& density) : DataBatches(seed), density_(density) {}
 
   std::int64_t state_size() const override { return 2; }
   void draw(DataUse use, std::uint32_t iteration, std::span<float> states) override;
 
  private:
-  std::uint64_t seed_;
   ToyDraw density_;
 };
 
@@ -51,7 +62,6 @@ class ImageBatches final : public DataBatches {
   void draw(DataUse use, std::uint32_t iteration, std::span<float> states) override;
 
  private:
-  std::uint64_t seed_;
   std::span<const float> images_;
   std::int64_t state_size_;
   float noise_;

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
 
 #include "cuda/device/buffer.h"
@@ -25,6 +27,11 @@ class LangevinSampler {
   ///   r_s = (1/L) Σ_ℓ mean over chains of ‖∇ₓf(x_ℓ)‖₂, x_ℓ the state before step ℓ.
   double run(Energy& energy, const RandomStream& noise, std::uint32_t first_step, int steps,
              std::span<float> states);
+
+  /// The same, but asks `stop` now and then, after numbers of steps that depend on the sizes alone.
+  /// Once it says true, returns nothing; `states` then are somewhere on the way.
+  std::optional<double> run(Energy& energy, const RandomStream& noise, std::uint32_t first_step,
+                            int steps, std::span<float> states, const std::function<bool()>& stop);
 
  private:
   LangevinUpdate update_;

@@ -1,5 +1,6 @@
 #include "cuda/mcmc/persistent_bank.h"
 
+#include <algorithm>
 #include <cassert>
 
 #include "cuda/kernels/random_states.cuh"
@@ -12,6 +13,11 @@ PersistentBank::PersistentBank(std::uint64_t seed, std::int64_t rows, std::int64
       state_size_(state_size),
       states_(static_cast<std::size_t>(rows) * static_cast<std::size_t>(state_size)) {
   fill_uniform({seed, Purpose::bank, 0}, 1.0F, rows, state_size, states_.data());
+}
+
+void PersistentBank::restore(std::span<const float> states) {
+  assert(states.size() == states_.size());
+  std::ranges::copy(states, states_.data());
 }
 
 void PersistentBank::copy_rows(Purpose purpose, std::uint32_t iteration,

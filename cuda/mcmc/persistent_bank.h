@@ -15,6 +15,11 @@ class PersistentBank {
  public:
   PersistentBank(std::uint64_t seed, std::int64_t rows, std::int64_t state_size);
 
+  /// Goes on from these states, rows × state size, which a bank of this size had.
+  void restore(std::span<const float> states);
+  /// Draws from now on as a bank of this seed.
+  void reseed(std::uint64_t seed) { seed_ = seed; }
+
   std::int64_t rows() const { return std::ssize(states_.span()) / state_size_; }
   /// rows × state size.
   std::span<const float> states() const { return states_.span(); }

@@ -61,6 +61,7 @@ enum class Purpose : std::uint32_t {
   sampling_langevin = 20,  ///< noise of its unadjusted steps
   sampling_momentum = 21,  ///< momenta of its MALA proposals
   sampling_uniform = 22,   ///< which of these are accepted
+  rollback = 23,           ///< the seed after a rollback; iteration = rollbacks so far
 };
 
 /// A stream of random words: a pure function of (seed, purpose, iteration), indexed by

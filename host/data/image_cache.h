@@ -6,7 +6,7 @@
 
 #include <optional>
 
-#include "host/data/content_digest.h"
+#include "host/output/content_digest.h"
 #include "host/data/image_dataset.h"
 
 namespace ebm {

@@ -181,13 +181,13 @@ Tensor read_tensor(InputFile& file, Entry&& entry) {
 }
 
 /// The length and the JSON header, padded with spaces.
-std::string header_bytes(const TensorFile& file) {
+std::string header_bytes(std::span<const TensorView> tensors, const TensorMetadata& metadata) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  if (!file.metadata.empty()) {
-    header[kMetadata] = file.metadata;
+  if (!metadata.empty()) {
+    header[kMetadata] = metadata;
   }
   std::uint64_t offset = 0;
-  for (const Tensor& tensor : file.tensors) {
+  for (const TensorView& tensor : tensors) {
     if (element_count(tensor.shape) != static_cast<std::int64_t>(tensor.values.size())) {
       throw std::invalid_argument(fmt::format("write_safetensors: the {} values of {} are not [{}]",
                                               tensor.values.size(), tensor.name,
@@ -228,13 +228,22 @@ const Tensor& TensorFile::at(std::string_view name) const {
   return *found;
 }
 
-void write_safetensors(const std::filesystem::path& path, const TensorFile& file) {
-  const std::string header = header_bytes(file);
+void write_safetensors(const std::filesystem::path& path, std::span<const TensorView> tensors,
+                       const TensorMetadata& metadata) {
+  const std::string header = header_bytes(tensors, metadata);
   std::vector<std::span<const std::byte>> pieces = {std::as_bytes(std::span(header))};
-  for (const Tensor& tensor : file.tensors) {
-    pieces.push_back(std::as_bytes(std::span(tensor.values)));
+  for (const TensorView& tensor : tensors) {
+    pieces.push_back(std::as_bytes(tensor.values));
   }
   write_file_atomically(path, pieces);
+}
+
+void write_safetensors(const std::filesystem::path& path, const TensorFile& file) {
+  std::vector<TensorView> tensors;
+  for (const Tensor& tensor : file.tensors) {
+    tensors.push_back({tensor.name, tensor.shape, tensor.values});
+  }
+  write_safetensors(path, tensors, file.metadata);
 }
 
 TensorFile read_safetensors(const std::filesystem::path& path) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,11 +20,20 @@ struct Tensor {
   std::vector<float> values;
 };
 
+/// A tensor whose values are somewhere else.
+struct TensorView {
+  std::string name;
+  std::vector<std::int64_t> shape;
+  std::span<const float> values;
+};
+
+using TensorMetadata = std::map<std::string, std::string>;
+
 /// The content of a safetensors file.
 struct TensorFile {
-  std::vector<Tensor> tensors;                  ///< in the order of their data
-  std::map<std::string, std::string> metadata;  ///< the header's `__metadata__`
-  std::filesystem::path path = {};              ///< where it was read from, for messages
+  std::vector<Tensor> tensors;      ///< in the order of their data
+  TensorMetadata metadata;          ///< the header's `__metadata__`
+  std::filesystem::path path = {};  ///< where it was read from, for messages
 
   /// The tensor of that name, or nullptr. Valid until `tensors` changes.
   const Tensor* find(std::string_view name) const;
@@ -31,10 +41,14 @@ struct TensorFile {
   const Tensor& at(std::string_view name) const;
 };
 
-/// Writes tensors (as F32, in the order given) and metadata; `file.path` is ignored. The data start
-/// at a multiple of 8 bytes. The file appears whole or not at all.
+/// Writes tensors (as F32, in the order given) and metadata. The data start at a multiple of 8
+/// bytes. The file appears whole or not at all.
 /// Throws OutputError; std::invalid_argument when a name repeats or is `__metadata__`, a shape is
 /// not that of its values, or a text is not UTF-8.
+void write_safetensors(const std::filesystem::path& path, std::span<const TensorView> tensors,
+                       const TensorMetadata& metadata);
+
+/// The same for a file's content; `file.path` is ignored.
 void write_safetensors(const std::filesystem::path& path, const TensorFile& file);
 
 /// Reads a file of F32, F64 and U8 tensors; the latter two are converted to float.

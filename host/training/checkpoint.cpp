@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "host/errors.h"
-#include "host/output/safetensors.h"
+#include "host/output/checked_tensors.h"
 
 namespace ebm {
 namespace {
@@ -111,21 +111,22 @@ void require_tensors_of(const Network& network, const TensorFile& file,
 
 void save_checkpoint(const std::filesystem::path& path, const CheckpointInfo& info,
                      const Network& network, std::span<const float> parameters) {
-  TensorFile file;
+  std::vector<TensorView> tensors;
   for (const ParameterTensor& tensor : network.parameters()) {
-    const float* first = parameters.data() + tensor.offset;
-    file.tensors.push_back({tensor.name, tensor.shape, {first, first + tensor.size}});
+    tensors.push_back({tensor.name, tensor.shape,
+                       parameters.subspan(static_cast<std::size_t>(tensor.offset),
+                                          static_cast<std::size_t>(tensor.size))});
   }
-  file.metadata = {{"network", info.network},
-                   {"channels", fmt::format("{}", info.channels)},
-                   {"features", fmt::format("{}", info.features)},
-                   {"epsilon", fmt::format("{}", info.epsilon)},
-                   {"iteration", fmt::format("{}", info.iteration)}};
-  write_safetensors(path, file);
+  write_checked_tensors(path, tensors,
+                        {{"network", info.network},
+                         {"channels", fmt::format("{}", info.channels)},
+                         {"features", fmt::format("{}", info.features)},
+                         {"epsilon", fmt::format("{}", info.epsilon)},
+                         {"iteration", fmt::format("{}", info.iteration)}});
 }
 
 Checkpoint load_checkpoint(const std::filesystem::path& path, const NetworkChoice& choice) {
-  const TensorFile file = read_safetensors(path);
+  const TensorFile file = read_checked_tensors(path);
   CheckpointInfo info = read_info(file, choice);
   Network network = make_network(file, info, file.metadata.contains("network"));
   require_tensors_of(network, file, info);

@@ -28,7 +28,7 @@ struct Checkpoint {
 };
 
 /// Writes θ under the network's parameter names, so that PyTorch's load_state_dict takes it; `info`
-/// becomes the metadata. The file appears whole or not at all. Throws OutputError.
+/// becomes the metadata, with a digest. The file appears whole or not at all. Throws OutputError.
 void save_checkpoint(const std::filesystem::path& path, const CheckpointInfo& info,
                      const Network& network, std::span<const float> parameters);
 
@@ -41,7 +41,8 @@ struct NetworkChoice {
 
 /// Reads a checkpoint. Without metadata (a file that another program wrote), `choice` must name the
 /// network; where both speak they must agree. Throws InputFileError naming file, tensor and shapes
-/// when the file is not that network's; ConfigurationError when the network is not known.
+/// when the file is damaged or not that network's; ConfigurationError when the network is not
+/// known.
 Checkpoint load_checkpoint(const std::filesystem::path& path, const NetworkChoice& choice);
 
 }  // namespace ebm

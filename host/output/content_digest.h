@@ -14,6 +14,9 @@ using Digest = std::array<unsigned char, 16>;
 
 Digest digest_of(std::span<const std::byte> bytes);
 
+/// The digest of the pieces, one after another.
+Digest digest_of(std::span<const std::span<const std::byte>> pieces);
+
 /// As 32 hexadecimal digits.
 std::string to_text(const Digest& digest);
 

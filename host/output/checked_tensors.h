@@ -1,0 +1,21 @@
+// Safetensors files that know their own content: a damaged one is told from a whole one.
+#pragma once
+
+#include <filesystem>
+#include <span>
+
+#include "host/output/safetensors.h"
+
+namespace ebm {
+
+/// As write_safetensors(), with a digest (XXH3, 128 bits) of all names, shapes, values and metadata
+/// added to the metadata, as `xxh3_128`.
+void write_checked_tensors(const std::filesystem::path& path, std::span<const TensorView> tensors,
+                           TensorMetadata metadata);
+
+/// As read_safetensors(). Throws InputFileError too when the file holds a digest that is not its
+/// content's; a file without one, of another program, is taken as it is. The digest is left out of
+/// the metadata returned.
+TensorFile read_checked_tensors(const std::filesystem::path& path);
+
+}  // namespace ebm
