@@ -129,7 +129,9 @@ TEST_F(ConfigTest, WritesEveryKeyThatApplies) {
             "bank_size: 10000}\n"
             "train: {iterations: 1000, batch_size: 100}\n"
             "log: {every: 100}\n"
-            "checkpoint: {every: 100, keep: 3}\n"
+            "checkpoint: {every: 100, keep: 3, keep_every: 0, grace: 20}\n"
+            "divergence: {action: stop, energy_difference: 1000000000, gradient_strength: 1000000, "
+            "energy: 1000000000000, weight: 10000}\n"
             "landscape: {every: 1000, resolution: 200, kde: {chains: 10000, bandwidth: 0.1}}\n");
   EXPECT_EQ(to_yaml(load(kImages)),
             "name: images\n"
@@ -142,7 +144,9 @@ TEST_F(ConfigTest, WritesEveryKeyThatApplies) {
             "langevin: {epsilon: 0.01, steps: 100, init: uniform, clamp: null}\n"
             "train: {iterations: 1000, batch_size: 100}\n"
             "log: {every: 100}\n"
-            "checkpoint: {every: 100, keep: 3}\n"
+            "checkpoint: {every: 100, keep: 3, keep_every: 0, grace: 20}\n"
+            "divergence: {action: stop, energy_difference: 1000000000, gradient_strength: 1000000, "
+            "energy: 1000000000000, weight: 10000}\n"
             "longrun: {every: 0, steps: 100000, init: data}\n");
 }
 
@@ -275,7 +279,8 @@ TEST_F(ConfigTest, RefusesValuesOutOfRange) {
        "train.batch_size: must be at most langevin.bank_size = 10000, not 10001"},
       {kToy, "data.sd=0", "data.sd: must be a finite number above 0, not '0'"},
       {kToy, "network.kind=vanilla",
-       "network.kind: vanilla does not fit data.kind: gmm, which needs toy"},
+       "network.kind: vanilla does not fit data.kind: gmm, which needs toy or a list of "
+       "layers"},
       {kToy, "landscape.resolution=1",
        "landscape.resolution: must be an integer between 2 and 2000, not '1'"},
       {kToy, "landscape.resolution=2001",
@@ -285,13 +290,15 @@ TEST_F(ConfigTest, RefusesValuesOutOfRange) {
       {kToy, "name=a/b", "name: must be usable as a folder's name, not 'a/b'"},
       {kToy, "name=..", "name: must be usable as a folder's name, not '..'"},
       {kImages, "network.kind=toy",
-       "network.kind: toy does not fit data.kind: mnist, which needs vanilla or nonlocal"},
+       "network.kind: toy does not fit data.kind: mnist, which needs vanilla, nonlocal or "
+       "a list of layers"},
       {kImages, "network.features=1025",
        "network.features: must be an integer between 1 and 1024, not '1025'"},
       {kImages, "network={kind: nonlocal, features: 31}",
        "network.features: the nonlocal network needs an even number, not 31"},
       {kImages, "data.image_size=28",
-       "data.image_size: the vanilla and nonlocal networks need 32, not 28"},
+       "data.image_size: the vanilla and nonlocal networks need 32, not 28; networks for other "
+       "sizes are written as network.layers"},
       {kImages, "data.channels=2", "data.channels: must be 1 (grey) or 3 (colour), not 2"},
       {kImages, "data.path=null", "data.path: must be text, not null"},
       {kImages, "data.noise=-1", "data.noise: must be a finite number of at least 0, not '-1'"},

@@ -1,8 +1,10 @@
 #include "cuda/nn/network.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <numeric>
@@ -18,22 +20,19 @@ std::string to_string(const Shape& s) {
   return fmt::format("{}x{}x{}", s.channels, s.height, s.width);
 }
 
-std::string_view to_string(LayerKind kind) {
-  switch (kind) {
-    case LayerKind::conv:
-      return "conv";
-    case LayerKind::leaky_relu:
-      return "leaky_relu";
-    case LayerKind::max_pool:
-      return "max_pool";
-    case LayerKind::nonlocal:
-      return "nonlocal";
-    case LayerKind::flatten:
-      return "flatten";
-    case LayerKind::linear:
-      return "linear";
+std::string_view to_string(LayerKind kind) { return names(kind)[static_cast<std::size_t>(kind)]; }
+
+// Far above any network, and far below where sizes overflow.
+constexpr double kLargestActivation = 1 << 28;
+constexpr double kMostParameters = 1 << 30;
+
+/// Throws unless a shape's values can be counted and held.
+Shape require_holdable(const Shape& s) {
+  if (static_cast<double>(s.channels) * s.height * s.width > kLargestActivation) {
+    throw std::invalid_argument(
+        fmt::format("its output would be {}, which is too large", to_string(s)));
   }
-  return "unknown";
+  return s;
 }
 
 /// The shape after a layer; throws std::invalid_argument with the reason when it does not fit.
@@ -110,17 +109,26 @@ Network nonlocal_network(int channels, int n) {
 
 }  // namespace
 
+std::span<const std::string_view> names(LayerKind /*type*/) {
+  static constexpr std::array<std::string_view, 6> kNames{"conv",     "leaky_relu", "max_pool",
+                                                          "nonlocal", "flatten",    "linear"};
+  return kNames;
+}
+
 Network::Network(std::string name, Shape input, std::vector<Layer> layers)
     : name_(std::move(name)), input_(input), layers_(std::move(layers)), shapes_{input} {
   if (input.channels < 1 || input.height < 1 || input.width < 1) {
     throw std::invalid_argument(
         fmt::format("network {}: states of shape {} are empty", name_, to_string(input)));
   }
+  if (layers_.empty()) {
+    throw std::invalid_argument(fmt::format("network {}: has no layers", name_));
+  }
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     const Shape in = shapes_.back();
     try {
-      shapes_.push_back(shape_after(layer, in));
+      shapes_.push_back(require_holdable(shape_after(layer, in)));
     } catch (const std::invalid_argument& error) {
       throw std::invalid_argument(fmt::format("network {}: layer {} ({}) given {}: {}", name_, i,
                                               to_string(layer.kind), to_string(in), error.what()));
@@ -156,6 +164,13 @@ Network::Network(std::string name, Shape input, std::vector<Layer> layers)
 void Network::add_parameters(const std::string& key, std::vector<std::int64_t> weight_shape,
                              bool starts_at_zero) {
   const std::int64_t outputs = weight_shape[0];
+  const double wanted =
+      std::reduce(weight_shape.begin(), weight_shape.end(), 1.0, std::multiplies<>{});
+  if (wanted + static_cast<double>(parameter_count_) > kMostParameters) {
+    throw std::invalid_argument(
+        fmt::format("network {}: '{}.weight' of shape ({}) makes it too large", name_, key,
+                    fmt::join(weight_shape, ", ")));
+  }
   const std::int64_t size =
       std::reduce(weight_shape.begin(), weight_shape.end(), std::int64_t{1}, std::multiplies<>{});
   const std::int64_t fan_in = size / outputs;

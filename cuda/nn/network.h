@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,8 @@ struct Shape {
 };
 
 enum class LayerKind { conv, leaky_relu, max_pool, nonlocal, flatten, linear };
+/// Their names in lists of layers, in the order of the values.
+std::span<const std::string_view> names(LayerKind);
 
 /// One layer as written in a list. `key` is the prefix of its parameters' names in a checkpoint.
 struct Layer {
@@ -30,6 +33,8 @@ struct Layer {
   int kernel = 1;   ///< conv: kernel height and width
   int stride = 1;
   int padding = 0;
+
+  bool operator==(const Layer&) const = default;
 };
 
 /// A named block of the parameter vector θ. Layout is PyTorch's: (out, in, kh, kw) or (out, in).
@@ -46,7 +51,7 @@ struct ParameterTensor {
 class Network {
  public:
   /// Checks every layer against the shape that reaches it. Throws std::invalid_argument naming the
-  /// layer and the shapes.
+  /// layer and the shapes, also where states, activations or θ would be impossibly large.
   Network(std::string name, Shape input, std::vector<Layer> layers);
 
   const std::string& name() const { return name_; }

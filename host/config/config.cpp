@@ -7,8 +7,10 @@
 #include <cctype>
 #include <cerrno>
 #include <fstream>
+#include <stdexcept>
 #include <system_error>
 
+#include "host/config/layers.h"
 #include "host/config/yaml_reader.h"
 #include "host/config/yaml_tree.h"
 #include "host/config/yaml_writer.h"
@@ -18,6 +20,7 @@ namespace ebm {
 namespace {
 
 constexpr std::size_t kLargestFile = 1 << 20;
+constexpr int kLargestImage = 1024;
 constexpr std::string_view kImageNetworks = "the vanilla and nonlocal networks";
 constexpr std::string_view kImageData = "image data (mnist, cifar10, flowers102, folder)";
 
@@ -29,7 +32,7 @@ void visit_data(Io& io, Config& data) {
   io.required("kind", data.kind);
   const Applies images{!data.is_toy(), kImageData};
   io.required("path", data.path, {}, images);
-  io.optional("image_size", data.image_size, at_least(1), images);
+  io.optional("image_size", data.image_size, between(1, kLargestImage), images);
   io.default_to(data.channels, data.is_toy() || data.kind == DataKind::mnist ? 1 : 3);
   io.optional("channels", data.channels, at_least(1), images);
   io.optional("noise", data.noise, at_least(0), images);
@@ -40,11 +43,20 @@ void visit_data(Io& io, Config& data) {
   io.optional("radius", data.radius, above(0), toy);
 }
 
+/// `kind`, or else `layers`, and `features`. Returns whether the kind is one of the published ones
+/// for images.
 template <class Io, class Config>
-void visit_network(Io& io, Config& network) {
-  io.required("kind", network.kind);
-  io.optional("features", network.features, between(1, 1024),
-              {network.kind != NetworkKind::toy, kImageNetworks});
+bool visit_network(Io& io, Config& network) {
+  io.list("layers", network.layers, [](auto& keys, auto& layer) { visit_layer(keys, layer); });
+  const bool listed = !network.layers.empty();
+  io.required("kind", network.kind, {}, {!listed, "networks without a list of layers"});
+  if (listed) {
+    io.default_to(network.kind, NetworkKind::custom);
+  }
+  const bool for_images =
+      network.kind == NetworkKind::vanilla || network.kind == NetworkKind::nonlocal;
+  io.optional("features", network.features, between(1, 1024), {for_images, kImageNetworks});
+  return for_images;
 }
 
 template <class Io, class Config>
@@ -69,6 +81,27 @@ void visit_langevin(Io& io, Config& langevin, bool toy) {
                "toy data with langevin.init: persistent"});
   io.optional("noise_init_factor", langevin.noise_init_factor, above(0),
               {toy && noise, "toy data with langevin.init: uniform or gaussian"});
+}
+
+template <class Io, class Config>
+void visit_checkpoint(Io& io, Config& checkpoint) {
+  io.optional("every", checkpoint.every, at_least(1));
+  io.optional("keep", checkpoint.keep, between(1, 1e6));
+  io.optional("keep_every", checkpoint.keep_every, at_least(0));
+  io.optional("grace", checkpoint.grace, at_least(0));
+}
+
+template <class Io, class Config>
+void visit_divergence(Io& io, Config& divergence) {
+  io.optional("action", divergence.action);
+  const Applies rollback{divergence.action == DivergenceAction::rollback,
+                         "divergence.action: rollback"};
+  io.optional("factor", divergence.factor, {.low = 0, .high = 1, .low_excluded = true}, rollback);
+  io.optional("times", divergence.times, between(1, 1000), rollback);
+  io.optional("energy_difference", divergence.energy_difference, above(0));
+  io.optional("gradient_strength", divergence.gradient_strength, above(0));
+  io.optional("energy", divergence.energy, above(0));
+  io.optional("weight", divergence.weight, above(0));
 }
 
 template <class Io, class Config>
@@ -107,10 +140,10 @@ void visit(Io& io, Config& config) {
     train.optional("batch_size", config.train.batch_size, between(1, 1e6));
   });
   io.section("log", [&](Io& log) { log.optional("every", config.log.every, at_least(1)); });
-  io.section("checkpoint", [&](Io& checkpoint) {
-    checkpoint.optional("every", config.checkpoint.every, at_least(1));
-    checkpoint.optional("keep", config.checkpoint.keep, at_least(1));
-  });
+  io.section("checkpoint",
+             [&](Io& checkpoint) { visit_checkpoint(checkpoint, config.checkpoint); });
+  io.section("divergence",
+             [&](Io& divergence) { visit_divergence(divergence, config.divergence); });
   io.section("longrun", [&](Io& longrun) { visit_longrun(longrun, config.longrun); },
              {!toy, kImageData});
   io.section("landscape",
@@ -125,10 +158,12 @@ void visit_sampling(Io& io, Config& config) {
   io.optional("device", config.device);
   io.optional("precision", config.precision);
   io.section("network", [&](Io& network) {
-    network.required("kind", config.network.kind);
-    const Applies applies{config.network.kind != NetworkKind::toy, kImageNetworks};
-    network.optional("features", config.network.features, between(1, 1024), applies);
-    network.optional("channels", config.network.channels, at_least(1), applies);
+    const bool for_images = visit_network(network, config.network);
+    const bool custom = config.network.kind == NetworkKind::custom;
+    network.optional("channels", config.network.channels, between(1, 1024),
+                     {for_images || custom, "all networks but toy"});
+    network.optional("image_size", config.network.image_size, between(1, kLargestImage),
+                     {custom, "networks given by a list of layers"});
   });
   io.required("start", config.start);
   io.section("data", [&](Io& data) { visit_data(data, config.data); },
@@ -194,13 +229,30 @@ class Rules {
   void check_data(const DataConfig& data, NetworkKind network) const {
     const Rules& require = *this;
     const bool toy = data.is_toy();
-    require(toy == (network == NetworkKind::toy), "network.kind",
-            fmt::format("{} does not fit data.kind: {}, which needs {}", to_string(network),
-                        to_string(data.kind), toy ? "toy" : "vanilla or nonlocal"));
-    require(toy || data.image_size == 32, "data.image_size",
-            fmt::format("the vanilla and nonlocal networks need 32, not {}", data.image_size));
+    const bool custom = network == NetworkKind::custom;
+    require(
+        custom || toy == (network == NetworkKind::toy), "network.kind",
+        fmt::format("{} does not fit data.kind: {}, which needs {} or a list of layers",
+                    to_string(network), to_string(data.kind), toy ? "toy" : "vanilla, nonlocal"));
+    require(custom || toy || data.image_size == 32, "data.image_size",
+            fmt::format("the vanilla and nonlocal networks need 32, not {}; networks for other "
+                        "sizes are written as network.layers",
+                        data.image_size));
     require(toy || data.channels == 1 || data.channels == 3, "data.channels",
             fmt::format("must be 1 (grey) or 3 (colour), not {}", data.channels));
+  }
+
+  /// That the layers fit each other and the states.
+  void check_layers(const SavedNetworkConfig& network) const {
+    if (network.kind != NetworkKind::custom) {
+      return;
+    }
+    (*this)(!network.layers.empty(), "network.kind", "custom needs network.layers, a list");
+    try {
+      make_network(network);
+    } catch (const std::invalid_argument& error) {
+      refuse_key(tree_, "network.layers", error.what());
+    }
   }
 
  private:
@@ -210,17 +262,25 @@ class Rules {
 void check(const SampleConfig& config, const YamlValue& tree) {
   const Rules require(tree);
   require.check_common(config);
-  require(config.network.channels == 1 || config.network.channels == 3, "network.channels",
+  const bool custom = config.network.kind == NetworkKind::custom;
+  require(custom || config.network.channels == 1 || config.network.channels == 3,
+          "network.channels",
           fmt::format("must be 1 (grey) or 3 (colour), not {}", config.network.channels));
+  require.check_layers(config.network);
   require(config.sample.epsilon > 0 || !config.sample.mala, "sample.epsilon",
           "must be above 0 with sample.mala: true");
   if (config.start != SamplingStart::data) {
     return;
   }
   require.check_data(config.data, config.network.kind);
-  require(config.data.is_toy() || config.data.channels == config.network.channels, "data.channels",
-          fmt::format("must be network.channels = {}, not {}", config.network.channels,
-                      config.data.channels));
+  const int channels = config.data.is_toy() ? 2 : config.data.channels;
+  require(config.network.kind == NetworkKind::toy || channels == config.network.channels,
+          config.data.is_toy() ? "network.channels" : "data.channels",
+          fmt::format("network.channels is {}, but the data have {}", config.network.channels,
+                      channels));
+  const int size = config.data.is_toy() ? 1 : config.data.image_size;
+  require(!custom || size == config.network.image_size, "network.image_size",
+          fmt::format("is {}, but the data's is {}", config.network.image_size, size));
 }
 
 void check(const TrainConfig& config, const YamlValue& tree) {
@@ -230,6 +290,7 @@ void check(const TrainConfig& config, const YamlValue& tree) {
 
   require.check_common(config);
   require.check_data(config.data, config.network.kind);
+  require.check_layers(trained_network(config));
   require(config.optimizer.lr_min <= config.optimizer.lr, "optimizer.lr_min",
           fmt::format("must be at most optimizer.lr = {}, not {}", config.optimizer.lr,
                       config.optimizer.lr_min));
@@ -237,6 +298,9 @@ void check(const TrainConfig& config, const YamlValue& tree) {
           "train.batch_size",
           fmt::format("must be at most langevin.bank_size = {}, not {}", config.langevin.bank_size,
                       config.train.batch_size));
+  require(config.checkpoint.keep_every % config.checkpoint.every == 0, "checkpoint.keep_every",
+          fmt::format("must be a multiple of checkpoint.every = {}, not {}",
+                      config.checkpoint.every, config.checkpoint.keep_every));
   require(config.longrun.init != InitialStates::persistent || persistent, "longrun.init",
           "persistent needs langevin.init: persistent; there is no bank otherwise");
 }
@@ -266,18 +330,34 @@ std::string read_text(const std::filesystem::path& file) {
   return text;
 }
 
+/// `divergence: rollback` is short for `divergence: {action: rollback}`.
+void write_out_divergence(YamlValue& tree) {
+  YamlValue* found = tree.find("divergence");
+  if (found != nullptr && found->kind == YamlValue::Kind::scalar) {
+    YamlValue action = *found;
+    action.key = "action";
+    *found = {.kind = YamlValue::Kind::map,
+              .place = action.place,
+              .key = "divergence",
+              .children = {action}};
+  }
+}
+
 template <class Config, class Visit>
 Config load(const std::filesystem::path& file, std::span<const std::string> overrides,
             Visit visit_config) {
   YamlValue tree = parse_yaml(read_text(file), {.name = file.string()});
   tree.place = file.string();
+  write_out_divergence(tree);
   for (const std::string& override_text : overrides) {
     apply_override(tree, override_text);
+    write_out_divergence(tree);
   }
   YamlReader reader(tree);
   Config config;
   visit_config(reader, config);
   reader.finish();
+  number_layers(config.network.layers);
   check(config, tree);
   return config;
 }
@@ -291,7 +371,7 @@ std::span<const std::string_view> names(DataKind /*type*/) {
 }
 
 std::span<const std::string_view> names(NetworkKind /*type*/) {
-  static constexpr std::array<std::string_view, 3> kNames{"toy", "vanilla", "nonlocal"};
+  static constexpr std::array<std::string_view, 4> kNames{"toy", "vanilla", "nonlocal", "custom"};
   return kNames;
 }
 
@@ -311,9 +391,32 @@ std::span<const std::string_view> names(SamplingStart /*type*/) {
   return kNames;
 }
 
+std::span<const std::string_view> names(DivergenceAction /*type*/) {
+  static constexpr std::array<std::string_view, 2> kNames{"stop", "rollback"};
+  return kNames;
+}
+
 std::span<const std::string_view> names(Precision /*type*/) {
   static constexpr std::array<std::string_view, 3> kNames{"fp32", "tf32", "bf16"};
   return kNames;
+}
+
+Network make_network(const SavedNetworkConfig& network) {
+  if (network.kind == NetworkKind::custom) {
+    return {"custom", {network.channels, network.image_size, network.image_size}, network.layers};
+  }
+  return published_network(to_string(network.kind),
+                           network.kind == NetworkKind::toy ? 2 : network.channels,
+                           network.features);
+}
+
+SavedNetworkConfig trained_network(const TrainConfig& config) {
+  const bool toy = config.data.is_toy();
+  return {.kind = config.network.kind,
+          .features = config.network.features,
+          .channels = toy ? 2 : config.data.channels,
+          .image_size = toy ? 1 : config.data.image_size,
+          .layers = config.network.layers};
 }
 
 TrainConfig load_train_config(const std::filesystem::path& file,

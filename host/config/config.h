@@ -9,15 +9,19 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
+
+#include "cuda/nn/network.h"
 
 namespace ebm {
 
 enum class DataKind { mnist, cifar10, flowers102, folder, gmm, rings };
-enum class NetworkKind { toy, vanilla, nonlocal };
+enum class NetworkKind { toy, vanilla, nonlocal, custom };
 enum class OptimizerKind { sgd, adam };
 enum class InitialStates { persistent, data, uniform, gaussian };
 enum class SamplingStart { uniform, gaussian, data };
 enum class Precision { fp32, tf32, bf16 };
+enum class DivergenceAction { stop, rollback };
 
 /// An enumeration's names in configurations, in the order of its values.
 std::span<const std::string_view> names(DataKind);
@@ -26,6 +30,7 @@ std::span<const std::string_view> names(OptimizerKind);
 std::span<const std::string_view> names(InitialStates);
 std::span<const std::string_view> names(SamplingStart);
 std::span<const std::string_view> names(Precision);
+std::span<const std::string_view> names(DivergenceAction);
 
 template <class Enum>
 std::string_view to_string(Enum value) {
@@ -50,8 +55,9 @@ struct DataConfig {
 };
 
 struct NetworkConfig {
-  NetworkKind kind{};
-  int features = 32;  ///< width n of vanilla and nonlocal
+  NetworkKind kind{};  ///< custom where there are layers
+  int features = 32;   ///< width n of vanilla and nonlocal
+  std::vector<Layer> layers{};
   bool operator==(const NetworkConfig&) const = default;
 };
 
@@ -86,8 +92,23 @@ struct LogConfig {
 
 struct CheckpointConfig {
   int every = 100;
-  int keep = 3;
+  int keep = 3;        ///< the newest so many, networks and states
+  int keep_every = 0;  ///< and networks of multiples of so many iterations; 0: no others
+  double grace = 20;   ///< seconds that an iteration may go on for once a signal asks to stop
   bool operator==(const CheckpointConfig&) const = default;
+};
+
+/// What to do when learning comes apart. The limits are orders of magnitude beyond what a run shows
+/// that is still of use, non-convergent ones included.
+struct DivergenceConfig {
+  DivergenceAction action = DivergenceAction::stop;
+  double factor = 0.5;             ///< rollback: on the learning rate, each time
+  int times = 3;                   ///< rollback: at most so many
+  double energy_difference = 1e9;  ///< |d_s|
+  double gradient_strength = 1e6;  ///< r_s
+  double energy = 1e12;            ///< |U| of any state of a batch
+  double weight = 1e4;             ///< of any, in size
+  bool operator==(const DivergenceConfig&) const = default;
 };
 
 /// Long-run chains of image experiments. `every` 0 turns them off.
@@ -124,16 +145,21 @@ struct TrainConfig {
   TrainSection train;
   LogConfig log;
   CheckpointConfig checkpoint;
+  DivergenceConfig divergence;
   LongrunConfig longrun;
   LandscapeConfig landscape;
   bool operator==(const TrainConfig&) const = default;
 };
 
-/// The network of a checkpoint, which may not say itself what it is.
+/// A network by name and sizes, or by its layers: that of a checkpoint, which may not say itself
+/// what it is.
 struct SavedNetworkConfig {
   NetworkKind kind{};
   int features = 32;
-  int channels = 3;  ///< of vanilla's and nonlocal's images
+  int channels = 3;  ///< of its states; toy's have 2
+  int image_size =
+      32;  ///< height and width of a custom network's states; 1 for points in the plane
+  std::vector<Layer> layers{};
   bool operator==(const SavedNetworkConfig&) const = default;
 };
 
@@ -167,6 +193,13 @@ struct SampleConfig {
   LogConfig log;
   bool operator==(const SampleConfig&) const = default;
 };
+
+/// The network itself. Throws std::invalid_argument naming layer and shapes when there is no such
+/// network.
+Network make_network(const SavedNetworkConfig& network);
+
+/// The network that a configuration trains, as its checkpoints describe it.
+SavedNetworkConfig trained_network(const TrainConfig& config);
 
 /// Reads a configuration file with overrides "section.key=value" put on top of it, the last one
 /// winning. A field whose key does not apply to the configuration keeps its default. Throws

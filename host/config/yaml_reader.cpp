@@ -173,6 +173,38 @@ std::size_t YamlReader::index_of(const YamlValue& at,
   return static_cast<std::size_t>(match - valid.begin());
 }
 
+std::vector<YamlReader::NamedItem> YamlReader::named_items(
+    const YamlValue& list, std::span<const std::string_view> kinds) const {
+  if (list.kind != YamlValue::Kind::sequence || list.children.empty()) {
+    refuse(list,
+           fmt::format("must be a list of at least one item, not {}",
+                       list.kind == YamlValue::Kind::sequence ? "an empty one" : shown(list)));
+  }
+  std::vector<NamedItem> items;
+  for (const YamlValue& child : list.children) {
+    const std::string name = fmt::format("{}[{}]", full(list.key), items.size());
+    const bool is_map = child.kind == YamlValue::Kind::map && child.children.size() == 1;
+    if (!is_map && child.kind != YamlValue::Kind::scalar) {
+      throw ConfigurationError(fmt::format("{}: {}: must be a name or `name: {{keys}}`, not {}",
+                                           child.place, name, shown(child)));
+    }
+    const std::string& word = is_map ? child.children.front().key : child.text;
+    const auto kind = std::ranges::find(kinds, word);
+    if (kind == kinds.end()) {
+      throw ConfigurationError(fmt::format("{}: {}: must be one of {}, not '{:.60}'{}", child.place,
+                                           name, fmt::join(kinds, ", "), word,
+                                           did_you_mean(word, kinds)));
+    }
+    YamlValue keys{.kind = YamlValue::Kind::map, .place = child.place};
+    if (is_map && child.children.front().kind != YamlValue::Kind::null) {
+      keys = child.children.front();
+    }
+    items.push_back({static_cast<std::size_t>(kind - kinds.begin()), std::move(keys),
+                     fmt::format("{}.{}", name, word)});
+  }
+  return items;
+}
+
 template <class Number>
 void YamlReader::convert_number(const YamlValue& at, Number& value, Range range) const {
   const std::optional<Number> number = parse_number<Number>(at);

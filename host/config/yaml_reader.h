@@ -94,10 +94,38 @@ class YamlReader {
     reader.finish();
   }
 
+  /// Reads the list under `key`, if it is there. Each item is a name of the enumeration
+  /// `Item::kind`, or a map of one such name to the item's own keys, which `visit(reader, item)`
+  /// reads. An empty list is an error.
+  template <class Item, class Visit>
+  void list(std::string_view key, std::vector<Item>& items, Visit visit, Applies applies = {}) {
+    const YamlValue* found = look_up(key, applies);
+    if (found == nullptr) {
+      return;
+    }
+    items.clear();
+    for (const NamedItem& named : named_items(*found, names(decltype(Item::kind){}))) {
+      Item& item = items.emplace_back();
+      item.kind = static_cast<decltype(item.kind)>(named.kind);
+      YamlReader reader(named.keys, named.name);
+      visit(reader, item);
+      reader.finish();
+    }
+  }
+
   /// Refuses the keys that were not asked for.
   void finish() const;
 
  private:
+  /// An item of a list of kinds: its kind's index, its keys (a map), its name in errors.
+  struct NamedItem {
+    std::size_t kind = 0;
+    YamlValue keys;
+    std::string name;
+  };
+  std::vector<NamedItem> named_items(const YamlValue& list,
+                                     std::span<const std::string_view> kinds) const;
+
   /// Marks `key` as known. Null if the map does not have it.
   const YamlValue* look_up(std::string_view key, Applies applies);
   std::string full(std::string_view key) const;

@@ -22,6 +22,7 @@ class YamlWriter {
   template <class T>
   void required(std::string_view key, const T& value, Range /*range*/ = {}, Applies applies = {}) {
     if (applies.here) {
+      is_empty_ = false;
       emitter_ << YAML::Key << std::string(key) << YAML::Value;
       write(value);
     }
@@ -42,6 +43,27 @@ class YamlWriter {
       visit(*this);
       emitter_ << YAML::EndMap;
     }
+  }
+
+  template <class Items, class Visit>
+  void list(std::string_view key, const Items& items, Visit visit, Applies applies = {}) {
+    if (!applies.here || items.empty()) {
+      return;
+    }
+    emitter_ << YAML::Key << std::string(key) << YAML::Value << YAML::Flow << YAML::BeginSeq;
+    for (const auto& item : items) {
+      YamlWriter keys;
+      visit(keys, item);
+      if (keys.is_empty_) {
+        write(item.kind);
+      } else {
+        emitter_ << YAML::BeginMap << YAML::Key << std::string(to_string(item.kind)) << YAML::Value
+                 << YAML::BeginMap;
+        visit(*this, item);
+        emitter_ << YAML::EndMap << YAML::EndMap;
+      }
+    }
+    emitter_ << YAML::EndSeq;
   }
 
   /// The whole text, once every key has been written.
@@ -72,6 +94,7 @@ class YamlWriter {
   }
 
   YAML::Emitter emitter_;
+  bool is_empty_ = true;  // no key written yet
 };
 
 }  // namespace ebm

@@ -1,7 +1,6 @@
 #include "host/output/append_file.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,14 +12,6 @@
 
 namespace ebm {
 namespace {
-
-off_t size_of(const FileDescriptor& file, const std::filesystem::path& path) {
-  struct stat status {};
-  if (::fstat(file.get(), &status) != 0) {
-    throw_output_error("look at", path, errno);
-  }
-  return status.st_size;
-}
 
 void require_first_line(const FileDescriptor& file, const std::filesystem::path& path,
                         const std::string& line) {
@@ -53,12 +44,7 @@ AppendFile::AppendFile(std::filesystem::path path, std::string_view header)
 }
 
 void AppendFile::append(std::string_view lines) {
-  const off_t size_before = size_of(file_, path_);
-  if (const int error = write_all(file_, std::as_bytes(std::span(lines))); error != 0) {
-    // The write's failure is the one to report, whether or not this succeeds.
-    [[maybe_unused]] const int ignored = ::ftruncate(file_.get(), size_before);
-    throw_output_error("append to", path_, error);
-  }
+  append_whole(file_, path_, std::as_bytes(std::span(lines)));
 }
 
 }  // namespace ebm

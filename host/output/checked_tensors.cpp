@@ -39,10 +39,16 @@ void write_checked_tensors(const std::filesystem::path& path, std::span<const Te
   write_safetensors(path, tensors, metadata);
 }
 
-TensorFile read_checked_tensors(const std::filesystem::path& path) {
+TensorFile read_checked_tensors(const std::filesystem::path& path, DigestRule rule) {
   TensorFile file = read_safetensors(path);
   const auto stored = file.metadata.extract(kDigestKey);
   if (stored.empty()) {
+    if (rule == DigestRule::required) {
+      throw InputFileError(
+          fmt::format("{}: is damaged or of another program: its metadata have no "
+                      "digest '{}'",
+                      path.string(), kDigestKey));
+    }
     return file;
   }
   std::vector<TensorView> tensors;

@@ -13,9 +13,12 @@ namespace ebm {
 void write_checked_tensors(const std::filesystem::path& path, std::span<const TensorView> tensors,
                            TensorMetadata metadata);
 
-/// As read_safetensors(). Throws InputFileError too when the file holds a digest that is not its
-/// content's; a file without one, of another program, is taken as it is. The digest is left out of
-/// the metadata returned.
-TensorFile read_checked_tensors(const std::filesystem::path& path);
+/// Whether a file of another program, which has no digest, is taken as it is.
+enum class DigestRule { if_present, required };
+
+/// As read_safetensors(). Throws InputFileError too when the digest is missing against the rule, or
+/// is not the content's. It is left out of the metadata returned.
+TensorFile read_checked_tensors(const std::filesystem::path& path,
+                                DigestRule rule = DigestRule::if_present);
 
 }  // namespace ebm

@@ -1,6 +1,7 @@
 #include "host/output/posix_file.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -61,6 +62,24 @@ int write_all(const FileDescriptor& file, std::span<const std::byte> bytes) {
     }
   }
   return 0;
+}
+
+void append_whole(const FileDescriptor& file, const std::filesystem::path& path,
+                  std::span<const std::byte> bytes) {
+  const std::uint64_t size_before = size_of(file, path);
+  if (const int error = write_all(file, bytes); error != 0) {
+    // The write's failure is the one to report, whether or not this succeeds.
+    [[maybe_unused]] const int ignored = ::ftruncate(file.get(), static_cast<off_t>(size_before));
+    throw_output_error("append to", path, error);
+  }
+}
+
+std::uint64_t size_of(const FileDescriptor& file, const std::filesystem::path& path) {
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) {
+    throw_output_error("look at", path, errno);
+  }
+  return static_cast<std::uint64_t>(status.st_size);
 }
 
 void throw_output_error(std::string_view action, const std::filesystem::path& path,

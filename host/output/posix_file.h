@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string_view>
@@ -34,6 +35,14 @@ class FileDescriptor {
 
 /// Writes every byte, however many calls that takes. Returns 0, or the errno of the failure.
 int write_all(const FileDescriptor& file, std::span<const std::byte> bytes);
+
+/// Adds `bytes` to a file open for appending; `path` is its name, for messages. Throws OutputError
+/// when not all could be written; the file is then cut back to what it held before.
+void append_whole(const FileDescriptor& file, const std::filesystem::path& path,
+                  std::span<const std::byte> bytes);
+
+/// Bytes in an open file. Throws OutputError.
+std::uint64_t size_of(const FileDescriptor& file, const std::filesystem::path& path);
 
 /// Throws OutputError "cannot ACTION PATH: REASON; REMEDY" for an errno value.
 [[noreturn]] void throw_output_error(std::string_view action, const std::filesystem::path& path,

@@ -51,7 +51,10 @@ Checkpoint load_saved_network(const SampleConfig& config) {
   NetworkChoice choice{.network = std::string(to_string(network.kind)),
                        .channels = toy ? 2 : network.channels,
                        .features = std::nullopt};
-  if (!toy) {
+  if (network.kind == NetworkKind::custom) {
+    choice.image_size = network.image_size;
+    choice.layers = network.layers;
+  } else if (!toy) {
     choice.features = network.features;
   }
   Checkpoint checkpoint = load_checkpoint(config.sample.checkpoint, choice);
@@ -81,7 +84,7 @@ SamplingRun::SamplingRun(const SampleConfig& config, const Checkpoint& checkpoin
   if (config.sample.mala) {
     acceptance_.emplace(folder.root() / "acceptance.npy", std::vector<std::int64_t>{});
   }
-  if (config.network.kind == NetworkKind::toy) {
+  if (shape_.height == 1 && shape_.width == 1) {
     toy_states_.emplace(folder.root() / "states.npy",
                         std::vector<std::int64_t>{config.sample.chains, shape_.size()});
   }

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <stdexcept>
 #include <utility>
 #include <vector>
 
+#include "host/config/layers.h"
 #include "host/errors.h"
 #include "host/output/checked_tensors.h"
 
@@ -70,11 +72,34 @@ CheckpointInfo read_info(const TensorFile& file, const NetworkChoice& choice) {
   return info;
 }
 
-Network make_network(const TensorFile& file, const CheckpointInfo& info, bool from_metadata) {
+/// A network that is a list of layers: as the metadata say, or else as chosen.
+Network custom_network(const TensorFile& file, const CheckpointInfo& info,
+                       const NetworkChoice& choice) {
+  int image_size = choice.image_size.value_or(1);
+  std::vector<Layer> layers = choice.layers;
+  if (const auto stored = file.metadata.find("layers"); stored != file.metadata.end()) {
+    image_size = number(file, "image_size", 1);
+    try {
+      layers = parse_layers(stored->second, file.path.string() + ": its metadata");
+    } catch (const ConfigurationError& error) {
+      throw InputFileError(error.what());
+    }
+    require_agreement(file, "image_size", choice.image_size.value_or(image_size), image_size);
+    if (!choice.layers.empty() && choice.layers != layers) {
+      throw ConfigurationError(fmt::format("network.layers are not those of {}, which are\n  {}",
+                                           file.path.string(), stored->second));
+    }
+  }
+  return {"custom", {info.channels, image_size, image_size}, std::move(layers)};
+}
+
+Network make_network(const TensorFile& file, const CheckpointInfo& info,
+                     const NetworkChoice& choice) {
   try {
-    return published_network(info.network, info.channels, info.features);
+    return info.network == "custom" ? custom_network(file, info, choice)
+                                    : published_network(info.network, info.channels, info.features);
   } catch (const std::invalid_argument& error) {
-    if (from_metadata) {
+    if (file.metadata.contains("network")) {
       throw InputFileError(fmt::format("{}: its metadata: {}", file.path.string(), error.what()));
     }
     throw ConfigurationError(error.what());
@@ -117,18 +142,22 @@ void save_checkpoint(const std::filesystem::path& path, const CheckpointInfo& in
                        parameters.subspan(static_cast<std::size_t>(tensor.offset),
                                           static_cast<std::size_t>(tensor.size))});
   }
-  write_checked_tensors(path, tensors,
-                        {{"network", info.network},
-                         {"channels", fmt::format("{}", info.channels)},
-                         {"features", fmt::format("{}", info.features)},
-                         {"epsilon", fmt::format("{}", info.epsilon)},
-                         {"iteration", fmt::format("{}", info.iteration)}});
+  std::map<std::string, std::string> metadata{{"network", info.network},
+                                              {"channels", fmt::format("{}", info.channels)},
+                                              {"features", fmt::format("{}", info.features)},
+                                              {"epsilon", fmt::format("{}", info.epsilon)},
+                                              {"iteration", fmt::format("{}", info.iteration)}};
+  if (info.network == "custom") {
+    metadata["image_size"] = fmt::format("{}", network.input().height);
+    metadata["layers"] = to_yaml(network.layers());
+  }
+  write_checked_tensors(path, tensors, metadata);
 }
 
 Checkpoint load_checkpoint(const std::filesystem::path& path, const NetworkChoice& choice) {
   const TensorFile file = read_checked_tensors(path);
   CheckpointInfo info = read_info(file, choice);
-  Network network = make_network(file, info, file.metadata.contains("network"));
+  Network network = make_network(file, info, choice);
   require_tensors_of(network, file, info);
   Buffer<float> parameters(static_cast<std::size_t>(network.parameter_count()));
   for (const ParameterTensor& tensor : network.parameters()) {

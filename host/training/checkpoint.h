@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "cuda/device/buffer.h"
 #include "cuda/nn/network.h"
@@ -14,7 +15,7 @@ namespace ebm {
 
 /// What a checkpoint says of itself besides its weights.
 struct CheckpointInfo {
-  std::string network;  ///< toy, vanilla or nonlocal
+  std::string network;  ///< toy, vanilla, nonlocal or custom
   int channels = 1;
   int features = 32;
   double epsilon = 0;          ///< of the training run: U = f/(ε²/2)
@@ -37,6 +38,8 @@ struct NetworkChoice {
   std::string network;
   std::optional<int> channels;
   std::optional<int> features;
+  std::optional<int> image_size{};
+  std::vector<Layer> layers{};
 };
 
 /// Reads a checkpoint. Without metadata (a file that another program wrote), `choice` must name the

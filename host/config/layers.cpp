@@ -1,0 +1,36 @@
+#include "host/config/layers.h"
+
+#include <fmt/format.h>
+
+#include "host/config/config.h"
+#include "host/config/yaml_tree.h"
+#include "host/config/yaml_writer.h"
+
+namespace ebm {
+
+std::string to_yaml(std::span<const Layer> layers) {
+  YamlWriter writer;
+  writer.list("layers", layers, visit_layer<YamlWriter, const Layer>);
+  return writer.finish();
+}
+
+std::vector<Layer> parse_layers(const std::string& yaml, const std::string& place) {
+  const YamlValue tree = parse_yaml(yaml, {.name = place, .has_lines = false});
+  YamlReader reader(tree);
+  std::vector<Layer> layers;
+  reader.list("layers", layers, visit_layer<YamlReader, Layer>);
+  reader.finish();
+  number_layers(layers);
+  return layers;
+}
+
+void number_layers(std::vector<Layer>& layers) {
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const LayerKind kind = layers[i].kind;
+    if (kind == LayerKind::conv || kind == LayerKind::linear || kind == LayerKind::nonlocal) {
+      layers[i].key = fmt::format("{}", i);
+    }
+  }
+}
+
+}  // namespace ebm

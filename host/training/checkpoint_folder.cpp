@@ -1,0 +1,157 @@
+#include "host/training/checkpoint_folder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <optional>
+#include <ranges>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "host/errors.h"
+#include "host/output/atomic_file.h"
+#include "host/training/run_folder.h"
+
+namespace ebm {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kNetwork = "net";
+constexpr std::string_view kState = "state";
+constexpr std::string_view kDiverged = "diverged";
+constexpr std::string_view kExtension = ".safetensors";
+
+/// 100 of "state_000100.safetensors".
+std::optional<std::int64_t> state_iteration(std::string_view name) {
+  if (!name.starts_with(kState) || !name.ends_with(kExtension)) {
+    return std::nullopt;
+  }
+  name.remove_suffix(kExtension.size());
+  name.remove_prefix(std::min(name.size(), kState.size() + 1));
+  std::int64_t iteration = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), iteration);
+  return error == std::errc{} && end == name.data() + name.size() ? std::optional(iteration)
+                                                                  : std::nullopt;
+}
+
+/// What is not needed any more does no harm either, should it stay.
+void remove_quietly(const fs::path& path) {
+  std::error_code ignored;
+  fs::remove(path, ignored);
+}
+
+}  // namespace
+
+CheckpointFolder::CheckpointFolder(fs::path folder, const CheckpointConfig& config,
+                                   CheckpointInfo info, const Network& network, Warn warn)
+    : folder_(std::move(folder)),
+      config_(config),
+      info_(std::move(info)),
+      network_(network),
+      warn_(std::move(warn)) {}
+
+fs::path CheckpointFolder::file(std::string_view stem, std::int64_t iteration) const {
+  return folder_ / fmt::format("{}_{:06}{}", stem, iteration, kExtension);
+}
+
+void CheckpointFolder::save_network(std::string_view stem, std::int64_t iteration,
+                                    std::span<const float> theta) {
+  make_folder(folder_);
+  CheckpointInfo info = info_;
+  info.iteration = iteration;
+  save_checkpoint(file(stem, iteration), info, network_, theta);
+}
+
+void CheckpointFolder::save(TrainingState& state) {
+  save_network(kNetwork, state.iteration, state.theta.span());
+  if (state.iteration % config_.every == 0) {
+    state.checkpoints.push_back(state.iteration);
+  }
+  save_between(state);
+}
+
+void CheckpointFolder::save_between(TrainingState& state) {
+  make_folder(folder_);
+  const fs::path path = file(kState, state.iteration);
+  save_state(path, state);
+  write_file_atomically(folder_ / "latest", path.filename().string() + "\n");
+  remove_superseded(state);
+}
+
+void CheckpointFolder::save_diverged(std::int64_t iteration, std::span<const float> theta) {
+  save_network(kDiverged, iteration, theta);
+}
+
+/// A state is saved with the checkpoint that is to go still in its list, so that a process killed
+/// before this, too, removes it when it goes on.
+void CheckpointFolder::remove_superseded(TrainingState& state) {
+  std::vector<std::int64_t>& kept = state.checkpoints;
+  while (std::ssize(kept) > config_.keep) {
+    if (config_.keep_every == 0 || kept.front() % config_.keep_every != 0) {
+      remove_quietly(file(kNetwork, kept.front()));
+    }
+    kept.erase(kept.begin());
+  }
+  for (const std::int64_t iteration : states_on_disk()) {
+    if (iteration != state.iteration && !std::ranges::binary_search(kept, iteration)) {
+      remove_quietly(file(kState, iteration));
+    }
+  }
+}
+
+/// Their iterations, the newest first.
+std::vector<std::int64_t> CheckpointFolder::states_on_disk() const {
+  std::vector<std::int64_t> found;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(folder_, none)) {
+    if (const auto iteration = state_iteration(entry.path().filename().string())) {
+      found.push_back(*iteration);
+    }
+  }
+  std::ranges::sort(found, std::greater());
+  return found;
+}
+
+bool CheckpointFolder::load_latest(TrainingState& state) const {
+  std::vector<std::int64_t> candidates = states_on_disk();
+  std::string name;
+  std::ifstream latest(folder_ / "latest");
+  if (const auto named = std::getline(latest, name) ? state_iteration(name) : std::nullopt) {
+    std::erase_if(candidates, [&](std::int64_t iteration) { return iteration > *named; });
+    if (candidates.empty() || candidates.front() != *named) {
+      candidates.insert(candidates.begin(), *named);  // which says that it is missing
+    }
+  }
+  return load_first_whole(candidates, state);
+}
+
+bool CheckpointFolder::load_last_due(TrainingState& state) const {
+  std::vector<std::int64_t> candidates = state.checkpoints;
+  std::ranges::reverse(candidates);
+  return load_first_whole(candidates, state);
+}
+
+bool CheckpointFolder::load_first_whole(std::span<const std::int64_t> candidates,
+                                        TrainingState& state) const {
+  for (const std::int64_t iteration : candidates) {
+    try {
+      load_state(file(kState, iteration), state);
+      return true;
+    } catch (const InputFileError& error) {
+      warn_(fmt::format("{}; trying the state before it", error.what()));
+    }
+  }
+  if (!candidates.empty()) {
+    throw InputFileError(fmt::format(
+        "{}: none of the states there can be read; a network (net_*.safetensors) may still be of "
+        "use, but the run cannot go on",
+        folder_.string()));
+  }
+  return false;
+}
+
+}  // namespace ebm

@@ -1,0 +1,66 @@
+// What of a run is kept so that it can go on: networks and states, the newest and some more.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "cuda/nn/network.h"
+#include "host/config/config.h"
+#include "host/training/checkpoint.h"
+#include "host/training/training_state.h"
+
+namespace ebm {
+
+/// The folder `checkpoints` of a run:
+///
+///     net_000100.safetensors       a network: see save_checkpoint()
+///     state_000100.safetensors     the state of the run after the same iteration: see save_state()
+///     latest                       the name of the newest state, a line of text
+///     diverged_000123.safetensors  a network that came apart, for inspection
+///
+/// `latest` names a state that has reached the disk, at any moment and after a power cut.
+class CheckpointFolder {
+ public:
+  /// Hears why a state could not be read.
+  using Warn = std::function<void(const std::string& reason)>;
+
+  /// `info` is what the networks say of themselves but for the iteration. `network` is borrowed.
+  CheckpointFolder(std::filesystem::path folder, const CheckpointConfig& config,
+                   CheckpointInfo info, const Network& network, Warn warn);
+
+  /// Writes network and state; notes in the state that they are kept, when they are due, and
+  /// removes those that are not kept any more. Throws OutputError; what was there is whole then.
+  void save(TrainingState& state);
+
+  /// Writes a state that the next one replaces: of a run about to stop.
+  void save_between(TrainingState& state);
+
+  /// Writes a network that came apart after this iteration. It need not be finite.
+  void save_diverged(std::int64_t iteration, std::span<const float> theta);
+
+  /// Reads the state that `latest` names, or, with a warning, the newest before it that is whole.
+  /// Returns whether there is any; throws InputFileError when there are states but none is whole.
+  bool load_latest(TrainingState& state) const;
+
+  /// Reads the last of the checkpoints that are due by configuration, likewise.
+  bool load_last_due(TrainingState& state) const;
+
+ private:
+  std::filesystem::path file(std::string_view stem, std::int64_t iteration) const;
+  void save_network(std::string_view stem, std::int64_t iteration, std::span<const float> theta);
+  bool load_first_whole(std::span<const std::int64_t> candidates, TrainingState& state) const;
+  std::vector<std::int64_t> states_on_disk() const;
+  void remove_superseded(TrainingState& state);
+
+  std::filesystem::path folder_;
+  CheckpointConfig config_;
+  CheckpointInfo info_;
+  const Network& network_;
+  Warn warn_;
+};
+
+}  // namespace ebm

@@ -1,0 +1,77 @@
+#include "host/training/dashboard.h"
+
+#include <array>
+#include <system_error>
+#include <utility>
+
+#include "host/output/input_file.h"
+
+namespace ebm {
+
+Dashboard::Dashboard(const std::filesystem::path& folder, std::int64_t first_iteration,
+                     int langevin_steps)
+    : events_(folder, first_iteration), langevin_steps_(langevin_steps) {
+  log_point_.iteration = first_iteration - 1;
+}
+
+void Dashboard::add(std::span<const IterationRecord> records) {
+  if (records.empty()) {
+    return;
+  }
+  const IterationRecord& last = records.back();
+  const double now = wall_time();
+  for (const IterationRecord& record : records) {
+    const std::array scalars = {NamedScalar{"diagnostics/d_s", record.d_s},
+                                NamedScalar{"diagnostics/r_s", record.r_s}};
+    events_.add_scalars(record.iteration, now - (last.seconds - record.seconds), scalars);
+  }
+  const std::array scalars = {NamedScalar{"diagnostics/learning_rate", last.learning_rate},
+                              NamedScalar{"diagnostics/steps_per_second", steps_per_second(last)}};
+  events_.add_scalars(last.iteration, now, scalars);
+  add_drawn_pictures();
+}
+
+/// Since the last log point.
+double Dashboard::steps_per_second(const IterationRecord& record) {
+  const std::int64_t iterations = record.iteration - log_point_.iteration;
+  const double seconds = record.busy_seconds - log_point_.busy_seconds;
+  log_point_ = record;
+  return static_cast<double>(iterations * langevin_steps_) / seconds;
+}
+
+void Dashboard::add(std::int64_t iteration, const LandscapeSummary& summary) {
+  const std::array scalars = {NamedScalar{"landscape/kl_learned", summary.kl_learned},
+                              NamedScalar{"landscape/l1_learned", summary.l1_learned},
+                              NamedScalar{"landscape/l1_shortrun", summary.l1_shortrun}};
+  events_.add_scalars(iteration, wall_time(), scalars);
+  events_.flush();
+}
+
+void Dashboard::add_picture(std::int64_t iteration, const std::string& tag,
+                            const std::filesystem::path& path) {
+  constexpr double kFurther = 1.05;
+  std::int64_t& last = taken_[tag];
+  if (static_cast<double>(iteration) < kFurther * static_cast<double>(last)) {
+    return;
+  }
+  last = iteration;
+  waiting_.push_back({iteration, tag, path});
+  add_drawn_pictures();
+}
+
+void Dashboard::add_drawn_pictures() {
+  std::erase_if(waiting_, [this](const Picture& picture) {
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(picture.path, ignored)) {
+      return false;
+    }
+    InputFile file(picture.path);
+    std::vector<std::byte> png(file.remaining());
+    file.read(png);
+    events_.add_picture(picture.iteration, wall_time(), picture.tag, png);
+    return true;
+  });
+  events_.flush();
+}
+
+}  // namespace ebm

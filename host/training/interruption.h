@@ -1,0 +1,22 @@
+// Signals that ask a program to stop in good order.
+#pragma once
+
+#include <functional>
+#include <optional>
+
+namespace ebm {
+
+/// Seconds since the run was asked to stop; nothing while it was not.
+using StopRequest = std::function<std::optional<double>()>;
+
+/// From now on SIGTERM, SIGINT or SIGUSR1 asks to stop. The first is only noted; the next ends the
+/// process at once.
+void stop_on_signals();
+
+/// A StopRequest: of the first such signal.
+std::optional<double> seconds_since_signal();
+
+/// "SIGTERM": the first such signal; "no signal" before.
+const char* stopping_signal();
+
+}  // namespace ebm

@@ -1,0 +1,49 @@
+// The record of a run, iteration by iteration: on disk as it goes on, in memory for the plots.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "host/output/append_file.h"
+#include "host/training/progress.h"
+#include "host/training/run_folder.h"
+
+namespace ebm {
+
+/// diagnostics.csv, a line for each iteration, and events.csv, a line for each rollback.
+class RunRecord {
+ public:
+  /// Opens the files or makes them, and reads what a stopped run left. Throws OutputError,
+  /// InputFileError.
+  explicit RunRecord(const RunFolder& folder);
+
+  /// Adds the next iteration, in memory.
+  void add(const IterationRecord& iteration);
+  /// Writes what was added since. Throws OutputError.
+  void flush();
+  /// Makes all that was written outlive a power cut.
+  void sync();
+
+  /// Writes that the run went back. `rate` is the learning rate from there on.
+  void add_rollback(std::int64_t from, const std::string& why, std::int64_t to, double rate);
+
+  /// Forgets all after this iteration, and all rollbacks but the first so many. Throws
+  /// InputFileError when the files do not hold as much.
+  void go_back(std::int64_t iteration, int rollbacks);
+
+  // Of all iterations so far.
+  std::span<const double> d_s() const { return d_s_; }
+  std::span<const double> r_s() const { return r_s_; }
+
+ private:
+  std::filesystem::path diagnostics_path_;
+  AppendFile diagnostics_;
+  AppendFile events_;
+  std::string unwritten_;
+  std::vector<double> d_s_;
+  std::vector<double> r_s_;
+};
+
+}  // namespace ebm

@@ -1,0 +1,151 @@
+#include "host/training/training_state.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "host/errors.h"
+#include "host/output/checked_tensors.h"
+#include "host/output/metadata_number.h"
+
+namespace ebm {
+namespace {
+
+constexpr std::int64_t kLastIteration = 4294967295;  // one word of the random streams
+
+Optimizer::Kind optimizer_kind(OptimizerKind kind) {
+  return kind == OptimizerKind::sgd ? Optimizer::Kind::sgd : Optimizer::Kind::adam;
+}
+
+[[noreturn]] void refuse(const TensorFile& file, std::string_view what) {
+  throw InputFileError(fmt::format("{}: {}", file.path.string(), what));
+}
+
+/// A number that must be there, within bounds.
+template <class Number>
+Number number(const TensorFile& file, std::string_view key, Number low, Number high) {
+  const std::optional<Number> value = metadata_number<Number>(file, key);
+  if (!value || !(*value >= low && *value <= high)) {
+    refuse(file, fmt::format("is not the state of a training run: its metadata have no '{}' from "
+                             "{} to {}",
+                             key, low, high));
+  }
+  return *value;
+}
+
+/// Iterations "100 200 300", ascending, none after `last`.
+std::vector<std::int64_t> iterations(const TensorFile& file, const std::string& key,
+                                     std::int64_t last) {
+  std::vector<std::int64_t> found;
+  const auto entry = file.metadata.find(key);
+  const std::string text = entry == file.metadata.end() ? "" : entry->second;
+  const char* const end = text.data() + text.size();
+  for (const char* at = text.data(); at != end;) {
+    std::int64_t iteration = 0;
+    const auto [after, error] = std::from_chars(at, end, iteration);
+    if (error != std::errc{} || iteration > last || iteration <= 0 ||
+        (!found.empty() && iteration <= found.back())) {
+      refuse(file, fmt::format("metadata key '{}' is '{:.60}', not iterations that ascend to {}",
+                               key, text, last));
+    }
+    found.push_back(iteration);
+    at = after == end ? end : after + 1;
+  }
+  return found;
+}
+
+/// The values of a tensor that must have so many.
+std::span<const float> values(const TensorFile& file, std::string_view name, std::size_t count) {
+  const std::vector<float>& found = file.at(name).values;
+  if (found.size() != count) {
+    refuse(file, fmt::format("tensor '{}' has {} values, but this run's has {}", name, found.size(),
+                             count));
+  }
+  return found;
+}
+
+TensorView vector_of(std::string name, std::span<const float> values) {
+  return {std::move(name), {std::ssize(values)}, values};
+}
+
+}  // namespace
+
+TrainingState initial_state(const TrainConfig& config, const Network& network,
+                            std::int64_t images) {
+  TrainingState state{
+      .learning_rate = config.optimizer.lr,
+      .checkpoints = {},
+      .theta = initial_parameters(network, config.seed),
+      .optimizer = Optimizer(optimizer_kind(config.optimizer.kind), network.parameter_count()),
+      .bank = {},
+      .long_run = {}};
+  if (config.langevin.init == InitialStates::persistent) {
+    state.bank.emplace(config.seed, config.data.is_toy() ? config.langevin.bank_size : images,
+                       network.input().size());
+  }
+  return state;
+}
+
+void save_state(const std::filesystem::path& path, const TrainingState& state) {
+  TensorMetadata metadata{{"iteration", fmt::format("{}", state.iteration)},
+                          {"learning_rate", fmt::format("{}", state.learning_rate)},
+                          {"rollbacks", fmt::format("{}", state.rollbacks)},
+                          {"rate_factor", fmt::format("{}", state.rate_factor)},
+                          {"checkpoints", fmt::format("{}", fmt::join(state.checkpoints, " "))},
+                          {"optimizer_steps", fmt::format("{}", state.optimizer.steps())}};
+  std::vector<TensorView> tensors{vector_of("theta", state.theta.span())};
+  tensors.push_back(vector_of("first_moments", state.optimizer.first_moments()));
+  tensors.push_back(vector_of("second_moments", state.optimizer.second_moments()));
+  if (state.bank) {
+    tensors.push_back(vector_of("bank", state.bank->states()));
+  }
+  if (state.long_run) {
+    metadata["long_run_steps"] = fmt::format("{}", state.long_run->steps);
+    tensors.push_back(vector_of("long_run", state.long_run->states.span()));
+  }
+  write_checked_tensors(path, tensors, std::move(metadata));
+}
+
+void load_state(const std::filesystem::path& path, TrainingState& state) {
+  const TensorFile file = read_checked_tensors(path, DigestRule::required);
+  // All that can fail comes first.
+  const auto iteration = number<std::int64_t>(file, "iteration", 1, kLastIteration);
+  const auto learning_rate = number<double>(file, "learning_rate", 0, HUGE_VAL);
+  const auto rollbacks = number<int>(file, "rollbacks", 0, 1000);
+  const auto rate_factor = number<double>(file, "rate_factor", 0, 1);
+  const auto steps = number<std::int64_t>(file, "optimizer_steps", 0, kLastIteration);
+  std::vector<std::int64_t> checkpoints = iterations(file, "checkpoints", iteration);
+  const auto theta = values(file, "theta", state.theta.size());
+  const auto first = values(file, "first_moments", state.optimizer.first_moments().size());
+  const auto second = values(file, "second_moments", state.optimizer.second_moments().size());
+  std::span<const float> bank;
+  if (state.bank) {
+    bank = values(file, "bank", state.bank->states().size());
+  }
+  std::optional<UnfinishedLongRun> long_run;
+  if (const Tensor* states = file.find("long_run")) {
+    constexpr int kMostSteps = 2147483647;
+    long_run = {.steps = number<int>(file, "long_run_steps", 0, kMostSteps),
+                .states = Buffer<float>(states->values.size())};
+    std::ranges::copy(states->values, long_run->states.data());
+  }
+  state.iteration = iteration;
+  state.learning_rate = learning_rate;
+  state.rollbacks = rollbacks;
+  state.rate_factor = rate_factor;
+  state.checkpoints = std::move(checkpoints);
+  std::ranges::copy(theta, state.theta.data());
+  state.optimizer.restore(steps, first, second);
+  if (state.bank) {
+    state.bank->restore(bank);
+  }
+  state.long_run = std::move(long_run);
+}
+
+}  // namespace ebm

@@ -1,0 +1,48 @@
+// All that a training run's next iterations depend on besides its configuration.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "cuda/device/buffer.h"
+#include "cuda/learning/optimizer.h"
+#include "cuda/mcmc/persistent_bank.h"
+#include "cuda/nn/network.h"
+#include "host/config/config.h"
+
+namespace ebm {
+
+/// Long-run chains that were stopped on their way.
+struct UnfinishedLongRun {
+  int steps = 0;         ///< done
+  Buffer<float> states;  ///< after them
+};
+
+/// The state of a run between two iterations. Owns everything.
+struct TrainingState {
+  std::int64_t iteration = 0;             ///< the last one done
+  double learning_rate = 0;               ///< of the next, by the schedule, before `rate_factor`
+  int rollbacks = 0;                      ///< so far; each has random numbers of its own
+  double rate_factor = 1;                 ///< that they have left of the learning rate
+  std::vector<std::int64_t> checkpoints;  ///< iterations, ascending, whose checkpoints are kept
+  Buffer<float> theta;
+  Optimizer optimizer;
+  std::optional<PersistentBank> bank;         ///< init: persistent
+  std::optional<UnfinishedLongRun> long_run;  ///< of this iteration
+};
+
+/// The state before the first iteration. The bank has one row for each of `images`, or as many as a
+/// toy configuration says.
+TrainingState initial_state(const TrainConfig& config, const Network& network, std::int64_t images);
+
+/// Writes a state, with a digest, as safetensors with the numbers in the metadata. The file appears
+/// whole or not at all. Throws OutputError.
+void save_state(const std::filesystem::path& path, const TrainingState& state);
+
+/// Reads a state into `state`, one of the same configuration: the same bits as were saved. Throws
+/// InputFileError, and leaves `state` as it is, when the file is damaged or of another kind of run.
+void load_state(const std::filesystem::path& path, TrainingState& state);
+
+}  // namespace ebm
