@@ -11,7 +11,6 @@
 #include <chrono>
 #include <climits>
 #include <stdexcept>
-#include <system_error>
 
 #include "host/errors.h"
 #include "host/output/event.pb.h"
@@ -51,14 +50,6 @@ fs::path new_path(const fs::path& folder) {
   }
   return folder /
          fmt::format("events.out.tfevents.{:017.6f}.{}.{}", wall_time(), host.data(), ::getpid());
-}
-
-void make_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) {
-    throw_output_error("make the folder", folder, error.value());
-  }
 }
 
 }  // namespace
