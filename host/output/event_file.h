@@ -22,8 +22,9 @@ struct NamedScalar {
 class EventFile {
  public:
   /// Makes a new file in `folder`, and the folder where it is missing. The file is named for the
-  /// time: TensorBoard reads files in the order of their names. It then forgets what earlier ones
-  /// hold of `first_step` and later: for runs that go on from before their end. Throws OutputError.
+  /// time, because TensorBoard reads files in the order of their names. It forgets what earlier
+  /// ones hold of `first_step` and later, for runs that go on from before their end: all at once,
+  /// or, with its fast loader, a tag's when the next record of that tag comes. Throws OutputError.
   EventFile(const std::filesystem::path& folder, std::int64_t first_step);
 
   /// `wall_time`: seconds since 1970.
