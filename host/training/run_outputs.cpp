@@ -78,6 +78,11 @@ void RunOutputs::write_log_point(bool plot) {
   }
 }
 
+void RunOutputs::finish() {
+  plots_.finish();
+  dashboard_->finish();
+}
+
 void RunOutputs::write_short_run(std::span<const float> chains, std::span<const float> bank) {
   write_grid("shortrun/x", folder_.short_run(last_.iteration), chains);
   if (!bank.empty()) {

@@ -37,6 +37,8 @@ class RunOutputs {
 
   /// Writes and logs the lines so far; with `plot`, draws the diagnosis.
   void write_log_point(bool plot);
+  /// Waits for plots that are still being drawn. Nothing is written afterwards.
+  void finish();
   /// Makes the record outlive a power cut.
   void sync() { record_.sync(); }
   /// Writes that the run went back: see RunRecord.

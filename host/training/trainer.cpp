@@ -130,7 +130,9 @@ void Trainer::use_state() {
 bool Trainer::run() {
   for (;;) {
     try {
-      return run_iterations();
+      const bool is_done = run_iterations();
+      outputs_.finish();
+      return is_done;
     } catch (const CameApart& reason) {
       handle_divergence(reason.what());
     } catch (...) {
