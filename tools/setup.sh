@@ -11,7 +11,7 @@ packages=(
   librandom123-dev libyaml-cpp-dev libcli11-dev libfmt-dev libspdlog-dev
   nlohmann-json3-dev libpng-dev libjpeg62-turbo-dev libarchive-dev libxxhash-dev zlib1g-dev
   libprotobuf-dev protobuf-compiler libisal-dev
-  gnuplot-nox curl
+  gnuplot-nox curl python3
   libgtest-dev
 )
 
