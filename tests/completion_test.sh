@@ -77,6 +77,8 @@ completes ebm_train keys.yaml --set ''
 equal "$replies" "landscape.every= landscape.kde.chains= langevin.clamp= langevin.steps= log.every= log.kde.bandwidth= log.last= name="
 completes ebm_sample --quiet --out folder keys.yaml --set langevin.s
 equal "$replies" langevin.steps=
+completes ebm_sample keys.yaml --set sample.checkpoint = f
+equal "$replies" "f.safetensors folder"
 completes ebm_train --set ''
 equal "$replies" ""
 

@@ -88,6 +88,7 @@ _ebm() {
     --network) _ebm_reply "$current" toy vanilla nonlocal ;;
     --out) _ebm_reply_files "$current" ;;
     --checkpoint) _ebm_reply_files "$current" safetensors ;;
+    =) _ebm_reply_files "$current" safetensors ;;  # bash splits KEY=VALUE
     --input | --energy | --gradient) _ebm_reply_files "$current" npy ;;
     --threads | --channels | --features) ;;
     --set)
