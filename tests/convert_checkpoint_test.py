@@ -251,6 +251,9 @@ class HostileFiles(Case):
             with zipfile.ZipFile(stream, "a") as archive:
                 archive.writestr("net/data.pkl", pickled({}))
         self.refuses(stream.getvalue(), "two members")
+        sizes = struct.pack("<II", 24, 24)  # the last are those in the directory
+        before, after = zip_file(net, data).rsplit(sizes, 1)
+        self.refuses(before + struct.pack("<II", 10**9, 10**9) + after, "larger than itself")
         damaged = zip_file(net, {"data/0": b"x" * 24}).replace(b"x" * 24, b"y" * 24)
         self.refuses(damaged, "CRC")
 
@@ -272,6 +275,10 @@ class OtherFiles(Case):
             with self.subTest(says=says):
                 self.refuses(zip_file(pickled(value), data), says)
         self.refuses(legacy_file(pickled({}), ["0"]), "storage '0'")
+        net = (PTH / "toy.legacy.pth").read_bytes()
+        bias = net.rindex(struct.pack("<q", 1))  # of the output, the only storage of one element
+        other = net[:bias] + struct.pack("<q", 2) + net[bias + 8 :]
+        self.refuses(other, "has 2 elements, not 1")
         large = struct.pack("<d", 1e300) * 6
         net = pickled({"a": tensor(kind="DoubleStorage")})
         self.refuses(zip_file(net, {"data/0": large}), "'a' has a value too large")
@@ -290,7 +297,12 @@ class OtherFiles(Case):
 
     def test_damaged_safetensors_files_are_refused(self) -> None:
         content = (PTH / "toy.safetensors").read_bytes()
+        entry = {"dtype": "F32", "shape": [1]}
+        hole = json.dumps(
+            {n: {**entry, "data_offsets": [i, i + 4]} for n, i in (("a", 0), ("b", 8))}
+        )
         for damaged, says in (
+            (struct.pack("<Q", len(hole)) + hole.encode() + bytes(12), "'b' does not begin"),
             (content[:-1], "offsets within the file"),
             (content + b"1", "its tensors take"),
             (content[:40], "cut short"),
