@@ -244,6 +244,7 @@ class HostileFiles(Case):
     def test_zip_files_are_plain(self) -> None:
         net, data = pickled({"a": tensor()}), {"data/0": bytes(24)}
         self.refuses(zip_file(net, data, zipfile.ZIP_DEFLATED), "compressed")
+        self.refuses(zip_file(net, {**data, "constants.pkl": pickled(())}), "TorchScript")
         self.refuses(zip_file(net, {**data, "byteorder": b"middle"}), "'middle'")
         self.refuses(zip_file(net, data).replace(b"net/data.pkl", b"net/data.pkx"), "data.pkl")
         with self.assertWarns(UserWarning):

@@ -39,6 +39,8 @@ def checked_members(archive: zipfile.ZipFile, file_size: int) -> dict[str, zipfi
     members = {info.filename: info for info in archive.infolist()}
     if len(members) != len(archive.infolist()):
         raise ValueError("holds two members of one name")
+    if any(name.endswith("/constants.pkl") for name in members):
+        raise ValueError(f"is a TorchScript program; {REMEDY}")
     for info in members.values():
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
             raise ValueError(f"its member {info.filename!r} is compressed, as PyTorch leaves none")
