@@ -86,7 +86,7 @@ _ebm() {
   case $previous in
     --device) _ebm_reply "$current" auto cpu cuda ;;
     --network) _ebm_reply "$current" toy vanilla nonlocal ;;
-    --out) _ebm_reply_files "$current" ;;
+    --out | --resume) _ebm_reply_files "$current" ;;
     --checkpoint) _ebm_reply_files "$current" safetensors ;;
     =) _ebm_reply_files "$current" safetensors ;;  # bash splits KEY=VALUE
     --input | --energy | --gradient) _ebm_reply_files "$current" npy ;;
