@@ -1,9 +1,12 @@
-"""Reads with TensorBoard's own reader what a run that was resumed leaves for it.
+"""Reads with TensorBoard's own reader what runs leave for it.
 
-usage: tensorboard_test.py RESUMED_EVENTS      the program made of resumed_events.cpp
+usage: tensorboard_test.py RESUMED_EVENTS EBM_TRAIN CONFIG
+RESUMED_EVENTS is the program made of resumed_events.cpp; CONFIG one of toy data, to be cut short.
 Where the reader is not installed, the exit status is 77, and a line says so.
 """
 
+import csv
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,18 +20,28 @@ except ImportError as error:
     sys.exit(77)
 
 
+def read(folder):
+    # 0 keeps all; TensorBoard itself draws lots.
+    events = EventAccumulator(folder + "/tensorboard", {"scalars": 0, "images": 0})
+    events.Reload()
+    return events
+
+
+def scalars(events, tag):
+    return [(event.step, event.value) for event in events.Scalars(tag)]
+
+
 class ResumedRun(unittest.TestCase):
     """Iterations 1 to 4 with d_s -1, then 3 to 5 with d_s 1."""
 
     @classmethod
     def setUpClass(cls):
         with tempfile.TemporaryDirectory() as folder:
-            subprocess.run([program, folder], check=True)
-            cls.events = EventAccumulator(folder + "/tensorboard")
-            cls.events.Reload()
+            subprocess.run([resumed_events, folder], check=True)
+            cls.events = read(folder)
 
     def scalars(self, tag):
-        return [(event.step, event.value) for event in self.events.Scalars(tag)]
+        return scalars(self.events, tag)
 
     def test_tags(self):
         tags = self.events.Tags()
@@ -52,6 +65,49 @@ class ResumedRun(unittest.TestCase):
             self.assertTrue(picture.encoded_image_string.startswith(b"\x89PNG"))
 
 
+class Training(unittest.TestCase):
+    """Twenty iterations of ebm_train, beside the tables that it writes itself."""
+
+    @classmethod
+    def setUpClass(cls):
+        settings = ["train.iterations=20", "langevin.steps=10", "log.every=5", "landscape.every=10",
+                    "landscape.resolution=40", "landscape.kde.chains=100"]
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run([ebm_train, config, "--quiet", "--out", folder, "--threads", "1"]
+                           + [word for setting in settings for word in ("--set", setting)],
+                           check=True)
+            cls.events = read(folder)
+            cls.tables = {}
+            for name in ("diagnostics.csv", "landscape/landscape.csv"):
+                with open(f"{folder}/{name}", newline="", encoding="utf-8") as table:
+                    cls.tables[name] = list(csv.DictReader(table))
+
+    def expect_column(self, tag, table, column):
+        found = scalars(self.events, tag)
+        rows = self.tables[table]
+        self.assertEqual([step for step, _ in found], [int(row["iteration"]) for row in rows])
+        for (_, value), row in zip(found, rows):
+            expected = float(row[column])
+            self.assertAlmostEqual(value, expected, delta=1e-5 * abs(expected))
+
+    def test_curves_are_those_of_the_tables(self):
+        self.assertEqual(len(self.tables["diagnostics.csv"]), 20)
+        self.assertEqual(len(self.tables["landscape/landscape.csv"]), 3)
+        for name in ("d_s", "r_s"):
+            self.expect_column("diagnostics/" + name, "diagnostics.csv", name)
+        for name in ("kl_learned", "l1_learned", "l1_shortrun"):
+            self.expect_column("landscape/" + name, "landscape/landscape.csv", name)
+
+    def test_log_points(self):
+        for tag in ("diagnostics/learning_rate", "diagnostics/steps_per_second"):
+            steps = [step for step, _ in scalars(self.events, tag)]
+            self.assertEqual(steps, [1, 5, 10, 15, 20])
+
+    @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is not installed")
+    def test_the_last_landscape_is_shown(self):
+        self.assertEqual(self.events.Images("landscape/landscape")[-1].step, 20)
+
+
 if __name__ == "__main__":
-    program = sys.argv.pop(1)
-    unittest.main(verbosity=2)
+    resumed_events, ebm_train, config = sys.argv[1:4]
+    unittest.main(argv=sys.argv[:1], verbosity=2)
