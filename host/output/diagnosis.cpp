@@ -13,7 +13,7 @@ namespace ebm {
 namespace {
 
 constexpr std::string_view kScript =
-    R"gp(# Draws a training run's diagnosis from the two tables beside it:
+    R"gp(# Draws a training run's diagnosis from the tables beside it:
 #   gnuplot diagnosis.gp             diagnosis.png
 #   gnuplot -c diagnosis.gp F.pdf    F.pdf, or .png
 # Written where it is missing and left alone then, so it can be restyled, even while a run goes on.
@@ -48,19 +48,20 @@ fold(first, d, r) = first ? (dl = d, dh = d, rl = r, rh = r) : \
   (dl = d < dl ? d : dl, dh = d > dh ? d : dh, rl = r < rl ? r : rl, rh = r > rh ? r : rh)
 row(i, d, r) = (fold((i - 1) % bin == 0, d, r), i)
 dl = 0; dh = 0; rl = 0; rh = 0
-set table $series
+set table $series separator comma
 plot "diagnostics.csv" every ::::(n - 1) using (row(int($1), $2, $3)):(dl):(dh):(rl):(rh) \
   with table if (int($1) % bin == 0 || int($1) == n)
 unset table
-set datafile separator whitespace
 unset datafile columnheaders
 
 # The first tenth of a run may leave the panel of d_s: learning starts far from 0.
 stats $series using ($1 > n / 10 ? $2 : NaN):($1 > n / 10 ? $3 : NaN) name "later" nooutput
 stats $series using 2:3 name "all" nooutput
+stats $series using 4:5 name "strength" nooutput
 low = later_min_x < 0 ? later_min_x : 0
 high = later_max_y > 0 ? later_max_y : 0
 margin = 0.06 * (high > low ? high - low : 1)
+r_margin = 0.06 * (strength_max_y > strength_min_x ? strength_max_y - strength_min_x : 1)
 
 # Screen coordinates: two wide panels above three narrow ones.
 set multiplot
@@ -74,7 +75,8 @@ do for [column = 2:4:2] {
   set rmargin at screen left + 0.395
   if (column == 2) {
     set title "Energy difference {/:Italic d}_s (nats)"
-    set yrange [low - margin : high + margin]
+    bottom = low - margin
+    top = high + margin
     set arrow 1 from graph 0,first 0 to graph 1,first 0 nohead front linewidth 0.8
     if (all_max_y > high + margin || all_min_x < low - margin) {
       set label 1 sprintf("off scale at first: %.3g to %.3g", all_min_x, all_max_y) \
@@ -82,18 +84,23 @@ do for [column = 2:4:2] {
     }
   } else {
     set title "Gradient strength {/:Italic r}_s"
-    set autoscale y
+    bottom = strength_min_x - r_margin
+    top = strength_max_y + r_margin
     unset arrow 1
     unset label 1
   }
+  set yrange [bottom : top]
   colour = column == 2 ? d_colour : r_colour
   upper = column + 1
   plot $series using 1:column:upper with filledcurves fillcolor rgb colour, \
     "" using 1:column with lines linewidth 0.7 linecolor rgb colour, \
-    "" using 1:upper with lines linewidth 0.7 linecolor rgb colour
+    "" using 1:upper with lines linewidth 0.7 linecolor rgb colour, \
+    "events.csv" every ::1 using 4:(bottom):(0):(top - bottom) with vectors nohead \
+      dashtype 2 linewidth 0.8 linecolor rgb "#606060", \
+    "" every ::1 using 4:(top):(" rolled back") with labels left rotate by -90 font ",9" \
+      textcolor rgb "#606060" offset 0.7,0
 }
 
-set datafile separator comma
 set datafile columnheaders
 set tmargin at screen 0.44
 set bmargin at screen 0.09

@@ -13,7 +13,8 @@ namespace ebm {
 ///                        nan where there is no value. Each line ends with the white-noise band and
 ///                        the number of iterations so far.
 ///     diagnosis.gp       gnuplot script, written only where it is missing: a restyled one stays.
-///                        It shows as many lines of diagnostics.csv as correlations.csv says.
+///                        It shows as many lines of diagnostics.csv as correlations.csv says, and
+///                        where the run was rolled back to, as events.csv says.
 ///
 /// d_s and r_s: of all iterations so far, at least 2, equally many; diagnostics.csv must hold
 /// these. Throws OutputError.
