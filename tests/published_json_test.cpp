@@ -129,16 +129,16 @@ TEST_F(PublishedJson, KeysThatDoNotMatterAreIgnored) {
 }
 
 TEST_F(PublishedJson, OtherPublishedWordsAreUnderstood) {
-  const std::string flowers = "\"mcmc_init\": \"flowers\"";
+  const std::string flowers = R"("mcmc_init": "flowers")";
   for (const std::string kind : {"mnist", "cifar10"}) {
     const SampleConfig config = load_sample_config(
-        changed("eval_flowers_convergent", flowers, fmt::format("\"mcmc_init\": \"{}\"", kind)));
+        changed("eval_flowers_convergent", flowers, fmt::format(R"("mcmc_init": "{}")", kind)));
     EXPECT_EQ(config.start, SamplingStart::data);
     EXPECT_EQ(to_string(config.data.kind), kind);
     EXPECT_EQ(config.data.path, "data/" + kind);
   }
-  const SampleConfig gaussian = load_sample_config(
-      changed("eval_flowers_convergent", flowers, "\"mcmc_init\": \"gaussian\""));
+  const SampleConfig gaussian =
+      load_sample_config(changed("eval_flowers_convergent", flowers, R"("mcmc_init": "gaussian")"));
   EXPECT_EQ(gaussian.start, SamplingStart::gaussian);
   EXPECT_EQ(gaussian.data, DataConfig{});
 }
@@ -194,14 +194,14 @@ TEST_F(PublishedJson, KeysAreThoseOfTheKind) {
   expect_refusals(
       "gmm_convergent",
       {{"\"toy_sd\"", "\"toy_std\"", "9: toy_std: unknown key; did you mean 'toy_sd'?"},
-       {"\"seed\": 123", "\"seed\": 123, \"seeds\": 4",
+       {R"("seed": 123)", R"("seed": 123, "seeds": 4)",
         "5: seeds: unknown key; did you mean 'seed'?"},
-       {"\"seed\": 123", "\"seed\": 123, \"im_sz\": 4",
+       {R"("seed": 123)", R"("seed": 123, "im_sz": 4)",
         "5: im_sz: unknown key; valid here: toy_type, num_train_iters, batch_size, seed, net_type, "
         "optimizer_type, lr_init, lr_min, lr_decay, epsilon, toy_groups, toy_sd, toy_radius, "
         "viz_res, kde_bw, num_mcmc_steps, init_type, s_t_0_size, noise_init_factor, log_info_freq, "
         "log_viz_freq, batch_size_kde"},
-       {"\"kde_bw\": 0.1,", "\"kde_bw\": 0.1, \"viz_res\": 3,", "12: duplicate key 'viz_res'"}});
+       {R"("kde_bw": 0.1,)", R"("kde_bw": 0.1, "viz_res": 3,)", "12: duplicate key 'viz_res'"}});
   EXPECT_EQ(refusal(changed("gmm_convergent", "  \"lr_decay\": 1.0,\n", "")),
             "x.json: lr_decay: required key is missing");
   EXPECT_EQ(refusal(changed("mnist_convergent", "  \"longrun_init\"", "  \"_comment\"")),
@@ -216,7 +216,7 @@ TEST_F(PublishedJson, KeysAreThoseOfTheKind) {
 
 TEST_F(PublishedJson, WhatIsNotAJsonObjectIsRefused) {
   const std::string text = read_bytes(kPublished / "gmm_convergent.json");
-  for (std::size_t size = 0; size + 2 < text.size(); ++size) {
+  for (std::size_t size = 0; size + 2 < text.size(); size += 5) {
     write_bytes(folder_ / "x.json", text.substr(0, size));
     const std::string message = refusal(folder_ / "x.json");
     EXPECT_TRUE(mentions(message, {"x.json:", ": not valid JSON: "})) << size;

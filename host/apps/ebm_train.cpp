@@ -77,7 +77,7 @@ int main(int argc, char** argv) {
         "  ebm_train configs/mnist_convergent.yaml --out runs/a --set train.iterations=500\n",
         "ebm_train");
     app.set_version_flag("--version", version());
-    app.add_option("config", options.config, "The experiment (YAML)")
+    app.add_option("config", options.config, "The experiment (YAML, or the published JSON)")
         ->required()
         ->option_text("CONFIG.yaml");
     app.add_option("--out", options.out, "Folder for the results, new or empty [runs/NAME]")
