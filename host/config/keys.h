@@ -22,7 +22,7 @@ void visit_data(Io& io, Config& data) {
   io.required("path", data.path, {}, images);
   io.optional("image_size", data.image_size, between(1, kLargestImage), images);
   io.default_to(data.channels, data.is_toy() || data.kind == DataKind::mnist ? 1 : 3);
-  io.optional("channels", data.channels, at_least(1), images);
+  io.optional("channels", data.channels, {}, images);
   io.optional("noise", data.noise, at_least(0), images);
   const Applies toy{data.is_toy(), "toy data (gmm, rings)"};
   io.default_to(data.groups, data.kind == DataKind::rings ? 4 : 8);
