@@ -80,6 +80,17 @@ inline std::string png_bytes(const Picture& picture) {
   return read_bytes(folder / "x.png");
 }
 
+/// CIFAR-10's record of a label and planes.
+inline std::string cifar10_record(char label, const Picture& picture) {
+  std::string bytes(1, label);
+  for (std::size_t c = 0; c < 3; ++c) {
+    for (std::size_t i = c; i < picture.pixels.size(); i += 3) {
+      bytes += static_cast<char>(picture.pixels[i]);
+    }
+  }
+  return bytes;
+}
+
 /// Writes a file, and the folders on its way.
 inline void write_below(const std::filesystem::path& path, std::string_view bytes) {
   std::filesystem::create_directories(path.parent_path());

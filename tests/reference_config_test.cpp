@@ -30,17 +30,17 @@ std::string words(const Range& range) {
     return fmt::format("{}", fmt::join(names(T{}), " | "));
   } else if constexpr (std::is_same_v<T, bool>) {
     return "true | false";
-  } else if constexpr (!std::is_arithmetic_v<T>) {
-    return "";
-  } else if (!std::isfinite(range.low)) {
-    return "";
-  } else if (range.low_excluded) {
-    return fmt::format("above {}", range.low) +
-           (std::isfinite(range.high) ? fmt::format(" and at most {}", range.high) : "");
-  } else {
-    return std::isfinite(range.high) ? fmt::format("{} to {}", range.low, range.high)
-                                     : fmt::format("at least {}", range.low);
   }
+  const bool ends = std::isfinite(range.high);
+  if (range.low_excluded) {
+    return fmt::format("above {}", range.low) +
+           (ends ? fmt::format(" and at most {}", range.high) : "");
+  }
+  if (std::isfinite(range.low)) {
+    return ends ? fmt::format("{} to {}", range.low, range.high)
+                : fmt::format("at least {}", range.low);
+  }
+  return "";
 }
 
 /// Visits the keys of a configuration and looks for each in the reference, also for those that do
