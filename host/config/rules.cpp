@@ -79,7 +79,8 @@ class Rules {
     if (network.kind != NetworkKind::custom) {
       return;
     }
-    (*this)(!network.layers.empty(), "network.kind", "custom needs network.layers, a list");
+    (*this)(!network.layers.empty(), "network.kind",
+            "custom is written as network.layers, a list, instead of network.kind");
     try {
       make_network(network);
     } catch (const std::invalid_argument& error) {

@@ -166,9 +166,11 @@ void YamlReader::refuse(const YamlValue& at, std::string_view why) const {
 
 void YamlReader::refuse_unknown(const YamlValue& at) const {
   const std::string guess = did_you_mean(at.key, known_);
-  refuse(at,
-         "unknown key" +
-             (guess.empty() ? fmt::format("; valid here: {}", fmt::join(known_, ", ")) : guess));
+  if (!guess.empty()) {
+    refuse(at, "unknown key" + guess);
+  }
+  refuse(at, known_.empty() ? "unknown key; none is valid here"
+                            : fmt::format("unknown key; valid here: {}", fmt::join(known_, ", ")));
 }
 
 void YamlReader::refuse_missing(std::string_view key) const {
