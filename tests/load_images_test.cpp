@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "host/errors.h"
+#include "tests/environment_variable.h"
 #include "tests/file_size_limit.h"
 #include "tests/idx_bytes.h"
 #include "tests/picture_files.h"

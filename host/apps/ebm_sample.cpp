@@ -41,10 +41,10 @@ int sample(Options options, std::span<const char* const> command_line) {
     omp_set_num_threads(options.threads);
   }
   const Checkpoint checkpoint = load_saved_network(config);
-  const RunFolder folder(options.out.empty() ? std::filesystem::path("runs/sampling") / config.name
-                                             : options.out);
+  const RunFolder folder = RunFolder::create(
+      options.out.empty() ? std::filesystem::path("runs/sampling") / config.name : options.out);
   write_file_atomically(folder.config(), to_yaml(config));
-  write_file_atomically(folder.environment(), describe_environment(command_line));
+  write_file_atomically(folder.new_environment(), describe_environment(command_line));
   RunLog log(folder.log(), options.quiet);
   log.info(fmt::format("{}: {} on {} threads, results in {}", version(), config.name,
                        omp_get_max_threads(), folder.root().string()));
