@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <sstream>
 #include <string>
 
 #include "host/output/npy.h"
@@ -145,13 +146,22 @@ TEST_F(Programs, TheDefaultFolderIsNamedAfterTheRun) {
 }
 
 TEST_F(Programs, HelpAndVersionAreAnswers) {
-  for (const std::string& command : {train("--help"), score("--help")}) {
-    const Outcome help = shell(command);
+  for (const std::string program : {"ebm_train", "ebm_sample", "ebm_plot", "ebm_score"}) {
+    const std::string command = std::string(EBM_PROGRAMS) + "/" + program;
+    const Outcome help = shell(command + " --help");
     EXPECT_EQ(help.status, 0);
-    EXPECT_TRUE(mentions(help.output, {"--threads", "--help", "--version"}));
+    EXPECT_TRUE(mentions(help.output, {"\n  " + program + " ", "--help", "--version"}))
+        << "an example, and options";
+    std::istringstream lines(help.output);
+    int count = 0;
+    for (std::string line; std::getline(lines, line); ++count) {
+      EXPECT_LE(line.size(), 100U) << line;
+    }
+    EXPECT_LE(count, 24) << "one screen";
+    const Outcome version = shell(command + " --version");
+    EXPECT_EQ(version.status, 0);
+    EXPECT_TRUE(mentions(version.output, {"ebm 0."}));
   }
-  EXPECT_TRUE(mentions(shell(plot("--help")).output, {"RUN", "--help", "--version"}));
-  EXPECT_TRUE(mentions(shell(train("--version")).output, {"ebm 0."}));
 }
 
 TEST_F(Programs, CommandLineErrorsAreStatus2) {

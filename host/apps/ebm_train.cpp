@@ -8,11 +8,10 @@
 #include <filesystem>
 #include <optional>
 #include <span>
-#include <string>
-#include <vector>
 
 #include "host/apps/choose_device.h"
 #include "host/apps/exit_status.h"
+#include "host/apps/run_options.h"
 #include "host/config/config.h"
 #include "host/output/atomic_file.h"
 #include "host/training/environment.h"
@@ -26,14 +25,10 @@ namespace {
 
 using namespace ebm;
 
-struct Options {
+struct Options : RunOptions {
   std::filesystem::path config;
   std::filesystem::path out;
   std::filesystem::path resume;
-  std::string device;
-  int threads = 0;
-  std::vector<std::string> overrides;
-  bool quiet = false;
 };
 
 /// Trains into a folder that the run has for itself. `is_new`: to be removed if it cannot start.
@@ -80,12 +75,7 @@ int train(const TrainConfig& config, const RunFolder& folder, bool is_new, const
 }
 
 int train(Options options, std::span<const char* const> command_line) {
-  if (!options.device.empty()) {
-    options.overrides.push_back("device=" + options.device);
-  }
-  if (options.threads > 0) {
-    omp_set_num_threads(options.threads);
-  }
+  apply_run_options(options);
   if (!options.resume.empty()) {
     const RunFolder folder = RunFolder::reopen(options.resume);
     const TrainConfig config = load_resumed_config(folder.config(), options.overrides);
@@ -122,15 +112,7 @@ int main(int argc, char** argv) {
                        ->option_text("DIR")
                        ->excludes(config)
                        ->excludes(out);
-    app.add_option("--device", options.device, "Where to compute, instead of the configuration's")
-        ->option_text("auto|cpu|cuda[:N]");
-    app.add_option("--threads", options.threads, "CPU threads [all]; results do not depend on it")
-        ->check(CLI::Range(1, 4096))
-        ->option_text("N");
-    app.add_option("--set", options.overrides, "Override a key of the configuration; repeatable")
-        ->option_text("SECTION.KEY=VALUE")
-        ->allow_extra_args(false);
-    app.add_flag("--quiet", options.quiet, "Print nothing but warnings and errors");
+    add_run_options(app, options);
     try {
       app.parse(argc, argv);
       if (config->empty() && resume->empty()) {

@@ -52,10 +52,9 @@ TensorFile read_tensors(const std::filesystem::path& path) {
     if ((extension != ".pth" && extension != ".pt") || !std::filesystem::exists(path)) {
       throw;
     }
-    throw InputFileError(
-        fmt::format("{}; what torch.save wrote is converted in Python: safetensors.torch.save_file("
-                    "torch.load(\"{}\", map_location=\"cpu\"), \"net.safetensors\")",
-                    error.what(), path.string()));
+    throw InputFileError(fmt::format(
+        "{}; tools/convert_checkpoint.py {} net.safetensors converts what torch.save wrote",
+        error.what(), path.string()));
   }
 }
 
