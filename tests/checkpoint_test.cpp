@@ -90,6 +90,22 @@ TEST(Checkpoint, DisagreeingChoiceIsRefused) {
                        {"channels 1", "says 3"}));
 }
 
+TEST(Checkpoint, PyTorchsOwnFormatIsToldHowToConvert) {
+  const TemporaryFolder folder;
+  for (const char* name : {"net.pth", "net.pt"}) {
+    const std::string path = (folder / name).string();
+    const auto load = [&] {
+      return message_of<InputFileError>([&] { load_checkpoint(path, {"toy", {}, {}}); });
+    };
+    EXPECT_FALSE(mentions(load(), {"convert"})) << "there is no such file";
+    write_bytes(path, "PK\3\4 as torch.save writes: a zip archive");
+    EXPECT_TRUE(
+        mentions(load(), {path, "tools/convert_checkpoint.py " + path + " net.safetensors"}));
+    std::filesystem::copy(saved(folder), path, std::filesystem::copy_options::overwrite_existing);
+    EXPECT_EQ(load_checkpoint(path, {}).info.network, "nonlocal");  // a name is not a format
+  }
+}
+
 TEST(Checkpoint, WrongTensorsAreNamed) {
   const TemporaryFolder folder;
   const auto load = [](const std::filesystem::path& path) {

@@ -207,17 +207,6 @@ TEST_F(LoadImages, WorksWithoutACache) {
   EXPECT_TRUE(kept().empty());
 }
 
-/// CIFAR-10's record of a label and planes.
-std::string record(char label, const Picture& picture) {
-  std::string bytes(1, label);
-  for (std::size_t c = 0; c < 3; ++c) {
-    for (std::size_t i = c; i < picture.pixels.size(); i += 3) {
-      bytes += static_cast<char>(picture.pixels[i]);
-    }
-  }
-  return bytes;
-}
-
 TEST_F(LoadImages, Cifar10IsReadInOrder) {
   for (const char* folder : {".", "cifar-10-batches-bin"}) {
     std::vector<Picture> pictures;
@@ -225,7 +214,7 @@ TEST_F(LoadImages, Cifar10IsReadInOrder) {
       std::string bytes;
       for (unsigned i = 0; i < batch; ++i) {
         pictures.push_back(smooth_picture(32, 32, 3, 10 * batch + i));
-        bytes += record(static_cast<char>(i), pictures.back());
+        bytes += cifar10_record(static_cast<char>(i), pictures.back());
       }
       write_below(data_.path() / folder / fmt::format("data_batch_{}.bin", batch), bytes);
     }
@@ -241,7 +230,7 @@ TEST_F(LoadImages, Cifar10LevelsBecomeStates) {
   Picture picture{std::vector<std::uint8_t>(3072, 0), 32, 32, 3};
   picture.pixels[0] = 255;  // red of the first pixel
   for (int batch = 1; batch <= 5; ++batch) {
-    write_below(data_ / fmt::format("data_batch_{}.bin", batch), record(9, picture));
+    write_below(data_ / fmt::format("data_batch_{}.bin", batch), cifar10_record(9, picture));
   }
   DataConfig config = data(DataKind::cifar10);
   config.image_size = 32;
@@ -254,7 +243,7 @@ TEST_F(LoadImages, Cifar10LevelsBecomeStates) {
 
 TEST_F(LoadImages, Cifar10ErrorsNameTheFile) {
   EXPECT_TRUE(mentions(refusal(DataKind::cifar10), {"data_batch_1.bin", "data.path"}));
-  const std::string good = record(0, smooth_picture(32, 32, 3));
+  const std::string good = cifar10_record(0, smooth_picture(32, 32, 3));
   for (int batch = 1; batch <= 4; ++batch) {
     write_below(data_ / fmt::format("data_batch_{}.bin", batch), good);
   }
@@ -264,7 +253,7 @@ TEST_F(LoadImages, Cifar10ErrorsNameTheFile) {
       {good + "x", "3074 bytes long"},
       {good.substr(1), "3072 bytes long"},
       {"", "0 bytes long"},
-      {good + record(10, smooth_picture(32, 32, 3)), "record 1 has label 10"},
+      {good + cifar10_record(10, smooth_picture(32, 32, 3)), "record 1 has label 10"},
   };
   for (const auto& [bytes, problem] : cases) {
     write_bytes(last, bytes);

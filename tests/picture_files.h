@@ -62,14 +62,15 @@ inline std::string jpeg_bytes(const Picture& picture, bool progressive = false) 
   }
   jpeg_start_compress(&jpeg, TRUE);
   std::vector<std::uint8_t> pixels = picture.pixels;
-  const auto row = static_cast<std::size_t>(picture.width * picture.channels);
+  const std::size_t row =
+      static_cast<std::size_t>(picture.width) * static_cast<std::size_t>(picture.channels);
   while (jpeg.next_scanline < jpeg.image_height) {
     JSAMPROW line = pixels.data() + jpeg.next_scanline * row;
     jpeg_write_scanlines(&jpeg, &line, 1);
   }
   jpeg_finish_compress(&jpeg);
   jpeg_destroy_compress(&jpeg);
-  const std::string file(reinterpret_cast<const char*>(bytes), size);
+  std::string file(reinterpret_cast<const char*>(bytes), size);
   std::free(bytes);
   return file;
 }
@@ -78,6 +79,17 @@ inline std::string png_bytes(const Picture& picture) {
   const TemporaryFolder folder;
   write_png(folder / "x.png", picture.pixels, picture.height, picture.width, picture.channels);
   return read_bytes(folder / "x.png");
+}
+
+/// CIFAR-10's record of a label and planes.
+inline std::string cifar10_record(char label, const Picture& picture) {
+  std::string bytes(1, label);
+  for (std::size_t c = 0; c < 3; ++c) {
+    for (std::size_t i = c; i < picture.pixels.size(); i += 3) {
+      bytes += static_cast<char>(picture.pixels[i]);
+    }
+  }
+  return bytes;
 }
 
 /// Writes a file, and the folders on its way.

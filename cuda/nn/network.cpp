@@ -25,10 +25,15 @@ std::string_view to_string(LayerKind kind) { return names(kind)[static_cast<std:
 // Far above any network, and far below where sizes overflow.
 constexpr double kLargestActivation = 1 << 28;
 constexpr double kMostParameters = 1 << 30;
+constexpr std::size_t kMostLayers = 1000;
 
-/// Throws unless a shape's values can be counted and held.
+/// Whether a shape's values can be counted and held.
+bool is_holdable(const Shape& s) {
+  return static_cast<double>(s.channels) * s.height * s.width <= kLargestActivation;
+}
+
 Shape require_holdable(const Shape& s) {
-  if (static_cast<double>(s.channels) * s.height * s.width > kLargestActivation) {
+  if (!is_holdable(s)) {
     throw std::invalid_argument(
         fmt::format("its output would be {}, which is too large", to_string(s)));
   }
@@ -121,8 +126,13 @@ Network::Network(std::string name, Shape input, std::vector<Layer> layers)
     throw std::invalid_argument(
         fmt::format("network {}: states of shape {} are empty", name_, to_string(input)));
   }
-  if (layers_.empty()) {
-    throw std::invalid_argument(fmt::format("network {}: has no layers", name_));
+  if (!is_holdable(input)) {
+    throw std::invalid_argument(
+        fmt::format("network {}: states of shape {} are too large", name_, to_string(input)));
+  }
+  if (layers_.empty() || layers_.size() > kMostLayers) {
+    throw std::invalid_argument(fmt::format("network {}: has {} layers; 1 to {} can be", name_,
+                                            layers_.size(), kMostLayers));
   }
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];

@@ -57,7 +57,7 @@ int main(int argc, char** argv) {
         "--set sample.steps=5000\n",
         "ebm_sample");
     app.set_version_flag("--version", version());
-    app.add_option("config", options.config, "What to sample (YAML)")
+    app.add_option("config", options.config, "What to sample (YAML, or the published JSON)")
         ->required()
         ->option_text("CONFIG.yaml");
     app.add_option("--out", options.out,

@@ -101,8 +101,9 @@ int main(int argc, char** argv) {
         "  ebm_train --resume runs/a --set train.iterations=1000\n",
         "ebm_train");
     app.set_version_flag("--version", version());
-    auto* config = app.add_option("config", options.config, "The experiment (YAML)")
-                       ->option_text("CONFIG.yaml");
+    auto* config =
+        app.add_option("config", options.config, "The experiment (YAML, or the published JSON)")
+            ->option_text("CONFIG.yaml");
     auto* out =
         app.add_option("--out", options.out, "Folder for the results, new or empty [runs/NAME]")
             ->option_text("DIR");

@@ -5,6 +5,7 @@
 #include "host/config/config.h"
 #include "host/config/yaml_tree.h"
 #include "host/config/yaml_writer.h"
+#include "host/errors.h"
 
 namespace ebm {
 
@@ -15,6 +16,13 @@ std::string to_yaml(std::span<const Layer> layers) {
 }
 
 std::vector<Layer> parse_layers(const std::string& yaml, const std::string& place) {
+  constexpr std::size_t kLongest = 1 << 16;
+  if (yaml.size() > kLongest) {
+    throw ConfigurationError(
+        fmt::format("{}: the list of layers is {} bytes long, and {} are the "
+                    "most",
+                    place, yaml.size(), kLongest));
+  }
   const YamlValue tree = parse_yaml(yaml, {.name = place, .has_lines = false});
   YamlReader reader(tree);
   std::vector<Layer> layers;

@@ -29,6 +29,13 @@ std::string shown(const YamlValue& value) {
   return "null";
 }
 
+// A key as the user wrote it, and what that is here.
+std::string name_in_errors(const YamlValue& value, std::string_view dotted_key) {
+  return value.written_key.empty() || value.written_key == dotted_key
+             ? fmt::format("{:.80}", dotted_key)
+             : fmt::format("{} ({})", value.written_key, dotted_key);
+}
+
 // Levenshtein distance: insertions, deletions and substitutions of one character.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -95,7 +102,8 @@ void refuse_key(const YamlValue& root, std::string_view dotted_key, std::string_
     innermost = child;
     path.remove_prefix(std::min(dot + 1, path.size()));
   }
-  throw ConfigurationError(fmt::format("{}: {}: {}", innermost->place, dotted_key, why));
+  throw ConfigurationError(
+      fmt::format("{}: {}: {}", innermost->place, name_in_errors(*innermost, dotted_key), why));
 }
 
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates) {
@@ -128,12 +136,23 @@ void YamlReader::finish() const {
 
 const YamlValue* YamlReader::look_up(std::string_view key, Applies applies) {
   const YamlValue* found = map_.find(key);
-  if (applies.here) {
-    known_.push_back(key);
+  const bool ignored = !applies.here && found != nullptr && found->only_if_it_applies;
+  if (applies.here || ignored) {
+    if (std::ranges::find(known_, key) == known_.end()) {
+      known_.push_back(key);
+    }
   } else if (found != nullptr) {
     refuse(*found, fmt::format("applies to {} only", applies.to));
   }
-  return found;
+  return ignored ? nullptr : found;
+}
+
+const YamlValue& YamlReader::at(std::string_view key) {
+  const YamlValue* found = look_up(key, {});
+  if (found == nullptr) {
+    refuse_missing(key);
+  }
+  return *found;
 }
 
 std::string YamlReader::full(std::string_view key) const {
@@ -141,14 +160,17 @@ std::string YamlReader::full(std::string_view key) const {
 }
 
 void YamlReader::refuse(const YamlValue& at, std::string_view why) const {
-  throw ConfigurationError(fmt::format("{}: {:.80}: {}", at.place, full(at.key), why));
+  throw ConfigurationError(
+      fmt::format("{}: {}: {}", at.place, name_in_errors(at, full(at.key)), why));
 }
 
 void YamlReader::refuse_unknown(const YamlValue& at) const {
   const std::string guess = did_you_mean(at.key, known_);
-  refuse(at,
-         "unknown key" +
-             (guess.empty() ? fmt::format("; valid here: {}", fmt::join(known_, ", ")) : guess));
+  if (!guess.empty()) {
+    refuse(at, "unknown key" + guess);
+  }
+  refuse(at, known_.empty() ? "unknown key; none is valid here"
+                            : fmt::format("unknown key; valid here: {}", fmt::join(known_, ", ")));
 }
 
 void YamlReader::refuse_missing(std::string_view key) const {

@@ -113,6 +113,10 @@ class YamlReader {
     }
   }
 
+  /// The value under `key` as it was written. `at` throws if there is none, `find` returns null.
+  const YamlValue& at(std::string_view key);
+  const YamlValue* find(std::string_view key) { return look_up(key, {}); }
+
   /// Refuses the keys that were not asked for.
   void finish() const;
 

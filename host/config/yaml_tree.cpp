@@ -99,7 +99,7 @@ class TreeBuilder : public YAML::EventHandler {
 
   void add_key(const YAML::Mark& mark, const std::string& name) {
     const std::string place = place_of(source_, mark);
-    if (!open_.back().keys.insert(name).second) {
+    if (!open_.back().keys.insert(name).second && name != source_.repeatable) {
       refuse(place, fmt::format("duplicate key '{:.60}'", name));
     }
     open_.back().key = Key{name, place};

@@ -14,6 +14,7 @@ namespace ebm {
 struct YamlSource {
   std::string name;
   bool has_lines = true;
+  std::string_view repeatable{};  ///< the one key that a map may have more than once
 };
 
 /// One value, with everything below it. An ordinary value: copies are independent.
@@ -25,6 +26,8 @@ struct YamlValue {
   std::string key{};                  ///< its name in the map it is in, else empty
   std::string text{};                 ///< of a scalar
   bool quoted = false;                ///< a scalar written in quotes is text, never a number
+  std::string written_key{};          ///< the key in the file, where that is another than `key`
+  bool only_if_it_applies = false;    ///< ignored where its key does not apply, not refused
   std::vector<YamlValue> children{};  ///< of a map (with distinct keys) or a sequence, as written
 
   /// The child with this key, or null. Valid until `children` changes.

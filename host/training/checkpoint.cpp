@@ -43,6 +43,21 @@ void require_agreement(const TensorFile& file, std::string_view what, const Valu
   }
 }
 
+/// The file's tensors. One of torch.save, as the published networks are, gets an answer that helps.
+TensorFile read_tensors(const std::filesystem::path& path) {
+  try {
+    return read_checked_tensors(path);
+  } catch (const InputFileError& error) {
+    const std::filesystem::path extension = path.extension();
+    if ((extension != ".pth" && extension != ".pt") || !std::filesystem::exists(path)) {
+      throw;
+    }
+    throw InputFileError(fmt::format(
+        "{}; tools/convert_checkpoint.py {} net.safetensors converts what torch.save wrote",
+        error.what(), path.string()));
+  }
+}
+
 CheckpointInfo read_info(const TensorFile& file, const NetworkChoice& choice) {
   CheckpointInfo info;
   const auto network = file.metadata.find("network");
@@ -155,7 +170,7 @@ void save_checkpoint(const std::filesystem::path& path, const CheckpointInfo& in
 }
 
 Checkpoint load_checkpoint(const std::filesystem::path& path, const NetworkChoice& choice) {
-  const TensorFile file = read_checked_tensors(path);
+  const TensorFile file = read_tensors(path);
   CheckpointInfo info = read_info(file, choice);
   Network network = make_network(file, info, choice);
   require_tensors_of(network, file, info);

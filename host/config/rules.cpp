@@ -1,0 +1,143 @@
+#include "host/config/rules.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <stdexcept>
+#include <string_view>
+
+#include "host/config/yaml_reader.h"
+
+namespace ebm {
+namespace {
+
+bool is_folder_name(std::string_view text) {
+  return text.size() <= 200 && text.find('/') == std::string_view::npos && text != "." &&
+         text != ".." &&
+         std::ranges::none_of(text, [](unsigned char c) { return std::iscntrl(c); });
+}
+
+bool is_device(std::string_view text) {
+  if (text == "auto" || text == "cpu" || text == "cuda") {
+    return true;
+  }
+  constexpr std::string_view kPrefix = "cuda:";
+  if (!text.starts_with(kPrefix)) {
+    return false;
+  }
+  text.remove_prefix(kPrefix.size());
+  return !text.empty() && text.size() <= 3 &&
+         std::ranges::all_of(text, [](unsigned char c) { return std::isdigit(c) != 0; });
+}
+
+// The rules no single key's range can say. `tree` is what the configuration was read from; it knows
+// the places that errors name.
+class Rules {
+ public:
+  explicit Rules(const YamlValue& tree) : tree_(tree) {}
+
+  void operator()(bool holds, std::string_view key, std::string_view otherwise) const {
+    if (!holds) {
+      refuse_key(tree_, key, otherwise);
+    }
+  }
+
+  /// Those of every configuration.
+  template <class Config>
+  void check_common(const Config& config) const {
+    const Rules& require = *this;
+    require(is_folder_name(config.name), "name",
+            fmt::format("must be usable as a folder's name, not '{:.60}'", config.name));
+    require(is_device(config.device), "device",
+            fmt::format("must be auto, cpu, cuda or cuda:N, not '{:.60}'", config.device));
+    require(
+        config.network.kind != NetworkKind::nonlocal || config.network.features % 2 == 0,
+        "network.features",
+        fmt::format("the nonlocal network needs an even number, not {}", config.network.features));
+  }
+
+  /// Those of the data that a network takes.
+  void check_data(const DataConfig& data, NetworkKind network) const {
+    const Rules& require = *this;
+    const bool toy = data.is_toy();
+    const bool custom = network == NetworkKind::custom;
+    require(
+        custom || toy == (network == NetworkKind::toy), "network.kind",
+        fmt::format("{} does not fit data.kind: {}, which needs {} or a list of layers",
+                    to_string(network), to_string(data.kind), toy ? "toy" : "vanilla, nonlocal"));
+    require(custom || toy || data.image_size == 32, "data.image_size",
+            fmt::format("the vanilla and nonlocal networks need 32, not {}; networks for other "
+                        "sizes are written as network.layers",
+                        data.image_size));
+    require(toy || data.channels == 1 || data.channels == 3, "data.channels",
+            fmt::format("must be 1 (grey) or 3 (colour), not {}", data.channels));
+  }
+
+  /// That the layers fit each other and the states.
+  void check_layers(const SavedNetworkConfig& network) const {
+    if (network.kind != NetworkKind::custom) {
+      return;
+    }
+    (*this)(!network.layers.empty(), "network.kind",
+            "custom is written as network.layers, a list, instead of network.kind");
+    try {
+      make_network(network);
+    } catch (const std::invalid_argument& error) {
+      refuse_key(tree_, "network.layers", error.what());
+    }
+  }
+
+ private:
+  const YamlValue& tree_;
+};
+
+}  // namespace
+
+void check_rules(const SampleConfig& config, const YamlValue& tree) {
+  const Rules require(tree);
+  require.check_common(config);
+  const bool custom = config.network.kind == NetworkKind::custom;
+  require(custom || config.network.channels == 1 || config.network.channels == 3,
+          "network.channels",
+          fmt::format("must be 1 (grey) or 3 (colour), not {}", config.network.channels));
+  require.check_layers(config.network);
+  require(config.sample.epsilon > 0 || !config.sample.mala, "sample.epsilon",
+          "must be above 0 with sample.mala: true");
+  if (config.start != SamplingStart::data) {
+    return;
+  }
+  require.check_data(config.data, config.network.kind);
+  const int channels = config.data.is_toy() ? 2 : config.data.channels;
+  require(config.network.kind == NetworkKind::toy || channels == config.network.channels,
+          config.data.is_toy() ? "network.channels" : "data.channels",
+          fmt::format("network.channels is {}, but the data have {}", config.network.channels,
+                      channels));
+  const int size = config.data.is_toy() ? 1 : config.data.image_size;
+  require(!custom || size == config.network.image_size, "network.image_size",
+          fmt::format("is {}, but the data's is {}", config.network.image_size, size));
+}
+
+void check_rules(const TrainConfig& config, const YamlValue& tree) {
+  const Rules require(tree);
+  const bool toy = config.data.is_toy();
+  const bool persistent = config.langevin.init == InitialStates::persistent;
+
+  require.check_common(config);
+  require.check_data(config.data, config.network.kind);
+  require.check_layers(trained_network(config));
+  require(config.optimizer.lr_min <= config.optimizer.lr, "optimizer.lr_min",
+          fmt::format("must be at most optimizer.lr = {}, not {}", config.optimizer.lr,
+                      config.optimizer.lr_min));
+  require(!toy || !persistent || config.train.batch_size <= config.langevin.bank_size,
+          "train.batch_size",
+          fmt::format("must be at most langevin.bank_size = {}, not {}", config.langevin.bank_size,
+                      config.train.batch_size));
+  require(config.checkpoint.keep_every % config.checkpoint.every == 0, "checkpoint.keep_every",
+          fmt::format("must be a multiple of checkpoint.every = {}, not {}",
+                      config.checkpoint.every, config.checkpoint.keep_every));
+  require(config.longrun.init != InitialStates::persistent || persistent, "longrun.init",
+          "persistent needs langevin.init: persistent; there is no bank otherwise");
+}
+
+}  // namespace ebm
