@@ -125,12 +125,37 @@ TEST(AppendFile, WritesItsHeaderOnceAndLinesAtOnce) {
 TEST(AppendFile, RefusesAFileWithAnotherHeader) {
   const TemporaryFolder folder;
   const std::filesystem::path path = folder / "diagnostics.csv";
-  for (const std::string content : {"step,energy\n1,2\n", "iter", "iteration,d_s,r_s\n"}) {
+  for (const std::string content : {"step,energy\n1,2\n", "item", "iteration,d_s,r_s\n"}) {
     write_bytes(path, content);
     EXPECT_TRUE(mentions(message_of<OutputError>([&] { AppendFile(path, "iteration,d_s"); }),
                          {path.string(), "iteration,d_s", "move the file away"}));
     EXPECT_EQ(read_bytes(path), content);
   }
+}
+
+TEST(AppendFile, WritesAHeaderThatWasCutAgain) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder / "diagnostics.csv";
+  write_bytes(path, "iter");
+  const AppendFile file(path, "iteration,d_s");
+  EXPECT_EQ(read_bytes(path), "iteration,d_s\n");
+}
+
+TEST(AppendFile, KeepsTheLinesThatAreWanted) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder / "diagnostics.csv";
+  write_bytes(path, "a,b\n1,2\n3,4\n5,6\n7,");
+  AppendFile file(path, "a,b");
+  const auto is_below = [](char limit) {
+    return [limit](std::string_view line) { return line[0] < limit; };
+  };
+  EXPECT_EQ(file.keep_while(is_below('9')), 3U);
+  EXPECT_EQ(read_bytes(path), "a,b\n1,2\n3,4\n5,6\n");
+  EXPECT_EQ(file.keep_while(is_below('3')), 1U);
+  EXPECT_EQ(read_bytes(path), "a,b\n1,2\n");
+  file.append("8,8\n");
+  EXPECT_EQ(file.keep_while(is_below('0')), 0U);
+  EXPECT_EQ(read_bytes(path), "a,b\n");
 }
 
 TEST(AppendFile, ReportsAFullDeviceOnOpening) {

@@ -34,7 +34,7 @@ END
 
 # differences RUN OTHER: what of two runs is not the same bits, but for what tells of the process.
 differences() {
-  diff -rq -x log.txt -x lock -x 'environment*' -x tensorboard -x '*.tmp' -x diagnosis.png \
+  diff -rq -x log.txt -x lock -x 'environment*' -x tensorboard -x '*.tmp' -x '*.part.*' -x diagnosis.png \
     -x '*.pdf' -x 'landscape_*.png' "$1" "$2"
 }
 

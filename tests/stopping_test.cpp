@@ -65,8 +65,8 @@ TEST_F(Stopping, ASignalSavesTheRunWhichGoesOnToTheSameBits) {
 }
 
 TEST_F(Stopping, AnIterationThatTakesLongerThanTheGraceIsGivenUp) {
-  const Outcome stopped =
-      while_running(endless() + " --out " + path("run"), "run/diagnostics.csv", "kill $run");
+  const Outcome stopped = while_running(endless() + " --out " + path("run"), "run/diagnostics.csv",
+                                        "sleep 1; kill $run");
   EXPECT_EQ(stopped.status, 75) << stopped.output;
   EXPECT_TRUE(mentions(stopped.output, {"stopped by SIGTERM after iteration 0"}));
 }
@@ -74,7 +74,7 @@ TEST_F(Stopping, AnIterationThatTakesLongerThanTheGraceIsGivenUp) {
 TEST_F(Stopping, ASecondSignalEndsItAtOnce) {
   const Outcome killed =
       while_running(endless() + " --set checkpoint.grace=1000 --out " + path("run"),
-                    "run/diagnostics.csv", "kill $run; sleep 0.2; kill $run");
+                    "run/diagnostics.csv", "sleep 1; kill $run; sleep 0.2; kill $run");
   EXPECT_EQ(killed.status, 128 + SIGTERM) << killed.output;
 }
 

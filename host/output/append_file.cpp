@@ -51,7 +51,9 @@ AppendFile::AppendFile(std::filesystem::path path, std::string_view header)
   header_size_ = line.size();
   const std::string found = read_start(file_, path_, header_size_);
   if (found.size() < line.size() && line.starts_with(found)) {
-    cut_at(file_, path_, 0);
+    if (!found.empty()) {
+      cut_at(file_, path_, 0);
+    }
     append(line);
   } else if (found != line) {
     throw OutputError("cannot append to " + path_.string() +
