@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <stdexcept>
 #include <utility>
@@ -13,25 +12,15 @@
 #include "host/config/layers.h"
 #include "host/errors.h"
 #include "host/output/checked_tensors.h"
+#include "host/output/metadata_number.h"
 
 namespace ebm {
 namespace {
 
 /// A number from the metadata; `fallback` where the key is missing.
 template <class Number>
-Number number(const TensorFile& file, const std::string& key, Number fallback) {
-  const auto found = file.metadata.find(key);
-  if (found == file.metadata.end()) {
-    return fallback;
-  }
-  const std::string& text = found->second;
-  Number value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) {
-    throw InputFileError(fmt::format("{}: metadata key '{}' is '{}', which is not a number",
-                                     file.path.string(), key, text));
-  }
-  return value;
+Number number(const TensorFile& file, std::string_view key, Number fallback) {
+  return metadata_number<Number>(file, key).value_or(fallback);
 }
 
 template <class Value>
