@@ -12,6 +12,7 @@
 #include "cuda/kernels/rows.cuh"
 #include "host/errors.h"
 #include "host/output/safetensors.h"
+#include "tests/environment_variable.h"
 #include "tests/picture_files.h"
 #include "tests/reference_network.h"
 #include "tests/run_training.h"

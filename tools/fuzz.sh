@@ -34,7 +34,7 @@ cmake --preset fuzz >/dev/null
 cmake --build build/fuzz --target "${targets[@]/#/fuzz_}"
 
 export OMP_NUM_THREADS=1
-export UBSAN_OPTIONS=print_stacktrace=1
+export ASAN_OPTIONS=quarantine_size_mb=16 UBSAN_OPTIONS=print_stacktrace=1
 [[ ! -w /dev/shm ]] || export TMPDIR=/dev/shm  # for readers of folders: in memory
 status=0
 row='%-16s %10s %8s %8s %8s %8s\n'
