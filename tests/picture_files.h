@@ -99,6 +99,7 @@ inline void write_tar(const std::filesystem::path& path, const std::vector<TarEn
   const std::unique_ptr<archive, int (*)(archive*)> tar(archive_write_new(), archive_write_free);
   if (path.extension() == ".tgz") {
     archive_write_add_filter_gzip(tar.get());
+    archive_write_set_filter_option(tar.get(), "gzip", "timestamp", nullptr);  // same bytes always
   }
   archive_write_set_format_pax_restricted(tar.get());
   if (archive_write_open_filename(tar.get(), path.c_str()) != ARCHIVE_OK) {
