@@ -1,4 +1,4 @@
-// An environment variable for the time of a test.
+// Environment variables for the length of a test.
 #pragma once
 
 #include <cstdlib>

@@ -11,7 +11,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <limits>
 #include <optional>
 #include <string>
@@ -19,6 +18,7 @@
 
 #include "host/output/npy.h"
 #include "host/output/plot.h"
+#include "tests/temporary_folder.h"
 
 namespace ebm {
 namespace {
@@ -26,25 +26,13 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
-std::string content(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-/// A folder of the test's own, removed with it, and a PATH that is put back.
+/// A folder of the test's own, and a PATH that is put back.
 class Drawing : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "ebm_landscape_XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
   ~Drawing() override {
     if (path_) {
       setenv("PATH", path_->c_str(), 1);
     }
-    std::error_code ignored;
-    fs::remove_all(folder_, ignored);
   }
 
   /// Makes the programs in `folder` the only ones that can be found.
@@ -71,7 +59,7 @@ class Drawing : public testing::Test {
     return [this](const std::string& reason) { warnings_.push_back(reason); };
   }
 
-  fs::path folder_;
+  TemporaryFolder folder_;
   std::vector<std::string> warnings_;  ///< complete once the queue is gone
 
  private:
@@ -85,8 +73,8 @@ TEST_F(Plots, PicturesAppearUnderTheirNamesOnlyWhenWhole) {
   install_gnuplot(R"(test "$1 $2 $3" = "-d -c one.gp" && echo "picture $4" > $4)");
   { PlotQueue(keep_warnings()).draw(script("one.gp")); }
   EXPECT_TRUE(warnings_.empty());
-  EXPECT_EQ(content(folder_ / "one.png"), "picture one.part.png\n");
-  EXPECT_EQ(content(folder_ / "one.pdf"), "picture one.part.pdf\n");
+  EXPECT_EQ(read_bytes(folder_ / "one.png"), "picture one.part.png\n");
+  EXPECT_EQ(read_bytes(folder_ / "one.pdf"), "picture one.part.pdf\n");
   EXPECT_FALSE(fs::exists(folder_ / "one.part.png"));
   EXPECT_FALSE(fs::exists(folder_ / "one.part.pdf"));
 }
@@ -102,7 +90,7 @@ TEST_F(Plots, AScriptAlreadyWaitingIsDrawnOnce) {
       plots.draw(second);
     }
   }
-  EXPECT_EQ(content(folder_ / "drawn"),
+  EXPECT_EQ(read_bytes(folder_ / "drawn"),
             "first.part.png\nfirst.part.pdf\nsecond.part.png\nsecond.part.pdf\n");
 }
 
@@ -120,7 +108,7 @@ TEST_F(Plots, AFailureIsOneWarningAndLeavesNothingBehind) {
 }
 
 TEST_F(Plots, AMissingGnuplotIsOneWarning) {
-  set_search_path(folder_);
+  set_search_path(folder_.path());
   { PlotQueue(keep_warnings()).draw(script("one.gp")); }
   ASSERT_EQ(warnings_.size(), 1U);
   EXPECT_NE(warnings_[0].find("gnuplot"), std::string::npos);
@@ -202,7 +190,7 @@ TEST_F(Landscapes, AreReadableArraysASummaryLineAndAScript) {
     }
   }
 
-  const std::string table = content(folder_ / "landscape/landscape.csv");
+  const std::string table = read_bytes(folder_ / "landscape/landscape.csv");
   EXPECT_TRUE(table.starts_with("iteration,kl_learned,l1_learned,l1_shortrun\n1000,")) << table;
   EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 3);
   EXPECT_TRUE(fs::exists(folder_ / "landscape/landscape_002000.gp"));
@@ -211,16 +199,16 @@ TEST_F(Landscapes, AreReadableArraysASummaryLineAndAScript) {
 TEST_F(Landscapes, ContinueTheTableOfAnEarlierProcess) {
   PlotQueue plots(keep_warnings());
   for (const std::int64_t iteration : {1, 2}) {
-    Landscape(folder_, kSettings, plots).write(iteration, perfect_energy(), ring_states());
+    Landscape(folder_.path(), kSettings, plots).write(iteration, perfect_energy(), ring_states());
   }
-  const std::string table = content(folder_ / "landscape.csv");
+  const std::string table = read_bytes(folder_ / "landscape.csv");
   EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 3) << table;
 }
 
 TEST_F(Landscapes, ShowThatARunDivergedAndDoNotFail) {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   PlotQueue plots(keep_warnings());
-  Landscape landscape(folder_, kSettings, plots);
+  Landscape landscape(folder_.path(), kSettings, plots);
   const auto summary =
       landscape.write(1, std::vector<float>(kGridPoints, kNan), std::vector<float>(20, kNan));
   EXPECT_TRUE(std::isnan(summary.kl_learned));
@@ -229,10 +217,10 @@ TEST_F(Landscapes, ShowThatARunDivergedAndDoNotFail) {
 }
 
 TEST_F(Landscapes, NeedNoGnuplot) {
-  set_search_path(folder_);
+  set_search_path(folder_.path());
   {
     PlotQueue plots(keep_warnings());
-    Landscape landscape(folder_, kSettings, plots);
+    Landscape landscape(folder_.path(), kSettings, plots);
     landscape.write(1000, perfect_energy(), ring_states());
     landscape.write(2000, perfect_energy(), ring_states());
   }
@@ -247,14 +235,14 @@ TEST_F(Landscapes, AreDrawnByGnuplot) {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   {
     PlotQueue plots(keep_warnings());
-    Landscape landscape(folder_, kSettings, plots);
+    Landscape landscape(folder_.path(), kSettings, plots);
     landscape.write(1000, perfect_energy(), ring_states());
     landscape.write(2000, std::vector<float>(kGridPoints, kNan), std::vector<float>{kNan, 0});
   }
   EXPECT_TRUE(warnings_.empty()) << warnings_[0];
-  EXPECT_TRUE(content(folder_ / "landscape_001000.png").starts_with("\x89PNG"));
-  EXPECT_TRUE(content(folder_ / "landscape_002000.png").starts_with("\x89PNG"));
-  EXPECT_TRUE(content(folder_ / "landscape_001000.pdf").starts_with("%PDF"));
+  EXPECT_TRUE(read_bytes(folder_ / "landscape_001000.png").starts_with("\x89PNG"));
+  EXPECT_TRUE(read_bytes(folder_ / "landscape_002000.png").starts_with("\x89PNG"));
+  EXPECT_TRUE(read_bytes(folder_ / "landscape_001000.pdf").starts_with("%PDF"));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <sstream>
 #include <string>
 
 #include "host/output/npy.h"
@@ -66,7 +67,7 @@ TEST_F(Programs, TrainingLeavesACompleteRunFolder) {
                            "checkpoints/net_000020.safetensors"}) {
     EXPECT_TRUE(std::filesystem::is_regular_file(folder_ / "run" / file)) << file;
   }
-  EXPECT_EQ(read_csv(folder_ / "run/diagnostics.csv", 5).size(), 20U);
+  EXPECT_EQ(read_csv(folder_ / "run/diagnostics.csv", 4).size(), 20U);
   EXPECT_TRUE(mentions(read_bytes(folder_ / "run/environment.json"),
                        {"git_revision", "oneDNN", "\"threads\": 1", "--threads", "toy.yaml"}));
   // config.yaml repeats the run.
@@ -74,10 +75,7 @@ TEST_F(Programs, TrainingLeavesACompleteRunFolder) {
       shell(train(path("run/config.yaml") + " --quiet --threads 2 --out " + path("again")));
   EXPECT_EQ(again.status, 0);
   EXPECT_EQ(again.output, "");
-  EXPECT_EQ(read_bytes(folder_ / "again/checkpoints/net_000020.safetensors"),
-            read_bytes(folder_ / "run/checkpoints/net_000020.safetensors"));
-  EXPECT_EQ(read_csv(folder_ / "again/diagnostics.csv", 4),
-            read_csv(folder_ / "run/diagnostics.csv", 4));
+  EXPECT_EQ(differing_files(folder_ / "again", folder_ / "run"), "");
 }
 
 TEST_F(Programs, PlotRedrawsARunFromItsFiles) {
@@ -102,18 +100,7 @@ TEST_F(Programs, PlotRedrawsARunFromItsFiles) {
     EXPECT_TRUE(std::filesystem::is_regular_file(folder_ / "run" / picture)) << picture;
     EXPECT_TRUE(mentions(all.output, {path("run/" + picture)}));
   }
-  // To what the nine digits of diagnostics.csv leave.
-  const auto again = read_csv(folder_ / "run/correlations.csv", 8);
-  write_bytes(folder_ / "before.csv", table);
-  const auto before = read_csv(folder_ / "before.csv", 8);
-  ASSERT_EQ(again.size(), before.size());
-  for (std::size_t row = 0; row < again.size(); ++row) {
-    for (std::size_t i = 0; i < again[row].size(); ++i) {
-      EXPECT_TRUE(std::isnan(before[row][i]) ? std::isnan(again[row][i])
-                                             : std::abs(again[row][i] - before[row][i]) < 1e-6)
-          << row << " " << i;
-    }
-  }
+  EXPECT_EQ(read_bytes(folder_ / "run/correlations.csv"), table);
 
   const std::string whole = read_bytes(folder_ / "run/diagnostics.csv");
   write_bytes(folder_ / "run/diagnostics.csv", whole.substr(0, whole.size() - 5));
@@ -130,10 +117,10 @@ TEST_F(Programs, PlotRedrawsARunFromItsFiles) {
   EXPECT_EQ(failed.status, 1);
   EXPECT_TRUE(mentions(failed.output, {"gnuplot failed", "diagnosis.gp"}));
 
-  write_bytes(folder_ / "run/diagnostics.csv", whole + "21,x,1,1,1\n");
+  write_bytes(folder_ / "run/diagnostics.csv", whole + "21,x,1,1\n");
   const Outcome malformed = shell(plot(path("run")));
   EXPECT_EQ(malformed.status, 3);
-  EXPECT_TRUE(mentions(malformed.output, {"diagnostics.csv", "line 22", "21,x,1,1,1"}));
+  EXPECT_TRUE(mentions(malformed.output, {"diagnostics.csv", "line 22", "21,x,1,1"}));
 }
 
 TEST_F(Programs, PlotRefusesWhatIsNotARun) {
@@ -159,13 +146,22 @@ TEST_F(Programs, TheDefaultFolderIsNamedAfterTheRun) {
 }
 
 TEST_F(Programs, HelpAndVersionAreAnswers) {
-  for (const std::string& command : {train("--help"), score("--help")}) {
-    const Outcome help = shell(command);
+  for (const std::string program : {"ebm_train", "ebm_sample", "ebm_plot", "ebm_score"}) {
+    const std::string command = std::string(EBM_PROGRAMS) + "/" + program;
+    const Outcome help = shell(command + " --help");
     EXPECT_EQ(help.status, 0);
-    EXPECT_TRUE(mentions(help.output, {"--threads", "--help", "--version"}));
+    EXPECT_TRUE(mentions(help.output, {"\n  " + program + " ", "--help", "--version"}))
+        << "an example, and options";
+    std::istringstream lines(help.output);
+    int count = 0;
+    for (std::string line; std::getline(lines, line); ++count) {
+      EXPECT_LE(line.size(), 100U) << line;
+    }
+    EXPECT_LE(count, 24) << "one screen";
+    const Outcome version = shell(command + " --version");
+    EXPECT_EQ(version.status, 0);
+    EXPECT_TRUE(mentions(version.output, {"ebm 0."}));
   }
-  EXPECT_TRUE(mentions(shell(plot("--help")).output, {"RUN", "--help", "--version"}));
-  EXPECT_TRUE(mentions(shell(train("--version")).output, {"ebm 0."}));
 }
 
 TEST_F(Programs, CommandLineErrorsAreStatus2) {
@@ -176,7 +172,7 @@ TEST_F(Programs, CommandLineErrorsAreStatus2) {
     std::vector<std::string> says;
   };
   const std::vector<Case> cases{
-      {"", {"config"}},
+      {"", {"CONFIG.yaml or --resume DIR"}},
       {toy + " --treads 2", {"--treads"}},
       {toy + " --threads 0", {"--threads"}},
       {path("none.yaml"), {"none.yaml"}},
@@ -216,8 +212,8 @@ TEST_F(Programs, DivergenceIsStatus4) {
   const Outcome run =
       shell(train(small_toy() + " --set optimizer.lr=1e30 --out " + path("diverged")));
   EXPECT_EQ(run.status, 4);
-  EXPECT_TRUE(mentions(run.output, {"diverged at iteration 2"}));
-  EXPECT_TRUE(mentions(read_bytes(folder_ / "diverged/log.txt"), {"diverged at iteration 2"}));
+  EXPECT_TRUE(mentions(run.output, {"diverged at iteration 1"}));
+  EXPECT_TRUE(mentions(read_bytes(folder_ / "diverged/log.txt"), {"diverged at iteration 1"}));
 }
 
 TEST_F(Programs, AFullDiskIsStatus1AndLeavesNothingHalfWritten) {

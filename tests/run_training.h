@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -33,11 +34,87 @@ inline void write_small_mnist(const std::filesystem::path& folder, std::uint32_t
   write_bytes(folder / "train-images-idx3-ubyte", idx_bytes({count, 28, 28}, pixels));
 }
 
-/// Trains into `folder`.
-inline void train(const TrainConfig& config, const std::filesystem::path& folder) {
-  const RunFolder run_folder(folder);
+/// Six iterations of a small toy experiment.
+inline TrainConfig toy_config() {
+  TrainConfig config;
+  config.name = "toy";
+  config.data.kind = DataKind::gmm;
+  config.network.kind = NetworkKind::toy;
+  config.optimizer = {.kind = OptimizerKind::sgd, .lr = 0.1, .lr_min = 0.05, .lr_decay = 0.9};
+  config.langevin.epsilon = 0.125;
+  config.langevin.steps = 20;
+  config.langevin.init = InitialStates::persistent;
+  config.langevin.bank_size = 60;
+  config.train = {.iterations = 6, .batch_size = 40};
+  config.log.every = 2;
+  config.landscape = {.every = 0, .resolution = 30, .kde = {.chains = 50, .bandwidth = 0.1}};
+  return config;
+}
+
+/// Four iterations of a small image experiment on what write_small_mnist() has written.
+inline TrainConfig image_config(NetworkKind network, const std::filesystem::path& data) {
+  TrainConfig config;
+  config.name = "images";
+  config.data.kind = DataKind::mnist;
+  config.data.path = data.string();
+  config.data.noise = 0.03;
+  config.network = {.kind = network, .features = 4};
+  config.optimizer = {.kind = OptimizerKind::adam, .lr = 1e-4, .lr_min = 1e-4, .lr_decay = 1};
+  config.langevin.epsilon = 0.01;
+  config.langevin.steps = 4;
+  config.langevin.init = InitialStates::persistent;
+  config.train = {.iterations = 4, .batch_size = 10};
+  config.log.every = 2;
+  config.checkpoint = {.every = 1, .keep = 2};
+  config.longrun = {.every = 2, .steps = 60, .init = InitialStates::data};
+  return config;
+}
+
+/// Trains into `folder`, or goes on with the run there. Returns whether it is done.
+inline bool train(const TrainConfig& config, const std::filesystem::path& folder,
+                  const StopRequest& stop = never_asked_to_stop) {
+  const bool is_new = !std::filesystem::exists(folder / "config.yaml");
+  const RunFolder run_folder = is_new ? RunFolder::create(folder) : RunFolder::reopen(folder);
+  write_bytes(run_folder.config(), to_yaml(config));
   RunLog log(run_folder.log(), true);
-  Trainer(config, run_folder, log).run();
+  return Trainer(config, run_folder, log, stop).run();
+}
+
+/// Everything of a run that its configuration determines: file name to content.
+inline std::map<std::string, std::string> results(const std::filesystem::path& folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    const std::filesystem::path& path = entry.path();
+    const std::string name = path.filename().string();
+    // gnuplot may be missing, and says in a PDF when it was made.
+    const bool is_plot = path.extension() == ".pdf" || name == "diagnosis.png" ||
+                         (name.starts_with("landscape_") && path.extension() == ".png");
+    const bool tells_of_the_process = name == "log.txt" || name == "lock" ||
+                                      name.starts_with("environment") ||
+                                      name.starts_with("events.out.tfevents");
+    if (entry.is_regular_file() && !is_plot && !tells_of_the_process) {
+      files[std::filesystem::relative(path, folder).string()] = read_bytes(path);
+    }
+  }
+  return files;
+}
+
+/// The names of what is not in both runs, or not the same bits; "" where all is.
+inline std::string differing_files(const std::filesystem::path& run,
+                                   const std::filesystem::path& other) {
+  const auto files = results(run);
+  const auto others = results(other);
+  std::string names;
+  for (const auto& [name, content] : files) {
+    const auto found = others.find(name);
+    if (found == others.end() || found->second != content) {
+      names += name + (found == others.end() ? " (additional)\n" : "\n");
+    }
+  }
+  for (const auto& [name, content] : others) {
+    names += files.contains(name) ? "" : name + " (missing)\n";
+  }
+  return names;
 }
 
 /// A CSV's rows, its header left out, without the columns from `columns` on.

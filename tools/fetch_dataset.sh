@@ -2,7 +2,9 @@
 # Fetches a data set, checks its SHA-256, and puts it where the configurations look for it. What is
 # there already is not fetched again; a download that was cut short is resumed.
 # usage: fetch_dataset.sh mnist|cifar10|flowers102 [DIR]      DIR is data/mnist and so on by default
-# EBM_MIRROR=URL fetches from that folder instead (file:///… too); the sums must be the same.
+# EBM_MIRROR=URL fetches from that folder instead (file:///… too); the sums must be the same, or
+# those of EBM_MIRROR_SUMS=FILE, written by sha256sum.
+# Exit status: 0 the data set is there; 1 it could not be fetched; 2 wrong command line.
 set -euo pipefail
 
 usage() {
@@ -32,7 +34,16 @@ case $1 in
   *) usage ;;
 esac
 folder=${2:-$(dirname "${BASH_SOURCE[0]}")/../data/$1}
-[[ -z ${EBM_MIRROR:-} ]] || places=("${EBM_MIRROR%/}")
+if [[ -n ${EBM_MIRROR:-} ]]; then
+  places=("${EBM_MIRROR%/}")
+  if [[ -n ${EBM_MIRROR_SUMS:-} ]]; then
+    sum=$(awk -v file="$file" '$2 == file { print $1 }' "$EBM_MIRROR_SUMS")
+    if [[ -z $sum ]]; then
+      echo "fetch_dataset: EBM_MIRROR_SUMS=$EBM_MIRROR_SUMS has no sum of $file" >&2
+      exit 2
+    fi
+  fi
+fi
 
 has_sum() { [[ -f $1 ]] && echo "$sum  $1" | sha256sum --check --status; }
 

@@ -12,7 +12,7 @@ packages=(
   nlohmann-json3-dev libpng-dev libjpeg62-turbo-dev libarchive-dev libxxhash-dev zlib1g-dev
   libprotobuf-dev protobuf-compiler libisal-dev
   gnuplot-nox curl
-  libgtest-dev
+  libgtest-dev python3 python3-venv
 )
 
 dry_run=false

@@ -13,6 +13,20 @@ tools/setup.sh "$preset"
 cmake --preset "$preset" >/dev/null
 cmake --build "build/$preset"
 
+# Python with TensorBoard's reader of event files, in its own place; made anew when other versions
+# are asked for.
+python=build/python
+if ! cmp -s tests/requirements.txt $python/requirements.txt; then
+  rm -rf $python
+  if python3 -m venv $python && $python/bin/pip --quiet --disable-pip-version-check --retries 1 \
+    install --no-deps --requirement tests/requirements.txt; then
+    cp tests/requirements.txt $python
+  else
+    echo "test: TensorBoard's reader could not be installed from PyPI; its test is skipped"
+  fi
+fi
+PATH=$PWD/$python/bin:$PATH
+
 # Tests run side by side, one to a core; those about threads ask for their own number.
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 report=$PWD/build/$preset/test_report.xml

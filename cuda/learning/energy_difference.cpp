@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "cuda/kernels/largest.cuh"
+
 namespace ebm {
 namespace {
 
@@ -41,7 +43,13 @@ double EnergyDifference::operator()(Energy& energy, std::span<const float> data,
   for (std::size_t i = 0; i < theta_gradient.size(); ++i) {
     theta_gradient[i] -= sample_gradient_[i];
   }
+  count_ = data_count + sample_count;
   return factor_ * (mean(data_energies) - mean(sample_energies));
+}
+
+double EnergyDifference::largest_energy() const {
+  const std::span<const float> energies = energies_.span().first(count_);
+  return factor_ * static_cast<double>(largest_size(std::ssize(energies), energies.data()));
 }
 
 }  // namespace ebm

@@ -1,6 +1,7 @@
 // The loss of maximum likelihood by MCMC, and its gradient.
 #pragma once
 
+#include <cstddef>
 #include <span>
 
 #include "cuda/device/buffer.h"
@@ -22,9 +23,13 @@ class EnergyDifference {
   double operator()(Energy& energy, std::span<const float> data, std::span<const float> samples,
                     std::span<float> theta_gradient);
 
+  /// max |U| of all states of the last call, NaN when there is a NaN.
+  double largest_energy() const;
+
  private:
   double factor_;
   Buffer<float> energies_;
+  std::size_t count_ = 0;  // of the last call
   Buffer<float> sample_gradient_;
 };
 

@@ -8,14 +8,15 @@
 #include <filesystem>
 #include <optional>
 #include <span>
-#include <string>
-#include <vector>
 
 #include "host/apps/choose_device.h"
 #include "host/apps/exit_status.h"
+#include "host/apps/run_options.h"
 #include "host/config/config.h"
 #include "host/output/atomic_file.h"
 #include "host/training/environment.h"
+#include "host/training/interruption.h"
+#include "host/training/progress.h"
 #include "host/training/run_folder.h"
 #include "host/training/run_log.h"
 #include "host/training/trainer.h"
@@ -24,46 +25,68 @@ namespace {
 
 using namespace ebm;
 
-struct Options {
+struct Options : RunOptions {
   std::filesystem::path config;
   std::filesystem::path out;
-  std::string device;
-  int threads = 0;
-  std::vector<std::string> overrides;
-  bool quiet = false;
+  std::filesystem::path resume;
 };
 
-int train(Options options, std::span<const char* const> command_line) {
-  if (!options.device.empty()) {
-    options.overrides.push_back("device=" + options.device);
+/// Trains into a folder that the run has for itself. `is_new`: to be removed if it cannot start.
+int train(const TrainConfig& config, const RunFolder& folder, bool is_new, const Options& options,
+          std::span<const char* const> command_line) {
+  if (is_new) {
+    write_file_atomically(folder.config(), to_yaml(config));
   }
-  const TrainConfig config = load_train_config(options.config, options.overrides);
-  choose_device(config.device);
-  if (options.threads > 0) {
-    omp_set_num_threads(options.threads);
-  }
-  const RunFolder folder(options.out.empty() ? std::filesystem::path("runs") / config.name
-                                             : options.out);
-  write_file_atomically(folder.config(), to_yaml(config));
-  write_file_atomically(folder.environment(), describe_environment(command_line));
+  write_file_atomically(folder.new_environment(), describe_environment(command_line));
   RunLog log(folder.log(), options.quiet);
   log.info(fmt::format("{}: {} on {} threads, results in {}", version(), config.name,
                        omp_get_max_threads(), folder.root().string()));
+  if (!folder.is_locked()) {
+    log.warn("the file system has no locks: nothing keeps another process from writing there too");
+  }
+  stop_on_signals();
   std::optional<Trainer> trainer;
   try {
-    trainer.emplace(config, folder, log);
+    trainer.emplace(config, folder, log, seconds_since_signal);
   } catch (...) {
-    folder.discard();
+    if (is_new) {
+      folder.discard();
+    }
     throw;
   }
+  if (!is_new) {
+    write_file_atomically(folder.config(), to_yaml(config));
+    log.info(fmt::format("going on after iteration {} of {}", grouped(trainer->iteration()),
+                         grouped(config.train.iterations)));
+  }
   try {
-    trainer->run();
+    if (!trainer->run()) {
+      log.info(fmt::format("stopped by {} after iteration {}; to go on: ebm_train --resume {}",
+                           stopping_signal(), grouped(trainer->iteration()),
+                           folder.root().string()));
+      return kStopped;
+    }
   } catch (const std::exception& error) {
     log.failure(error.what());
     throw;
   }
   log.info(fmt::format("done: {}", folder.root().string()));
   return 0;
+}
+
+int train(Options options, std::span<const char* const> command_line) {
+  apply_run_options(options);
+  if (!options.resume.empty()) {
+    const RunFolder folder = RunFolder::reopen(options.resume);
+    const TrainConfig config = load_resumed_config(folder.config(), options.overrides);
+    choose_device(config.device);
+    return train(config, folder, false, options, command_line);
+  }
+  const TrainConfig config = load_train_config(options.config, options.overrides);
+  choose_device(config.device);
+  const RunFolder folder = RunFolder::create(
+      options.out.empty() ? std::filesystem::path("runs") / config.name : options.out);
+  return train(config, folder, true, options, command_line);
 }
 
 }  // namespace
@@ -74,25 +97,26 @@ int main(int argc, char** argv) {
     CLI::App app(
         "Maximum-likelihood learning of an energy-based model by MCMC.\n\n"
         "  ebm_train configs/quick/gmm_convergent.yaml\n"
-        "  ebm_train configs/mnist_convergent.yaml --out runs/a --set train.iterations=500\n",
+        "  ebm_train configs/mnist_convergent.yaml --out runs/a --set train.iterations=500\n"
+        "  ebm_train --resume runs/a --set train.iterations=1000\n",
         "ebm_train");
     app.set_version_flag("--version", version());
-    app.add_option("config", options.config, "The experiment (YAML)")
-        ->required()
-        ->option_text("CONFIG.yaml");
-    app.add_option("--out", options.out, "Folder for the results, new or empty [runs/NAME]")
-        ->option_text("DIR");
-    app.add_option("--device", options.device, "Where to compute, instead of the configuration's")
-        ->option_text("auto|cpu|cuda[:N]");
-    app.add_option("--threads", options.threads, "CPU threads [all]; results do not depend on it")
-        ->check(CLI::Range(1, 4096))
-        ->option_text("N");
-    app.add_option("--set", options.overrides, "Override a key of the configuration; repeatable")
-        ->option_text("SECTION.KEY=VALUE")
-        ->allow_extra_args(false);
-    app.add_flag("--quiet", options.quiet, "Print nothing but warnings and errors");
+    auto* config = app.add_option("config", options.config, "The experiment (YAML)")
+                       ->option_text("CONFIG.yaml");
+    auto* out =
+        app.add_option("--out", options.out, "Folder for the results, new or empty [runs/NAME]")
+            ->option_text("DIR");
+    auto* resume = app.add_option("--resume", options.resume,
+                                  "Go on with a run that was stopped, from its folder")
+                       ->option_text("DIR")
+                       ->excludes(config)
+                       ->excludes(out);
+    add_run_options(app, options);
     try {
       app.parse(argc, argv);
+      if (config->empty() && resume->empty()) {
+        throw CLI::RequiredError("CONFIG.yaml or --resume DIR");
+      }
     } catch (const CLI::ParseError& error) {
       return app.exit(error) == 0 ? 0 : 2;
     }

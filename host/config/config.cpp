@@ -1,6 +1,7 @@
 #include "host/config/config.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -423,6 +424,24 @@ TrainConfig load_train_config(const std::filesystem::path& file,
                               std::span<const std::string> overrides) {
   return load<TrainConfig>(file, overrides,
                            [](YamlReader& reader, TrainConfig& config) { visit(reader, config); });
+}
+
+TrainConfig load_resumed_config(const std::filesystem::path& file,
+                                std::span<const std::string> overrides) {
+  constexpr std::array<std::string_view, 8> kMayChange{
+      "train.iterations", "device",     "data.path", "log",
+      "checkpoint",       "divergence", "longrun",   "landscape"};
+  for (const std::string& override_text : overrides) {
+    const std::string_view key = std::string_view(override_text).substr(0, override_text.find('='));
+    if (std::ranges::none_of(kMayChange, [key](std::string_view may_change) {
+          return key.starts_with(may_change) &&
+                 (key.size() == may_change.size() || key[may_change.size()] == '.');
+        })) {
+      throw ConfigurationError(fmt::format("--set {}: a run that goes on can only change {}",
+                                           override_text, fmt::join(kMayChange, ", ")));
+    }
+  }
+  return load_train_config(file, overrides);
 }
 
 SampleConfig load_sample_config(const std::filesystem::path& file,

@@ -208,6 +208,12 @@ SavedNetworkConfig trained_network(const TrainConfig& config);
 TrainConfig load_train_config(const std::filesystem::path& file,
                               std::span<const std::string> overrides = {});
 
+/// The configuration of a run that is to go on, from the file in its folder. Overrides may change
+/// what makes no difference to what is learned, and how far: train.iterations, device, data.path,
+/// log, checkpoint, divergence, longrun and landscape. Throws ConfigurationError for others too.
+TrainConfig load_resumed_config(const std::filesystem::path& file,
+                                std::span<const std::string> overrides = {});
+
 /// The same for sampling.
 SampleConfig load_sample_config(const std::filesystem::path& file,
                                 std::span<const std::string> overrides = {});

@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <utility>
@@ -13,17 +15,27 @@
 namespace ebm {
 namespace {
 
-void require_first_line(const FileDescriptor& file, const std::filesystem::path& path,
-                        const std::string& line) {
-  std::string found(line.size(), '\0');
-  const ssize_t count = ::pread(file.get(), found.data(), found.size(), 0);
-  if (count < 0) {
-    throw_output_error("read", path, errno);
+/// The file's first bytes, at most so many.
+std::string read_start(const FileDescriptor& file, const std::filesystem::path& path,
+                       std::uint64_t most) {
+  std::string text(std::min(most, size_of(file, path)), '\0');
+  for (std::size_t done = 0; done < text.size();) {
+    const ssize_t count =
+        ::pread(file.get(), text.data() + done, text.size() - done, static_cast<off_t>(done));
+    if (count < 0 && errno != EINTR) {
+      throw_output_error("read", path, errno);
+    }
+    if (count == 0) {
+      text.resize(done);
+    }
+    done += static_cast<std::size_t>(std::max(count, ssize_t{0}));
   }
-  if (found != line) {
-    throw OutputError("cannot append to " + path.string() +
-                      ": its first line is not the header \"" + line.substr(0, line.size() - 1) +
-                      "\"; move the file away");
+  return text;
+}
+
+void cut_at(const FileDescriptor& file, const std::filesystem::path& path, std::uint64_t size) {
+  if (::ftruncate(file.get(), static_cast<off_t>(size)) != 0) {
+    throw_output_error("cut", path, errno);
   }
 }
 
@@ -36,15 +48,42 @@ AppendFile::AppendFile(std::filesystem::path path, std::string_view header)
     throw_output_error("open", path_, errno);
   }
   const std::string line = std::string(header) + '\n';
-  if (size_of(file_, path_) == 0) {
+  header_size_ = line.size();
+  const std::string found = read_start(file_, path_, header_size_);
+  if (found.size() < line.size() && line.starts_with(found)) {
+    cut_at(file_, path_, 0);
     append(line);
-  } else {
-    require_first_line(file_, path_, line);
+  } else if (found != line) {
+    throw OutputError("cannot append to " + path_.string() +
+                      ": its first line is not the header \"" + std::string(header) +
+                      "\"; move the file away");
   }
 }
 
 void AppendFile::append(std::string_view lines) {
   append_whole(file_, path_, std::as_bytes(std::span(lines)));
+}
+
+std::size_t AppendFile::keep_while(const std::function<bool(std::string_view line)>& wanted) {
+  const std::string text = read_start(file_, path_, UINT64_MAX);
+  std::size_t kept = 0;
+  std::size_t begin = header_size_;
+  for (std::size_t end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    if (!wanted(std::string_view(text).substr(begin, end - begin))) {
+      break;
+    }
+    ++kept;
+  }
+  if (begin != text.size()) {
+    cut_at(file_, path_, begin);
+  }
+  return kept;
+}
+
+void AppendFile::sync() {
+  if (::fsync(file_.get()) != 0) {
+    throw_output_error("write", path_, errno);
+  }
 }
 
 }  // namespace ebm

@@ -15,9 +15,9 @@
 namespace ebm {
 namespace {
 
-/// The columns of a line, if it has five numbers.
-std::optional<std::array<double, 5>> parse(std::string_view line) {
-  std::array<double, 5> numbers{};
+/// The columns of a line, if it has four numbers.
+std::optional<std::array<double, 4>> parse(std::string_view line) {
+  std::array<double, 4> numbers{};
   const char* at = line.data();
   const char* const end = at + line.size();
   for (std::size_t i = 0; i < numbers.size(); ++i) {
@@ -52,7 +52,7 @@ Diagnostics read_diagnostics(const std::filesystem::path& path) {
     const auto columns = parse(line);
     const std::size_t iteration = number - 1;
     if (!columns || (*columns)[0] != static_cast<double>(iteration)) {
-      file.fail(fmt::format("line {} is \"{}\", not the five numbers of iteration {}", number, line,
+      file.fail(fmt::format("line {} is \"{}\", not the four numbers of iteration {}", number, line,
                             iteration));
     }
     result.d_s.push_back((*columns)[1]);

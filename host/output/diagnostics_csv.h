@@ -8,7 +8,12 @@
 namespace ebm {
 
 /// The first line of diagnostics.csv; a line for each iteration follows, from 1.
-inline constexpr std::string_view kDiagnosticsHeader = "iteration,d_s,r_s,learning_rate,seconds";
+inline constexpr std::string_view kDiagnosticsHeader = "iteration,d_s,r_s,learning_rate";
+
+/// The first line of events.csv; a line for each time the run went back follows: the iteration that
+/// came apart, what was done and why, the iteration whose state it went on from, and the factor
+/// left of the learning rate.
+inline constexpr std::string_view kEventsHeader = "iteration,event,reason,back_to,rate_factor";
 
 /// What diagnostics.csv holds, in the order of iterations; not finite where a run diverged.
 struct Diagnostics {

@@ -6,59 +6,49 @@
 #include <png.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <chrono>
-#include <climits>
-#include <stdexcept>
-#include <system_error>
+#include <string_view>
 
-#include "host/errors.h"
 #include "host/output/event.pb.h"
-#include "host/output/input_file.h"
 
 namespace ebm {
 namespace {
 
 namespace fs = std::filesystem;
 
-template <typename Number>
-void append_bytes(std::string& bytes, Number number) {
-  bytes.append(reinterpret_cast<const char*>(&number), sizeof number);  // little-endian
+/// CRC-32C (Castagnoli) as TFRecord has it: rotated and offset, so that a record that itself holds
+/// checksums is well protected.
+std::uint32_t masked_crc32c(std::string_view bytes) {
+  // The library's pointer is not const, but it does not write through it.
+  auto* data = reinterpret_cast<unsigned char*>(const_cast<char*>(bytes.data()));
+  // No event has 2^31 bytes: protobuf refuses to write it.
+  const std::uint32_t crc = ~::crc32_iscsi(data, static_cast<int>(bytes.size()), ~0U);
+  return ((crc >> 15) | (crc << 17)) + 0xa282ead8U;
 }
 
-std::uint32_t checksum(const std::string& bytes, std::size_t begin) {
-  return masked_crc32c(std::as_bytes(std::span(bytes).subspan(begin)));
+template <typename Number>
+std::string bytes_of(Number number) {
+  return {reinterpret_cast<const char*>(&number), sizeof number};  // little-endian
 }
 
 /// TFRecord: length, its checksum, the event, its checksum.
-void append_record(std::string& bytes, const tensorboard::Event& event) {
-  const std::size_t begin = bytes.size();
-  append_bytes(bytes, std::uint64_t{event.ByteSizeLong()});
-  append_bytes(bytes, checksum(bytes, begin));
-  const std::size_t data = bytes.size();
-  if (!event.AppendToString(&bytes)) {
-    throw std::length_error("an event for TensorBoard is too long");
-  }
-  append_bytes(bytes, checksum(bytes, data));
+std::string framed(const tensorboard::Event& event) {
+  const std::string data = event.SerializeAsString();
+  const std::string length = bytes_of(std::uint64_t{data.size()});
+  return length + bytes_of(masked_crc32c(length)) + data + bytes_of(masked_crc32c(data));
+}
+
+tensorboard::Event event_at(std::int64_t step, double wall_time) {
+  tensorboard::Event event;
+  event.set_wall_time(wall_time);
+  event.set_step(step);
+  return event;
 }
 
 /// Names are ordered by time, to the microsecond.
 fs::path new_path(const fs::path& folder) {
-  std::array<char, HOST_NAME_MAX + 1> host{};
-  if (::gethostname(host.data(), host.size() - 1) != 0 || host.front() == '\0') {
-    host = {"localhost"};
-  }
-  return folder /
-         fmt::format("events.out.tfevents.{:017.6f}.{}.{}", wall_time(), host.data(), ::getpid());
-}
-
-void make_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) {
-    throw_output_error("make the folder", folder, error.value());
-  }
+  return folder / fmt::format("events.out.tfevents.{:017.6f}", wall_time());
 }
 
 }  // namespace
@@ -70,43 +60,35 @@ EventFile::EventFile(const fs::path& folder, std::int64_t first_step) : path_(ne
   if (!file_.valid()) {
     throw_output_error("make", path_, errno);
   }
-  tensorboard::Event version;
-  version.set_wall_time(wall_time());
+  tensorboard::Event version = event_at(0, wall_time());
   version.set_file_version("brain.Event:2");  // the one that session logs are heeded in
-  append_record(unwritten_, version);
-  tensorboard::Event start;
-  start.set_wall_time(wall_time());
-  start.set_step(first_step);
+  tensorboard::Event start = event_at(first_step, wall_time());
   start.mutable_session_log()->set_status(tensorboard::SessionLog::START);
-  append_record(unwritten_, start);
+  unwritten_ = framed(version) + framed(start);
   flush();
 }
 
 void EventFile::add_scalars(std::int64_t step, double wall_time,
                             std::span<const NamedScalar> scalars) {
-  tensorboard::Event event;
-  event.set_wall_time(wall_time);
-  event.set_step(step);
+  tensorboard::Event event = event_at(step, wall_time);
   for (const NamedScalar& scalar : scalars) {
     tensorboard::Summary::Value& value = *event.mutable_summary()->add_value();
     value.set_tag(scalar.tag);
     value.set_simple_value(static_cast<float>(scalar.value));
   }
-  append_record(unwritten_, event);
+  unwritten_ += framed(event);
 }
 
-void EventFile::add_picture(std::int64_t step, double wall_time, const std::string& tag,
+bool EventFile::add_picture(std::int64_t step, double wall_time, const std::string& tag,
                             std::span<const std::byte> png) {
   png_image header{};
   header.version = PNG_IMAGE_VERSION;
   if (png_image_begin_read_from_memory(&header, png.data(), png.size()) == 0) {
-    throw std::invalid_argument(fmt::format("picture {}: {}", tag, header.message));
+    return false;
   }
   const std::uint32_t format = header.format;
   png_image_free(&header);
-  tensorboard::Event event;
-  event.set_wall_time(wall_time);
-  event.set_step(step);
+  tensorboard::Event event = event_at(step, wall_time);
   tensorboard::Summary::Value& value = *event.mutable_summary()->add_value();
   value.set_tag(tag);
   tensorboard::Summary::Image& image = *value.mutable_image();
@@ -114,7 +96,8 @@ void EventFile::add_picture(std::int64_t step, double wall_time, const std::stri
   image.set_width(static_cast<std::int32_t>(header.width));
   image.set_colorspace(static_cast<std::int32_t>(PNG_IMAGE_SAMPLE_CHANNELS(format)));
   image.set_encoded_image_string(png.data(), png.size());
-  append_record(unwritten_, event);
+  unwritten_ += framed(event);
+  return true;
 }
 
 void EventFile::flush() {
@@ -124,13 +107,6 @@ void EventFile::flush() {
 
 double wall_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
-std::uint32_t masked_crc32c(std::span<const std::byte> bytes) {
-  // The library's pointer is not const, but it does not write through it.
-  auto* data = reinterpret_cast<unsigned char*>(const_cast<std::byte*>(bytes.data()));
-  const std::uint32_t crc = ~::crc32_iscsi(data, static_cast<int>(bytes.size()), ~0U);
-  return ((crc >> 15) | (crc << 17)) + 0xa282ead8U;
 }
 
 }  // namespace ebm

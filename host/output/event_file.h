@@ -21,21 +21,22 @@ struct NamedScalar {
 /// gathered in memory until flush().
 class EventFile {
  public:
-  /// Makes a new file in `folder`, and the folder where it is missing. Its name sorts after those
-  /// of files made earlier there, which is the order TensorBoard reads them in. Readers forget what
-  /// those files hold of `first_step` and later: for runs that go on from before their end. Throws
-  /// OutputError.
+  /// Makes a new file in `folder`, and the folder where it is missing. The file is named for the
+  /// time, because TensorBoard reads files in the order of their names. It forgets what earlier
+  /// ones hold of `first_step` and later, for runs that go on from before their end: all at once,
+  /// or, with its fast loader, a tag's when the next record of that tag comes. Throws OutputError.
   EventFile(const std::filesystem::path& folder, std::int64_t first_step);
 
   /// `wall_time`: seconds since 1970.
   void add_scalars(std::int64_t step, double wall_time, std::span<const NamedScalar> scalars);
 
-  /// `png`: a whole PNG file. Throws std::invalid_argument when it is not one.
-  void add_picture(std::int64_t step, double wall_time, const std::string& tag,
-                   std::span<const std::byte> png);
+  /// `png`: a whole PNG file. Returns false, and adds nothing, when it is not one.
+  [[nodiscard]] bool add_picture(std::int64_t step, double wall_time, const std::string& tag,
+                                 std::span<const std::byte> png);
 
   /// Writes what was added. Any reader sees it then, and the end of this process cannot lose it.
-  /// Throws OutputError when not all could be written; the file then ends as before.
+  /// Throws OutputError when not all could be written; the file then ends as before, and the next
+  /// call tries again.
   void flush();
 
  private:
@@ -46,9 +47,5 @@ class EventFile {
 
 /// Seconds since 1970, now.
 double wall_time();
-
-/// The checksum of TFRecord's framing, CRC-32C (Castagnoli), rotated and offset so that a record
-/// which itself holds checksums is well protected. Of less than 2 GiB, as all events are.
-std::uint32_t masked_crc32c(std::span<const std::byte> bytes);
 
 }  // namespace ebm

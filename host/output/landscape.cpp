@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 #include "host/errors.h"
 #include "host/output/atomic_file.h"
 #include "host/output/npy.h"
+#include "host/output/posix_file.h"
 
 namespace ebm {
 namespace {
@@ -119,12 +121,7 @@ std::uintmax_t write_density(const fs::path& folder, const std::string& name, st
 }
 
 fs::path made(fs::path folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) {
-    throw OutputError(
-        fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
-  }
+  make_folder(folder);
   return folder;
 }
 
@@ -174,6 +171,25 @@ LandscapeSummary Landscape::write(std::int64_t iteration, std::span<const float>
                                 summary.l1_learned, summary.l1_shortrun));
   plots_.draw(script);
   return summary;
+}
+
+void Landscape::go_back(std::int64_t iteration) {
+  summaries_.keep_while([iteration](std::string_view line) {
+    std::int64_t of_line = 0;
+    const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), of_line);
+    return error == std::errc{} && of_line <= iteration;
+  });
+  const auto is_missing = [](fs::path script, const char* extension) {
+    std::error_code none;
+    return !fs::exists(script.replace_extension(extension), none);
+  };
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(folder_, none)) {
+    const fs::path& script = entry.path();
+    if (script.extension() == ".gp" && (is_missing(script, ".png") || is_missing(script, ".pdf"))) {
+      plots_.draw(script);
+    }
+  }
 }
 
 }  // namespace ebm

@@ -54,6 +54,9 @@ class Landscape {
   LandscapeSummary write(std::int64_t iteration, std::span<const float> f,
                          std::span<const float> shortrun);
 
+  /// Forgets the summaries of later iterations, and draws what a stopped run has left undrawn.
+  void go_back(std::int64_t iteration);
+
  private:
   std::filesystem::path folder_;
   LandscapeSettings settings_;

@@ -103,9 +103,15 @@ PlotQueue::PlotQueue(Warn warn, std::chrono::milliseconds timeout)
       timeout_(timeout),
       worker_([this](const std::stop_token& stop) { draw_waiting(stop); }) {}
 
-PlotQueue::~PlotQueue() {
-  const std::scoped_lock lock(mutex_);
-  last_moment_ = Clock::now() + timeout_;
+void PlotQueue::finish() {
+  {
+    const std::scoped_lock lock(mutex_);
+    last_moment_ = std::min(last_moment_, Clock::now() + timeout_);
+  }
+  worker_.request_stop();
+  if (worker_.joinable()) {
+    worker_.join();
+  }
 }
 
 void PlotQueue::draw(std::filesystem::path script) {

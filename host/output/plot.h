@@ -35,14 +35,16 @@ class PlotQueue {
   /// `warn` hears of the first failure only. A script that takes longer than `timeout` is given up.
   explicit PlotQueue(Warn warn, std::chrono::milliseconds timeout = std::chrono::seconds(60));
 
-  /// Draws what is still waiting, for no longer than `timeout` in all.
-  ~PlotQueue();
+  ~PlotQueue() { finish(); }
   PlotQueue(const PlotQueue&) = delete;
   PlotQueue& operator=(const PlotQueue&) = delete;
 
   /// Queues a script, which must stay on disk, and returns at once. A script that is already
   /// waiting is drawn once.
   void draw(std::filesystem::path script);
+
+  /// Draws what is still waiting, for no longer than `timeout` in all. Nothing is drawn afterwards.
+  void finish();
 
  private:
   using Clock = std::chrono::steady_clock;

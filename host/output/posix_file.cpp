@@ -82,6 +82,14 @@ std::uint64_t size_of(const FileDescriptor& file, const std::filesystem::path& p
   return static_cast<std::uint64_t>(status.st_size);
 }
 
+void make_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) {
+    throw_output_error("make the folder", folder, error.value());
+  }
+}
+
 void throw_output_error(std::string_view action, const std::filesystem::path& path,
                         int error_number) {
   throw OutputError(fmt::format("cannot {} {}: {}; {}", action, path.string(),

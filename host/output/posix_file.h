@@ -44,6 +44,9 @@ void append_whole(const FileDescriptor& file, const std::filesystem::path& path,
 /// Bytes in an open file. Throws OutputError.
 std::uint64_t size_of(const FileDescriptor& file, const std::filesystem::path& path);
 
+/// Makes a folder, and those above it, where they are missing. Throws OutputError.
+void make_folder(const std::filesystem::path& folder);
+
 /// Throws OutputError "cannot ACTION PATH: REASON; REMEDY" for an errno value.
 [[noreturn]] void throw_output_error(std::string_view action, const std::filesystem::path& path,
                                      int error_number);

@@ -13,7 +13,7 @@
 
 #include "host/errors.h"
 #include "host/output/atomic_file.h"
-#include "host/training/run_folder.h"
+#include "host/output/posix_file.h"
 
 namespace ebm {
 namespace {
@@ -71,15 +71,39 @@ void CheckpointFolder::save(TrainingState& state) {
   if (state.iteration % config_.every == 0) {
     state.checkpoints.push_back(state.iteration);
   }
-  save_between(state);
+  save_whole_state(state);
 }
 
 void CheckpointFolder::save_between(TrainingState& state) {
+  std::error_code none;
+  if (!fs::exists(file(kState, state.iteration), none)) {
+    save_whole_state(state);
+  }
+}
+
+void CheckpointFolder::save_whole_state(TrainingState& state) {
   make_folder(folder_);
   const fs::path path = file(kState, state.iteration);
   save_state(path, state);
   write_file_atomically(folder_ / "latest", path.filename().string() + "\n");
   remove_superseded(state);
+}
+
+void CheckpointFolder::save_long_run(const TrainingState& state, const LongRun& run) {
+  ebm::save_long_run(long_run(), state, run);
+}
+
+void CheckpointFolder::remove_long_run() { remove_quietly(long_run()); }
+
+void CheckpointFolder::load_long_run(const TrainingState& state, LongRun& run) const {
+  std::error_code none;
+  if (fs::exists(long_run(), none)) {
+    try {
+      ebm::load_long_run(long_run(), state, run);
+    } catch (const InputFileError& error) {
+      warn_(fmt::format("{}; starting the long-run chains over", error.what()));
+    }
+  }
 }
 
 void CheckpointFolder::save_diverged(std::int64_t iteration, std::span<const float> theta) {
@@ -97,7 +121,7 @@ void CheckpointFolder::remove_superseded(TrainingState& state) {
     kept.erase(kept.begin());
   }
   for (const std::int64_t iteration : states_on_disk()) {
-    if (iteration != state.iteration && !std::ranges::binary_search(kept, iteration)) {
+    if (iteration < state.iteration && !std::ranges::binary_search(kept, iteration)) {
       remove_quietly(file(kState, iteration));
     }
   }
@@ -116,7 +140,7 @@ std::vector<std::int64_t> CheckpointFolder::states_on_disk() const {
   return found;
 }
 
-bool CheckpointFolder::load_latest(TrainingState& state) const {
+bool CheckpointFolder::load_latest(TrainingState& state) {
   std::vector<std::int64_t> candidates = states_on_disk();
   std::string name;
   std::ifstream latest(folder_ / "latest");
@@ -129,17 +153,18 @@ bool CheckpointFolder::load_latest(TrainingState& state) const {
   return load_first_whole(candidates, state);
 }
 
-bool CheckpointFolder::load_last_due(TrainingState& state) const {
+bool CheckpointFolder::load_last_due(TrainingState& state) {
   std::vector<std::int64_t> candidates = state.checkpoints;
   std::ranges::reverse(candidates);
   return load_first_whole(candidates, state);
 }
 
 bool CheckpointFolder::load_first_whole(std::span<const std::int64_t> candidates,
-                                        TrainingState& state) const {
+                                        TrainingState& state) {
   for (const std::int64_t iteration : candidates) {
     try {
       load_state(file(kState, iteration), state);
+      remove_superseded(state);
       return true;
     } catch (const InputFileError& error) {
       warn_(fmt::format("{}; trying the state before it", error.what()));

@@ -20,6 +20,7 @@ namespace ebm {
 ///     net_000100.safetensors       a network: see save_checkpoint()
 ///     state_000100.safetensors     the state of the run after the same iteration: see save_state()
 ///     latest                       the name of the newest state, a line of text
+///     longrun.safetensors          long-run chains that were stopped on their way
 ///     diverged_000123.safetensors  a network that came apart, for inspection
 ///
 /// `latest` names a state that has reached the disk, at any moment and after a power cut.
@@ -36,23 +37,32 @@ class CheckpointFolder {
   /// removes those that are not kept any more. Throws OutputError; what was there is whole then.
   void save(TrainingState& state);
 
-  /// Writes a state that the next one replaces: of a run about to stop.
+  /// Writes the state of a run about to stop, unless it is there; the next one replaces it.
   void save_between(TrainingState& state);
+
+  /// Writes long-run chains of this state, or, once they have been run, removes them.
+  void save_long_run(const TrainingState& state, const LongRun& run);
+  void remove_long_run();
+
+  /// Reads into `run` what save_long_run() wrote for this state, if it is there and whole.
+  void load_long_run(const TrainingState& state, LongRun& run) const;
 
   /// Writes a network that came apart after this iteration. It need not be finite.
   void save_diverged(std::int64_t iteration, std::span<const float> theta);
 
   /// Reads the state that `latest` names, or, with a warning, the newest before it that is whole.
   /// Returns whether there is any; throws InputFileError when there are states but none is whole.
-  bool load_latest(TrainingState& state) const;
+  bool load_latest(TrainingState& state);
 
   /// Reads the last of the checkpoints that are due by configuration, likewise.
-  bool load_last_due(TrainingState& state) const;
+  bool load_last_due(TrainingState& state);
 
  private:
   std::filesystem::path file(std::string_view stem, std::int64_t iteration) const;
+  std::filesystem::path long_run() const { return folder_ / "longrun.safetensors"; }
+  void save_whole_state(TrainingState& state);
   void save_network(std::string_view stem, std::int64_t iteration, std::span<const float> theta);
-  bool load_first_whole(std::span<const std::int64_t> candidates, TrainingState& state) const;
+  bool load_first_whole(std::span<const std::int64_t> candidates, TrainingState& state);
   std::vector<std::int64_t> states_on_disk() const;
   void remove_superseded(TrainingState& state);
 

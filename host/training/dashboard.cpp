@@ -1,10 +1,8 @@
 #include "host/training/dashboard.h"
 
 #include <array>
-#include <system_error>
-#include <utility>
-
-#include "host/output/input_file.h"
+#include <fstream>
+#include <sstream>
 
 namespace ebm {
 
@@ -50,27 +48,27 @@ void Dashboard::add(std::int64_t iteration, const LandscapeSummary& summary) {
 void Dashboard::add_picture(std::int64_t iteration, const std::string& tag,
                             const std::filesystem::path& path) {
   constexpr double kFurther = 1.05;
-  std::int64_t& last = taken_[tag];
-  if (static_cast<double>(iteration) < kFurther * static_cast<double>(last)) {
+  Picture& last = pictures_[tag];
+  if (static_cast<double>(iteration) < kFurther * static_cast<double>(last.iteration)) {
     return;
   }
-  last = iteration;
-  waiting_.push_back({iteration, tag, path});
+  add_drawn_pictures();  // the one before may have been drawn since the log point
+  last = {iteration, path};
   add_drawn_pictures();
 }
 
 void Dashboard::add_drawn_pictures() {
-  std::erase_if(waiting_, [this](const Picture& picture) {
-    std::error_code ignored;
-    if (!std::filesystem::is_regular_file(picture.path, ignored)) {
-      return false;
+  for (auto& [tag, picture] : pictures_) {
+    if (picture.path.empty()) {
+      continue;
     }
-    InputFile file(picture.path);
-    std::vector<std::byte> png(file.remaining());
-    file.read(png);
-    events_.add_picture(picture.iteration, wall_time(), picture.tag, png);
-    return true;
-  });
+    std::ifstream file(picture.path, std::ios::binary);
+    std::ostringstream png;
+    if (png << file.rdbuf() && events_.add_picture(picture.iteration, wall_time(), tag,
+                                                   std::as_bytes(std::span(png.view())))) {
+      picture.path.clear();
+    }
+  }
   events_.flush();
 }
 

@@ -6,7 +6,6 @@
 #include <map>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "host/output/event_file.h"
 #include "host/output/landscape.h"
@@ -21,21 +20,25 @@ namespace ebm {
 ///     landscape/kl_learned, l1_learned, l1_shortrun
 ///     shortrun/x, shortrun/bank, longrun/longrun, landscape/landscape      pictures
 ///
-/// Every iteration, because the two scalars are the diagnosis, cost 0.1 kB, and TensorBoard thins
-/// them itself. Pictures are thinned here, as they are in the run folder already: one is taken when
-/// the run is 5% further than at the last of its kind. Nothing is buffered from call to call.
+/// d_s and r_s of every iteration, because they are the diagnosis and take 0.1 kB; TensorBoard
+/// thins curves itself. Pictures are thinned here: of each tag, one whenever the run is 5% further.
+/// All that is given, but for pictures still to be drawn, is on disk when a function returns.
 class Dashboard {
  public:
-  /// A new event file in `folder`, for a run that goes on with `first_iteration`. `langevin_steps`
-  /// of the whole batch an iteration count for the speed. All functions throw OutputError.
+  /// A new event file in `folder`, for a run that goes on with `first_iteration`; what earlier
+  /// files hold of it and later iterations is void. `langevin_steps` of the whole batch an
+  /// iteration count for the speed. All functions throw OutputError.
   Dashboard(const std::filesystem::path& folder, std::int64_t first_iteration, int langevin_steps);
 
-  /// Iterations in order, the last of them just made; it becomes the log point.
+  /// Iterations in order, the last of them just made; it becomes the log point. Their seconds count
+  /// from when this dashboard was made.
   void add(std::span<const IterationRecord> records);
 
   void add(std::int64_t iteration, const LandscapeSummary& summary);
 
-  /// A PNG file. One that is still to be drawn is looked for again at the next log points.
+  /// A PNG file. One that is still to be drawn is looked for again at log points, until the next
+  /// one of its tag is due. A file that cannot be read or is not a PNG is passed over like one that
+  /// is never drawn: it must not end a run of days.
   void add_picture(std::int64_t iteration, const std::string& tag,
                    const std::filesystem::path& path);
 
@@ -45,8 +48,7 @@ class Dashboard {
  private:
   struct Picture {
     std::int64_t iteration = 0;
-    std::string tag;
-    std::filesystem::path path;
+    std::filesystem::path path;  // empty once taken
   };
 
   void add_drawn_pictures();
@@ -54,9 +56,8 @@ class Dashboard {
 
   EventFile events_;
   int langevin_steps_;
-  IterationRecord log_point_;                  // the last one
-  std::map<std::string, std::int64_t> taken_;  // the iteration of each tag's last picture
-  std::vector<Picture> waiting_;
+  IterationRecord log_point_;                // the last one
+  std::map<std::string, Picture> pictures_;  // the last of each tag
 };
 
 }  // namespace ebm

@@ -9,6 +9,9 @@ namespace ebm {
 /// Seconds since the run was asked to stop; nothing while it was not.
 using StopRequest = std::function<std::optional<double>()>;
 
+/// A StopRequest of runs that go on to their end.
+inline std::optional<double> never_asked_to_stop() { return std::nullopt; }
+
 /// From now on SIGTERM, SIGINT or SIGUSR1 asks to stop. The first is only noted; the next ends the
 /// process at once.
 void stop_on_signals();

@@ -27,7 +27,8 @@ const std::string& Pace::text(std::int64_t done, double seconds, double busy, bo
   const auto since = static_cast<double>(done - marked_);
   if (since > 0 && busy > marked_busy_) {
     const double speed = since * steps_ / (busy - marked_busy_);
-    const double left = seconds * static_cast<double>(total_ - done) / static_cast<double>(done);
+    const double left =
+        seconds * static_cast<double>(total_ - done) / static_cast<double>(done - begun_);
     text_ = fmt::format("{} steps/s  {} left", grouped(std::llround(speed)), duration(left));
   }
   if (mark) {

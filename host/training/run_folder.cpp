@@ -6,63 +6,74 @@
 #include <utility>
 
 #include "host/errors.h"
+#include "host/output/posix_file.h"
 
 namespace ebm {
-namespace {
 
-void make_folder(const std::filesystem::path& folder) {
+namespace fs = std::filesystem;
+
+RunFolder::RunFolder(fs::path root) : root_(std::move(root)), lock_(root_ / "lock") {}
+
+RunFolder RunFolder::create(fs::path root) {
   std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) {
-    throw OutputError(fmt::format("cannot make the folder {}: {}; choose another with --out DIR",
-                                  folder.string(), error.message()));
-  }
-}
-
-}  // namespace
-
-RunFolder::RunFolder(std::filesystem::path root) : root_(std::move(root)) {
-  std::error_code error;
-  const bool exists = std::filesystem::exists(root_, error);
-  if (exists && !std::filesystem::is_directory(root_, error)) {
+  const bool exists = fs::exists(root, error);
+  if (exists && !fs::is_directory(root, error)) {
     throw ConfigurationError(
-        fmt::format("{} is a file; choose another folder with --out DIR", root_.string()));
+        fmt::format("{} is a file; choose another folder with --out DIR", root.string()));
   }
-  if (exists && !std::filesystem::is_empty(root_, error)) {
+  if (exists && !fs::is_empty(root, error)) {
     throw ConfigurationError(
         fmt::format("{} is not empty, and a run never overwrites another; choose another folder "
-                    "with --out DIR, or remove it",
-                    root_.string()));
+                    "with --out DIR, or remove it{}",
+                    root.string(),
+                    fs::exists(root / "config.yaml", error)
+                        ? fmt::format(", or go on with it: --resume {}", root.string())
+                        : ""));
   }
-  make_folder(root_);
+  make_folder(root);
+  return RunFolder(std::move(root));
+}
+
+RunFolder RunFolder::reopen(fs::path root) {
+  std::error_code error;
+  if (!fs::is_regular_file(root / "config.yaml", error)) {
+    throw ConfigurationError(fmt::format(
+        "--resume {}: is not the folder of a run: it has no config.yaml", root.string()));
+  }
+  return RunFolder(std::move(root));
 }
 
 void RunFolder::discard() const {
   std::error_code ignored;
-  std::filesystem::remove_all(root_, ignored);
+  fs::remove_all(root_, ignored);
 }
 
-std::filesystem::path RunFolder::numbered(std::string_view folder, std::string_view stem,
-                                          std::int64_t iteration,
-                                          std::string_view extension) const {
+fs::path RunFolder::new_environment() const {
+  std::error_code none;
+  fs::path path = root_ / "environment.json";
+  for (int process = 2; fs::exists(path, none); ++process) {
+    path = root_ / fmt::format("environment_{}.json", process);
+  }
+  return path;
+}
+
+fs::path RunFolder::numbered_picture(std::string_view folder, std::string_view stem,
+                                     std::int64_t iteration) const {
   make_folder(root_ / folder);
-  return root_ / folder / fmt::format("{}_{:06}.{}", stem, iteration, extension);
+  return root_ / folder / fmt::format("{}_{:06}.png", stem, iteration);
 }
 
-std::filesystem::path RunFolder::checkpoint(std::int64_t iteration) const {
-  return numbered("checkpoints", "net", iteration, "safetensors");
+fs::path RunFolder::short_run(std::int64_t iteration) const {
+  return numbered_picture("shortrun", "x", iteration);
 }
-std::filesystem::path RunFolder::short_run(std::int64_t iteration) const {
-  return numbered("shortrun", "x", iteration, "png");
+fs::path RunFolder::bank(std::int64_t iteration) const {
+  return numbered_picture("shortrun", "bank", iteration);
 }
-std::filesystem::path RunFolder::bank(std::int64_t iteration) const {
-  return numbered("shortrun", "bank", iteration, "png");
+fs::path RunFolder::long_run(std::int64_t iteration) const {
+  return numbered_picture("longrun", "longrun", iteration);
 }
-std::filesystem::path RunFolder::long_run(std::int64_t iteration) const {
-  return numbered("longrun", "longrun", iteration, "png");
-}
-std::filesystem::path RunFolder::sampled_states(std::int64_t step) const {
-  return numbered("states", "x", step, "png");
+fs::path RunFolder::sampled_states(std::int64_t step) const {
+  return numbered_picture("states", "x", step);
 }
 
 }  // namespace ebm

@@ -2,18 +2,39 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <utility>
 
 #include "host/errors.h"
 #include "host/output/diagnosis.h"
 #include "host/output/diagnostics_csv.h"
 
 namespace ebm {
+namespace {
+
+/// Keeps the first lines, which must be there.
+void keep_rows(AppendFile& file, const std::filesystem::path& path, std::int64_t count) {
+  std::int64_t left = count;
+  file.keep_while([&left](std::string_view /*line*/) { return left-- > 0; });
+  if (left > 0) {
+    throw InputFileError(
+        fmt::format("{}: has {} lines below its header, but the run's state needs "
+                    "{}; it has been changed since",
+                    path.string(), count - left, count));
+  }
+}
+
+}  // namespace
 
 RunRecord::RunRecord(const RunFolder& folder)
     : diagnostics_path_(folder.diagnostics()),
+      events_path_(folder.events()),
       diagnostics_(diagnostics_path_, kDiagnosticsHeader),
-      events_(folder.events(), kEventsHeader) {
+      events_(events_path_, kEventsHeader) {}
+
+void RunRecord::go_back(std::int64_t iteration, int rollbacks) {
+  unwritten_.clear();
+  keep_rows(diagnostics_, diagnostics_path_, iteration);
+  keep_rows(events_, events_path_, rollbacks);
   Diagnostics read = read_diagnostics(diagnostics_path_);
   d_s_ = std::move(read.d_s);
   r_s_ = std::move(read.r_s);
@@ -33,25 +54,14 @@ void RunRecord::flush() {
 }
 
 void RunRecord::sync() {
+  flush();
   diagnostics_.sync();
   events_.sync();
 }
 
 void RunRecord::add_rollback(std::int64_t from, const std::string& why, std::int64_t to,
                              double rate) {
-  events_.append(fmt::format("{},rollback: {},{},{}\n", from, why, to, rate));
-}
-
-void RunRecord::go_back(std::int64_t iteration, int rollbacks) {
-  unwritten_.clear();
-  const std::size_t rows = diagnostics_.keep_rows(static_cast<std::size_t>(iteration));
-  if (rows != static_cast<std::size_t>(iteration)) {
-    throw InputFileError(fmt::format("{}: has {} iterations, but the run's state is that after {}",
-                                     diagnostics_path_.string(), rows, iteration));
-  }
-  events_.keep_rows(static_cast<std::size_t>(rollbacks));
-  d_s_.resize(rows);
-  r_s_.resize(rows);
+  events_.append(fmt::format("{},rollback,\"{}\",{},{}\n", from, why, to, rate));
 }
 
 }  // namespace ebm

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,23 +16,24 @@ namespace ebm {
 /// diagnostics.csv, a line for each iteration, and events.csv, a line for each rollback.
 class RunRecord {
  public:
-  /// Opens the files or makes them, and reads what a stopped run left. Throws OutputError,
-  /// InputFileError.
+  /// Opens the files or makes them. Throws OutputError.
   explicit RunRecord(const RunFolder& folder);
+
+  /// Forgets all after this iteration, and all rollbacks but the first so many; reads what is left
+  /// of a stopped run. To be called first. Throws InputFileError when the files do not hold as
+  /// much.
+  void go_back(std::int64_t iteration, int rollbacks);
 
   /// Adds the next iteration, in memory.
   void add(const IterationRecord& iteration);
   /// Writes what was added since. Throws OutputError.
   void flush();
-  /// Makes all that was written outlive a power cut.
+  /// The same, and makes all that was written outlive a power cut.
   void sync();
 
-  /// Writes that the run went back. `rate` is the learning rate from there on.
+  /// Writes that the run went back to an iteration because the next after `from` came apart. `rate`
+  /// is the factor that is left of the learning rate from there on.
   void add_rollback(std::int64_t from, const std::string& why, std::int64_t to, double rate);
-
-  /// Forgets all after this iteration, and all rollbacks but the first so many. Throws
-  /// InputFileError when the files do not hold as much.
-  void go_back(std::int64_t iteration, int rollbacks);
 
   // Of all iterations so far.
   std::span<const double> d_s() const { return d_s_; }
@@ -39,6 +41,7 @@ class RunRecord {
 
  private:
   std::filesystem::path diagnostics_path_;
+  std::filesystem::path events_path_;
   AppendFile diagnostics_;
   AppendFile events_;
   std::string unwritten_;

@@ -1,90 +1,84 @@
-// Algorithm 1: maximum-likelihood learning of an energy by MCMC.
+// Algorithm 1: maximum-likelihood learning of an energy-based model by MCMC.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
-#include <vector>
 
 #include "cuda/device/buffer.h"
 #include "cuda/learning/energy_difference.h"
-#include "cuda/learning/optimizer.h"
 #include "cuda/mcmc/data_batches.h"
 #include "cuda/mcmc/langevin.h"
-#include "cuda/mcmc/persistent_bank.h"
 #include "cuda/nn/energy.h"
 #include "host/config/config.h"
 #include "host/data/image_dataset.h"
-#include "host/output/append_file.h"
-#include "host/output/landscape.h"
-#include "host/output/plot.h"
-#include "host/training/progress.h"
+#include "host/training/checkpoint_folder.h"
+#include "host/training/interruption.h"
 #include "host/training/run_folder.h"
 #include "host/training/run_log.h"
+#include "host/training/run_outputs.h"
+#include "host/training/training_state.h"
 
 namespace ebm {
 
 /// One training run, from the configuration to the files of its run folder. A function of the
-/// configuration alone: the same bits on one machine for any number of threads.
+/// configuration alone: the same bits on one machine for any number of threads, and however often
+/// the run was stopped on its way.
 class Trainer {
  public:
-  /// Reads the data and compiles the network. Throws InputFileError for the data,
-  /// ConfigurationError when configuration and data do not fit. Folder and log are borrowed.
-  Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log);
+  /// Reads the data and compiles the network; goes on from the newest state in the folder, if there
+  /// is one. Folder and log are borrowed. Throws InputFileError for the data or when no state in
+  /// the folder can be read, ConfigurationError when configuration and data do not fit.
+  Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log,
+          StopRequest stop = never_asked_to_stop);
 
-  /// All iterations. Throws Divergence when d_s or r_s is not finite, OutputError when a file
-  /// cannot be written.
-  void run();
+  /// Iterations done so far, by earlier processes as well.
+  std::int64_t iteration() const { return state_.iteration; }
+
+  /// All iterations that are left. Returns false when it was asked to stop and has saved its state;
+  /// an iteration that takes longer than checkpoint.grace from then on is given up. Throws
+  /// Divergence when learning came apart and may not be rolled back any more, OutputError when a
+  /// file cannot be written.
+  bool run();
 
  private:
-  void load_data();
-  void run_iterations();
+  void use_state();
+  bool run_iterations();
+  std::optional<double> iterate();
   void draw_starts(InitialStates init, DataUse use, std::span<float> states);
-  double effective_rate() const;
-  void record(double d_s, double r_s);
-  void require_finite_parameters() const;
-  [[noreturn]] void diverged(const std::string& what) const;
-  void report();
-  void flush_diagnostics();
-  void write_checkpoint();
-  void write_grids();
+  double learning_rate() const;
+  double optimizer_rate() const;
+  void require_sane_numbers() const;
+  void handle_divergence(const std::string& reason);
+  void roll_back(const std::string& what);
+  bool report(double seconds);
   void write_landscape();
-  void run_long_chains();
-  void write_grid(const std::filesystem::path& path, std::span<const float> states) const;
+  bool run_long_chains();
+  bool must_give_up() const;
+  void save_and_stop();
   RandomStream stream(Purpose purpose) const;
 
   TrainConfig config_;
-  const RunFolder& folder_;
   RunLog& log_;
-  Network network_;
-  std::unique_ptr<Energy> energy_;
+  StopRequest stop_;
   ImageDataset images_;  // empty for toy data
   std::unique_ptr<DataBatches> data_;
-  std::optional<PersistentBank> bank_;  // init: persistent
+  Network network_;
+  std::unique_ptr<Energy> energy_;
+  TrainingState state_;
+  std::uint64_t seed_ = 0;    // the configuration's, or another after a rollback
+  std::int64_t at_work_ = 0;  // the iteration under way, or the last one done
+  CheckpointFolder checkpoints_;
+  RunOutputs outputs_;
 
-  Buffer<float> theta_;
   Buffer<float> gradient_;
   Buffer<float> batch_;   // X⁺
   Buffer<float> chains_;  // X⁻
   LangevinSampler sampler_;
   EnergyDifference energy_difference_;
-  Optimizer optimizer_;
-  double learning_rate_;
-  std::int64_t iteration_ = 0;
-
-  AppendFile diagnostics_;
-  std::vector<IterationRecord> unwritten_;
-  std::vector<double> d_s_;  // of every iteration so far, for the diagnosis plot
-  std::vector<double> r_s_;
-  IterationRecord last_;
-  Progress progress_;
-  PlotQueue plots_;
-  std::optional<Landscape> landscape_;  // toy data
-  std::vector<std::filesystem::path> checkpoints_;
-  std::chrono::steady_clock::time_point start_;
-  double busy_seconds_ = 0;  // spent in iterations, not in reports
+  Diagnosis last_;  // of the iteration at work
 };
 
 }  // namespace ebm

@@ -83,8 +83,7 @@ TrainingState initial_state(const TrainConfig& config, const Network& network,
       .checkpoints = {},
       .theta = initial_parameters(network, config.seed),
       .optimizer = Optimizer(optimizer_kind(config.optimizer.kind), network.parameter_count()),
-      .bank = {},
-      .long_run = {}};
+      .bank = {}};
   if (config.langevin.init == InitialStates::persistent) {
     state.bank.emplace(config.seed, config.data.is_toy() ? config.langevin.bank_size : images,
                        network.input().size());
@@ -97,6 +96,7 @@ void save_state(const std::filesystem::path& path, const TrainingState& state) {
                           {"learning_rate", fmt::format("{}", state.learning_rate)},
                           {"rollbacks", fmt::format("{}", state.rollbacks)},
                           {"rate_factor", fmt::format("{}", state.rate_factor)},
+                          {"long_run_is_due", state.long_run_is_due ? "1" : "0"},
                           {"checkpoints", fmt::format("{}", fmt::join(state.checkpoints, " "))},
                           {"optimizer_steps", fmt::format("{}", state.optimizer.steps())}};
   std::vector<TensorView> tensors{vector_of("theta", state.theta.span())};
@@ -104,10 +104,6 @@ void save_state(const std::filesystem::path& path, const TrainingState& state) {
   tensors.push_back(vector_of("second_moments", state.optimizer.second_moments()));
   if (state.bank) {
     tensors.push_back(vector_of("bank", state.bank->states()));
-  }
-  if (state.long_run) {
-    metadata["long_run_steps"] = fmt::format("{}", state.long_run->steps);
-    tensors.push_back(vector_of("long_run", state.long_run->states.span()));
   }
   write_checked_tensors(path, tensors, std::move(metadata));
 }
@@ -120,6 +116,7 @@ void load_state(const std::filesystem::path& path, TrainingState& state) {
   const auto rollbacks = number<int>(file, "rollbacks", 0, 1000);
   const auto rate_factor = number<double>(file, "rate_factor", 0, 1);
   const auto steps = number<std::int64_t>(file, "optimizer_steps", 0, kLastIteration);
+  const bool long_run_is_due = number<int>(file, "long_run_is_due", 0, 1) == 1;
   std::vector<std::int64_t> checkpoints = iterations(file, "checkpoints", iteration);
   const auto theta = values(file, "theta", state.theta.size());
   const auto first = values(file, "first_moments", state.optimizer.first_moments().size());
@@ -127,13 +124,6 @@ void load_state(const std::filesystem::path& path, TrainingState& state) {
   std::span<const float> bank;
   if (state.bank) {
     bank = values(file, "bank", state.bank->states().size());
-  }
-  std::optional<UnfinishedLongRun> long_run;
-  if (const Tensor* states = file.find("long_run")) {
-    constexpr int kMostSteps = 2147483647;
-    long_run = {.steps = number<int>(file, "long_run_steps", 0, kMostSteps),
-                .states = Buffer<float>(states->values.size())};
-    std::ranges::copy(states->values, long_run->states.data());
   }
   state.iteration = iteration;
   state.learning_rate = learning_rate;
@@ -145,7 +135,26 @@ void load_state(const std::filesystem::path& path, TrainingState& state) {
   if (state.bank) {
     state.bank->restore(bank);
   }
-  state.long_run = std::move(long_run);
+  state.long_run_is_due = long_run_is_due;
+}
+
+void save_long_run(const std::filesystem::path& path, const TrainingState& state,
+                   const LongRun& run) {
+  const std::vector<TensorView> tensors{vector_of("states", run.states.span())};
+  write_checked_tensors(path, tensors,
+                        {{"iteration", fmt::format("{}", state.iteration)},
+                         {"rollbacks", fmt::format("{}", state.rollbacks)},
+                         {"steps", fmt::format("{}", run.steps)}});
+}
+
+void load_long_run(const std::filesystem::path& path, const TrainingState& state, LongRun& run) {
+  const TensorFile file = read_checked_tensors(path, DigestRule::required);
+  constexpr int kMostSteps = 2147483647;
+  number<std::int64_t>(file, "iteration", state.iteration, state.iteration);
+  number<int>(file, "rollbacks", state.rollbacks, state.rollbacks);
+  const auto states = values(file, "states", run.states.size());
+  run.steps = number<int>(file, "steps", 0, kMostSteps);
+  std::ranges::copy(states, run.states.data());
 }
 
 }  // namespace ebm

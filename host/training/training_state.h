@@ -14,12 +14,6 @@
 
 namespace ebm {
 
-/// Long-run chains that were stopped on their way.
-struct UnfinishedLongRun {
-  int steps = 0;         ///< done
-  Buffer<float> states;  ///< after them
-};
-
 /// The state of a run between two iterations. Owns everything.
 struct TrainingState {
   std::int64_t iteration = 0;             ///< the last one done
@@ -29,8 +23,14 @@ struct TrainingState {
   std::vector<std::int64_t> checkpoints;  ///< iterations, ascending, whose checkpoints are kept
   Buffer<float> theta;
   Optimizer optimizer;
-  std::optional<PersistentBank> bank;         ///< init: persistent
-  std::optional<UnfinishedLongRun> long_run;  ///< of this iteration
+  std::optional<PersistentBank> bank;  ///< init: persistent
+  bool long_run_is_due = false;        ///< after this iteration, before the next
+};
+
+/// Long-run chains on their way.
+struct LongRun {
+  int steps = 0;         ///< done
+  Buffer<float> states;  ///< after them
 };
 
 /// The state before the first iteration. The bank has one row for each of `images`, or as many as a
@@ -44,5 +44,13 @@ void save_state(const std::filesystem::path& path, const TrainingState& state);
 /// Reads a state into `state`, one of the same configuration: the same bits as were saved. Throws
 /// InputFileError, and leaves `state` as it is, when the file is damaged or of another kind of run.
 void load_state(const std::filesystem::path& path, TrainingState& state);
+
+/// Writes the long run that follows a state, likewise.
+void save_long_run(const std::filesystem::path& path, const TrainingState& state,
+                   const LongRun& run);
+
+/// Reads a long run into `run`, whose states it leaves their size. Throws InputFileError, and
+/// leaves `run` as it is, when the file is damaged or of another state or kind of run.
+void load_long_run(const std::filesystem::path& path, const TrainingState& state, LongRun& run);
 
 }  // namespace ebm

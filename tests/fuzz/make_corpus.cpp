@@ -17,6 +17,7 @@
 #include "host/output/npy.h"
 #include "host/output/safetensors.h"
 #include "host/training/checkpoint.h"
+#include "tests/fuzz/small_state.h"
 #include "tests/idx_bytes.h"
 #include "tests/picture_files.h"
 #include "tests/temporary_folder.h"
@@ -195,6 +196,20 @@ void make_image_archive(const fs::path& folder) {
   write_tar(folder / "refused_twice.tar", {{"a.png", png}, {"a.png", png}});
 }
 
+void make_state(const fs::path& folder) {
+  TrainingState state = small_state();
+  save_long_run(folder / "long_run.safetensors", state, small_long_run());
+  state.iteration = 300;
+  state.checkpoints = {100, 200, 300};
+  save_state(folder / "state.safetensors", state);
+  state.rollbacks = 2;
+  state.rate_factor = 0.25;
+  state.long_run_is_due = true;
+  save_state(folder / "rolled_back.safetensors", state);
+  state.bank.reset();
+  save_state(folder / "refused_no_bank.safetensors", state);
+}
+
 }  // namespace
 }  // namespace ebm
 
@@ -212,4 +227,5 @@ int main(int count, char** arguments) {
   ebm::make_npy(ebm::corpus_of(corpora, "npy"));
   ebm::make_image_folder(ebm::corpus_of(corpora, "image_folder"));
   ebm::make_safetensors(ebm::corpus_of(corpora, "safetensors"));
+  ebm::make_state(ebm::corpus_of(corpora, "state"));
 }

@@ -16,4 +16,11 @@ inline TrainingState small_state() {
   return initial_state(config, network, 0);
 }
 
+/// Of four chains.
+inline LongRun small_long_run() {
+  LongRun run;
+  run.states = Buffer<float>(8);
+  return run;
+}
+
 }  // namespace ebm

@@ -1,0 +1,28 @@
+#include "host/apps/run_options.h"
+
+#include <omp.h>
+
+namespace ebm {
+
+void add_run_options(CLI::App& app, RunOptions& options) {
+  app.add_option("--device", options.device, "Where to compute, instead of the configuration's")
+      ->option_text("auto|cpu|cuda[:N]");
+  app.add_option("--threads", options.threads, "CPU threads [all]; results do not depend on it")
+      ->check(CLI::Range(1, 4096))
+      ->option_text("N");
+  app.add_option("--set", options.overrides, "Override a key of the configuration; repeatable")
+      ->option_text("SECTION.KEY=VALUE")
+      ->allow_extra_args(false);
+  app.add_flag("--quiet", options.quiet, "Print nothing but warnings and errors");
+}
+
+void apply_run_options(RunOptions& options) {
+  if (options.threads > 0) {
+    omp_set_num_threads(options.threads);
+  }
+  if (!options.device.empty()) {
+    options.overrides.push_back("device=" + options.device);
+  }
+}
+
+}  // namespace ebm

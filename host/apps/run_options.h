@@ -1,0 +1,23 @@
+// The options that all programs have which compute as a configuration says.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+namespace ebm {
+
+struct RunOptions {
+  std::string device;  ///< instead of the configuration's; "" for that
+  int threads = 0;     ///< 0 for all
+  std::vector<std::string> overrides;
+  bool quiet = false;
+};
+
+/// Adds --device, --threads, --set and --quiet to a program that fills `options` when it parses.
+void add_run_options(CLI::App& app, RunOptions& options);
+
+/// Takes the threads, and puts the device last among the overrides.
+void apply_run_options(RunOptions& options);
+
+}  // namespace ebm

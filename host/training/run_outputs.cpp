@@ -1,0 +1,125 @@
+#include "host/training/run_outputs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cuda/diagnostics/density.h"
+#include "host/output/diagnosis.h"
+#include "host/output/png_grid.h"
+
+namespace ebm {
+namespace {
+
+LandscapeSettings landscape_settings(const TrainConfig& config) {
+  const DataConfig& data = config.data;
+  return {.truth = {.kind = data.kind == DataKind::rings ? ToyDensity::Kind::rings
+                                                         : ToyDensity::Kind::gmm,
+                    .groups = data.groups,
+                    .sd = data.sd,
+                    .radius = data.radius},
+          .resolution = config.landscape.resolution,
+          .epsilon = config.langevin.epsilon,
+          .bandwidth = config.landscape.kde.bandwidth};
+}
+
+}  // namespace
+
+RunOutputs::RunOutputs(const TrainConfig& config, const Shape& states, const RunFolder& folder,
+                       RunLog& log)
+    : folder_(folder),
+      log_(log),
+      shape_(states),
+      iterations_(config.train.iterations),
+      steps_(config.langevin.steps),
+      long_run_steps_(config.longrun.steps),
+      record_(folder),
+      progress_(iterations_, steps_),
+      plots_([&log](const std::string& reason) { log.warn(reason); }),
+      start_(std::chrono::steady_clock::now()) {
+  if (config.data.is_toy() && config.landscape.every > 0) {
+    landscape_.emplace(folder.landscape(), landscape_settings(config), plots_);
+  }
+}
+
+void RunOutputs::go_back(std::int64_t iteration, int rollbacks) {
+  record_.go_back(iteration, rollbacks);
+  if (landscape_) {
+    landscape_->go_back(iteration);
+  }
+  since_log_point_.clear();
+  last_ = {};
+  last_.iteration = iteration;
+  progress_ = Progress(iterations_, steps_, iteration);
+  start_ = std::chrono::steady_clock::now();
+  dashboard_.emplace(folder_.tensorboard(), iteration + 1, steps_);
+}
+
+void RunOutputs::add(std::int64_t iteration, const Diagnosis& diagnosis, double busy) {
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
+  last_ = {diagnosis, iteration, elapsed.count(), last_.busy_seconds + busy};
+  record_.add(last_);
+  since_log_point_.push_back(last_);
+  if (log_.is_live() && progress_.due()) {
+    log_.live(progress_.line(last_, false));
+  }
+}
+
+void RunOutputs::write_log_point(bool plot) {
+  record_.flush();
+  if (since_log_point_.empty()) {
+    return;
+  }
+  log_.info(progress_.line(last_, true));
+  dashboard_->add(since_log_point_);
+  since_log_point_.clear();
+  if (plot && record_.d_s().size() > 1) {
+    plots_.draw(write_diagnosis(folder_.root(), record_.d_s(), record_.r_s()));
+  }
+}
+
+void RunOutputs::finish() {
+  plots_.finish();
+  dashboard_->finish();
+}
+
+void RunOutputs::write_short_run(std::span<const float> chains, std::span<const float> bank) {
+  write_grid("shortrun/x", folder_.short_run(last_.iteration), chains);
+  if (!bank.empty()) {
+    write_grid("shortrun/bank", folder_.bank(last_.iteration), bank);
+  }
+}
+
+void RunOutputs::show_long_run(int step) {
+  if (log_.is_live() && progress_.due()) {
+    log_.live(fmt::format("iteration {}: long-run chains, step {} of {}", last_.iteration, step,
+                          long_run_steps_));
+  }
+}
+
+void RunOutputs::write_long_run(std::span<const float> chains) {
+  write_grid("longrun/longrun", folder_.long_run(last_.iteration), chains);
+  log_.info(
+      fmt::format("long-run chains of iteration {}: {} steps", last_.iteration, long_run_steps_));
+}
+
+void RunOutputs::write_grid(std::string_view tag, const std::filesystem::path& path,
+                            std::span<const float> states) {
+  write_png_grid(path, states, static_cast<int>(std::ssize(states) / shape_.size()),
+                 shape_.channels, shape_.height, shape_.width);
+  dashboard_->add_picture(last_.iteration, std::string(tag), path);
+}
+
+void RunOutputs::write_landscape(std::span<const float> f, std::span<const float> chains) {
+  const LandscapeSummary summary = landscape_->write(last_.iteration, f, chains);
+  log_.info(
+      fmt::format("landscape {}: KL(truth || learned) {:.3f} nats, L1 distance from the truth "
+                  "{:.3f} learned, {:.3f} short-run",
+                  last_.iteration, summary.kl_learned, summary.l1_learned, summary.l1_shortrun));
+  dashboard_->add(last_.iteration, summary);
+  dashboard_->add_picture(
+      last_.iteration, "landscape/landscape",
+      folder_.landscape() / fmt::format("landscape_{:06}.png", last_.iteration));
+}
+
+}  // namespace ebm

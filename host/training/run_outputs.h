@@ -1,0 +1,83 @@
+// Everything of a training run that is for people: the record, the log, pictures and plots.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cuda/nn/network.h"
+#include "host/config/config.h"
+#include "host/output/landscape.h"
+#include "host/output/plot.h"
+#include "host/training/dashboard.h"
+#include "host/training/progress.h"
+#include "host/training/run_folder.h"
+#include "host/training/run_log.h"
+#include "host/training/run_record.h"
+
+namespace ebm {
+
+/// Writes a run's folder but for its checkpoints. All functions may throw OutputError.
+class RunOutputs {
+ public:
+  /// Folder and log are borrowed.
+  RunOutputs(const TrainConfig& config, const Shape& states, const RunFolder& folder, RunLog& log);
+
+  /// The run goes on after this iteration, with so many rollbacks behind it: later lines of the
+  /// tables are forgotten. To be called first. Throws InputFileError when lines are missing.
+  void go_back(std::int64_t iteration, int rollbacks);
+
+  /// Adds the next iteration's line, and shows it on a terminal. `busy`: seconds it took.
+  void add(std::int64_t iteration, const Diagnosis& diagnosis, double busy);
+
+  /// Writes and logs the lines so far; with `plot`, draws the diagnosis.
+  void write_log_point(bool plot);
+  /// Waits for plots that are still being drawn. Nothing is written afterwards.
+  void finish();
+  /// Makes the record outlive a power cut.
+  void sync() { record_.sync(); }
+  /// Writes that the run went back: see RunRecord.
+  void add_rollback(std::int64_t from, const std::string& why, std::int64_t to, double rate) {
+    record_.add_rollback(from, why, to, rate);
+  }
+
+  /// Chains after their short run, and as many of the bank's states, if there is one.
+  void write_short_run(std::span<const float> chains, std::span<const float> bank);
+  /// Shows on a terminal how far a long run is.
+  void show_long_run(int step);
+  /// Chains after their long run.
+  void write_long_run(std::span<const float> chains);
+
+  /// Whether this is toy data with landscapes.
+  bool has_landscape() const { return landscape_.has_value(); }
+  /// The states whose energies write_landscape() wants.
+  const std::vector<float>& grid_states() const { return landscape_->grid_states(); }
+  /// f of grid_states(), and states of short-run chains.
+  void write_landscape(std::span<const float> f, std::span<const float> chains);
+
+ private:
+  void write_grid(std::string_view tag, const std::filesystem::path& path,
+                  std::span<const float> states);
+
+  const RunFolder& folder_;
+  RunLog& log_;
+  Shape shape_;
+  std::int64_t iterations_;
+  int steps_;
+  int long_run_steps_;
+  RunRecord record_;
+  Progress progress_;
+  PlotQueue plots_;
+  std::optional<Landscape> landscape_;
+  std::optional<Dashboard> dashboard_;
+  std::vector<IterationRecord> since_log_point_;
+  IterationRecord last_;
+  std::chrono::steady_clock::time_point start_;
+};
+
+}  // namespace ebm

@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""Converts networks between PyTorch's .pth files and .safetensors files; extensions say which way.
+
+A .pth file must hold a state_dict, in the zip format (PyTorch 1.6 and later) or the older one.
+It is read without PyTorch and nothing in it is run: a file that asks for more than tensors is
+refused. Tensors become float32. Name the network here, or later to the program that reads it.
+"""
+
+import argparse
+import math
+import os
+import sys
+import zipfile
+from pathlib import Path
+
+from checkpoint_files.pth import legacy_bytes, read_pth, zip_bytes
+from checkpoint_files.safetensors import read_safetensors, safetensors_bytes
+from checkpoint_files.tensors import Tensor
+
+EXAMPLES = """examples:
+  convert_checkpoint.py net_00100.pth net.safetensors --network nonlocal --channels 3
+  convert_checkpoint.py runs/a/checkpoints/net_003000.safetensors net.pth
+"""
+# What Python raises on malformed input.
+MALFORMED = (
+    ValueError,
+    LookupError,
+    TypeError,
+    OverflowError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+)
+
+
+class Failure(Exception):
+    """Ends the program: 1 a failure while running, 2 the command line, 3 the input file."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+def positive(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
+
+
+def step_size(text: str) -> float:
+    if not (0 < float(text) < math.inf):
+        raise ValueError
+    return float(text)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("input", metavar="IN", type=Path)
+    parser.add_argument("output", metavar="OUT", type=Path)
+    parser.add_argument("--network", choices=("toy", "vanilla", "nonlocal"), help="to .safetensors")
+    parser.add_argument("--channels", metavar="C", type=positive, help="of its states [toy: 2]")
+    parser.add_argument("--features", metavar="N", type=positive, help="its width [32]")
+    parser.add_argument("--epsilon", metavar="E", type=step_size, help="it was trained with")
+    parser.add_argument(
+        "--strip-prefix", metavar="P", default="", help="off names, such as module."
+    )
+    parser.add_argument("--legacy", action="store_true", help="to .pth: for PyTorch before 1.6")
+    parser.add_argument("--force", action="store_true", help="replace OUT if there is one")
+    options = parser.parse_args(arguments)
+    check(options)
+    return options
+
+
+def check(options: argparse.Namespace) -> None:
+    """Throws Failure for options that contradict each other."""
+    kinds = {".pth": "pth", ".pt": "pth", ".safetensors": "safetensors"}
+    ends = [kinds.get(path.suffix) for path in (options.input, options.output)]
+    if set(ends) != {"pth", "safetensors"}:
+        raise Failure(2, "of IN and OUT one must end with .pth or .pt, the other with .safetensors")
+    options.to_pth = ends[1] == "pth"
+    about = (options.channels, options.features, options.epsilon)
+    if options.to_pth and (options.network or options.strip_prefix):
+        raise Failure(2, "--network and --strip-prefix are for conversion to .safetensors")
+    if not options.to_pth and options.legacy:
+        raise Failure(2, "--legacy is for conversion to .pth")
+    if not options.network and any(about):
+        raise Failure(2, "--channels, --features and --epsilon need --network")
+    if options.network and options.network != "toy" and not options.channels:
+        raise Failure(2, f"--network {options.network} needs --channels")
+    if options.output.exists() and not options.force:
+        raise Failure(2, f"{options.output}: is there already; choose another name, or --force")
+
+
+def metadata(options: argparse.Namespace) -> dict[str, str]:
+    """As ebm's programs write and read it."""
+    if not options.network:
+        return {}
+    about = {
+        "network": options.network,
+        "channels": str(options.channels or 2),
+        "features": str(options.features or 32),
+    }
+    return about | ({"epsilon": str(options.epsilon)} if options.epsilon else {})
+
+
+def stripped(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    for name in tensors:
+        if not name.startswith(prefix):
+            raise ValueError(f"tensor {name!r} does not begin with {prefix!r} (--strip-prefix)")
+    if not prefix and all(name.startswith("module.") for name in tensors):
+        raise ValueError("its names begin with 'module.', as DataParallel's do; "
+                         "give --strip-prefix module.")  # fmt: skip
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+
+
+def read(options: argparse.Namespace) -> tuple[dict[str, Tensor], str]:
+    """The tensors by name, and where in the file they were."""
+    try:
+        content = options.input.read_bytes()
+    except OSError as error:
+        raise Failure(3, f"{options.input}: cannot be read: {error.strerror}") from error
+    try:
+        if options.to_pth:
+            return read_safetensors(content), ""
+        tensors, nested_name = read_pth(content)
+        return stripped(tensors, options.strip_prefix), nested_name
+    except ValueError as error:
+        raise Failure(3, f"{options.input}: {error}") from error
+    except MALFORMED as error:
+        raise Failure(
+            3, f"{options.input}: is damaged ({type(error).__name__}: {error})"
+        ) from error
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """The file appears whole or not at all, even after a crash or a power cut."""
+    if path.exists() and not path.is_file():
+        raise Failure(1, f"cannot write {path}: it is not a file; choose another name")
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise Failure(1, f"cannot write {path}: {error.strerror}; free space or choose another "
+                         "place") from error  # fmt: skip
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def convert(options: argparse.Namespace) -> str:
+    tensors, nested_name = read(options)
+    if options.to_pth:
+        content = (legacy_bytes if options.legacy else zip_bytes)(tensors)
+    else:
+        try:
+            content = safetensors_bytes(tensors, metadata(options))
+        except ValueError as error:
+            raise Failure(3, f"{options.input}: {error}") from error
+    write_atomically(options.output, content)
+    place = f", those under {nested_name!r}" if nested_name else ""
+    return f"{options.output}: {len(tensors)} tensors{place}"
+
+
+def main() -> int:
+    program = Path(sys.argv[0]).name
+    try:
+        print(convert(parse(sys.argv[1:])))
+        return 0
+    except Failure as failure:
+        print(f"{program}: {failure}", file=sys.stderr)
+        return failure.status
+    except MemoryError:
+        print(f"{program}: not enough memory", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
