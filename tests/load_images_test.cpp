@@ -278,7 +278,7 @@ TEST_F(LoadImages, FlowersAreTheSameFromFolderAndArchive) {
   EXPECT_EQ(load_images(inner).images, from_folder.images);
 
   fs::remove_all(data_ / "jpg");
-  write_tgz(data_ / "102flowers.tgz", entries);
+  write_tar(data_ / "102flowers.tgz", entries);
   EXPECT_EQ(load_images(data(DataKind::flowers102)).images, from_folder.images);
   EXPECT_EQ(kept().size(), 2U);  // one for the images, one for the archive
   EXPECT_EQ(load_images(data(DataKind::flowers102)).images, from_folder.images);
@@ -300,7 +300,7 @@ TEST_F(LoadImages, HostileArchivesAreRefused) {
       {{"jpg/b.jpg", "not a picture"}, {"jpg/b.jpg", "neither a JPEG nor a PNG"}},
   };
   for (const auto& [entry, parts] : cases) {
-    write_tgz(data_ / "102flowers.tgz", {good, entry});
+    write_tar(data_ / "102flowers.tgz", {good, entry});
     const std::string message = refusal(DataKind::flowers102);
     EXPECT_TRUE(mentions(message, parts));
     EXPECT_TRUE(mentions(message, {(data_ / "102flowers.tgz").string()}));
@@ -341,10 +341,10 @@ TEST_F(LoadImages, AbsurdSizesInArchivesAreRefused) {
 
 TEST_F(LoadImages, DamagedArchivesAreRefused) {
   EXPECT_TRUE(mentions(refusal(DataKind::flowers102), {"102flowers.tgz", "jpg", "data.path"}));
-  write_tgz(data_ / "102flowers.tgz", {{"readme.txt", "no image"}});
+  write_tar(data_ / "102flowers.tgz", {{"readme.txt", "no image"}});
   EXPECT_TRUE(mentions(refusal(DataKind::flowers102), {"102flowers.tgz", "holds no images"}));
   const std::string noise = arbitrary_bytes(20000);
-  write_tgz(data_ / "102flowers.tgz",
+  write_tar(data_ / "102flowers.tgz",
             {{"jpg/a.jpg", jpeg_bytes(smooth_picture(16, 16, 3)) + noise}, {"jpg/b.txt", noise}});
   const std::string good = read_bytes(data_ / "102flowers.tgz");
   EXPECT_EQ(load_images(data(DataKind::flowers102)).count, 1);

@@ -13,7 +13,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -107,10 +106,13 @@ struct TarEntry {
   std::int64_t data_at = 0;  ///< bytes before it are left out, as in a sparse file
 };
 
-/// Writes a tar archive compressed by gzip, hostile or not.
-inline void write_tgz(const std::filesystem::path& path, const std::vector<TarEntry>& entries) {
+/// Writes a tar archive, hostile or not; compressed by gzip if its name ends in .tgz.
+inline void write_tar(const std::filesystem::path& path, const std::vector<TarEntry>& entries) {
   const std::unique_ptr<archive, int (*)(archive*)> tar(archive_write_new(), archive_write_free);
-  archive_write_add_filter_gzip(tar.get());
+  if (path.extension() == ".tgz") {
+    archive_write_add_filter_gzip(tar.get());
+    archive_write_set_filter_option(tar.get(), "gzip", "timestamp", nullptr);  // same bytes always
+  }
   archive_write_set_format_pax_restricted(tar.get());
   if (archive_write_open_filename(tar.get(), path.c_str()) != ARCHIVE_OK) {
     throw std::runtime_error("cannot write " + path.string());

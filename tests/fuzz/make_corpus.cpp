@@ -13,9 +13,11 @@
 #include <vector>
 
 #include "cuda/nn/network.h"
+#include "host/config/layers.h"
 #include "host/output/npy.h"
 #include "host/output/safetensors.h"
 #include "host/training/checkpoint.h"
+#include "tests/fuzz/small_state.h"
 #include "tests/idx_bytes.h"
 #include "tests/picture_files.h"
 #include "tests/temporary_folder.h"
@@ -66,7 +68,18 @@ void make_safetensors(const fs::path& folder) {
                           std::string(16, '\1')));
 }
 
+/// Without it, damage gets further than the digest.
+void leave_out_digest(const fs::path& path) {
+  TensorFile file = read_safetensors(path);
+  file.metadata.erase("xxh3_128");
+  write_safetensors(path, file);
+}
+
 void make_checkpoint(const fs::path& folder) {
+  const auto make = [&](const char* name, const CheckpointInfo& info, const Network& network) {
+    save_checkpoint(folder / name, info, network,
+                    counting<float>(static_cast<std::size_t>(network.parameter_count())));
+  };
   for (const auto& [name, channels, features] :
        {std::tuple{"toy", 2, 1}, {"vanilla", 1, 1}, {"nonlocal", 1, 2}}) {
     const CheckpointInfo info{.network = name,
@@ -74,10 +87,29 @@ void make_checkpoint(const fs::path& folder) {
                               .features = features,
                               .epsilon = 0.01,
                               .iteration = 100};
-    const Network network = published_network(name, channels, features);
-    save_checkpoint(folder / fmt::format("{}.safetensors", name), info, network,
-                    counting<float>(static_cast<std::size_t>(network.parameter_count())));
+    const std::string file = fmt::format("{}.safetensors", name);
+    make(file.c_str(), info, published_network(name, channels, features));
+    leave_out_digest(folder / file);
   }
+  const CheckpointInfo info{.network = "custom", .channels = 1};
+  const Network network("custom", {1, 4, 4},
+                        parse_layers("layers: [conv: {outputs: 2, kernel: 3, padding: 1}, "
+                                     "leaky_relu, max_pool, flatten, linear: {outputs: 1}]",
+                                     "seed"));
+  make("digest.safetensors", info, network);
+  make("custom.safetensors", info, network);
+  leave_out_digest(folder / "custom.safetensors");
+}
+
+void make_image_cache(const fs::path& folder) {
+  write_safetensors(folder / "three_images.safetensors",
+                    {.tensors = {{"images", {3, 1, 2, 2}, counting<float>(12)}},
+                     .metadata = {{"digest", "of the values"}},
+                     .path = {}});
+  write_safetensors(folder / "refused_shape.safetensors",
+                    {.tensors = {{"images", {3, 4, 1, 1}, counting<float>(12)}},
+                     .metadata = {{"digest", "of the values"}},
+                     .path = {}});
 }
 
 void make_idx(const fs::path& folder) {
@@ -129,7 +161,7 @@ std::string with_scans(const std::string& jpeg, int times) {
   return file.append(jpeg, end);
 }
 
-void make_picture(const fs::path& folder) {
+void make_image_folder(const fs::path& folder) {
   const Picture rgb = smooth_picture(9, 17, 3);
   const Picture grey = smooth_picture(16, 8, 1);
   write_bytes(folder / "rgb.png", png_bytes(rgb));
@@ -153,13 +185,29 @@ void make_picture(const fs::path& folder) {
 
 void make_image_archive(const fs::path& folder) {
   const std::string png = png_bytes(smooth_picture(4, 4, 1));
-  write_tgz(folder / "two_images.tgz",
-            {{.name = "jpg", .type = AE_IFDIR}, {"jpg/b.png", png}, {"jpg/a.png", png}});
-  write_tgz(folder / "long_name.tgz", {{std::string(150, 'n') + ".png", png}, {"readme", "x"}});
-  write_tgz(folder / "refused_link.tgz", {{.name = "a.png", .type = AE_IFLNK, .link = "/etc/x"}});
-  write_tgz(folder / "refused_sparse.tgz",
+  const std::vector<TarEntry> two_images{
+      {.name = "jpg", .type = AE_IFDIR}, {"jpg/b.png", png}, {"jpg/a.png", png}};
+  write_tar(folder / "two_images.tgz", two_images);
+  write_tar(folder / "two_images.tar", two_images);
+  write_tar(folder / "long_name.tar", {{std::string(150, 'n') + ".png", png}, {"readme", "x"}});
+  write_tar(folder / "refused_link.tar", {{.name = "a.png", .type = AE_IFLNK, .link = "/etc/x"}});
+  write_tar(folder / "refused_sparse.tar",
             {{.name = "a.png", .bytes = std::string(50'000'000, '\0'), .data_at = 49'999'999}});
-  write_tgz(folder / "refused_twice.tgz", {{"a.png", png}, {"a.png", png}});
+  write_tar(folder / "refused_twice.tar", {{"a.png", png}, {"a.png", png}});
+}
+
+void make_state(const fs::path& folder) {
+  TrainingState state = small_state();
+  save_long_run(folder / "long_run.safetensors", state, small_long_run());
+  state.iteration = 300;
+  state.checkpoints = {100, 200, 300};
+  save_state(folder / "state.safetensors", state);
+  state.rollbacks = 2;
+  state.rate_factor = 0.25;
+  state.long_run_is_due = true;
+  save_state(folder / "rolled_back.safetensors", state);
+  state.bank.reset();
+  save_state(folder / "refused_no_bank.safetensors", state);
 }
 
 }  // namespace
@@ -174,8 +222,10 @@ int main(int count, char** arguments) {
   ebm::make_cifar10(ebm::corpus_of(corpora, "cifar10"));
   ebm::make_checkpoint(ebm::corpus_of(corpora, "checkpoint"));
   ebm::make_idx(ebm::corpus_of(corpora, "idx"));
+  ebm::make_image_cache(ebm::corpus_of(corpora, "image_cache"));
   ebm::make_image_archive(ebm::corpus_of(corpora, "image_archive"));
   ebm::make_npy(ebm::corpus_of(corpora, "npy"));
-  ebm::make_picture(ebm::corpus_of(corpora, "picture"));
+  ebm::make_image_folder(ebm::corpus_of(corpora, "image_folder"));
   ebm::make_safetensors(ebm::corpus_of(corpora, "safetensors"));
+  ebm::make_state(ebm::corpus_of(corpora, "state"));
 }

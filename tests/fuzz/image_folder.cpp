@@ -1,12 +1,15 @@
-#include "host/data/picture.h"
+#include "host/data/image_folder.h"
 
 #include <zlib.h>
 
-#include <algorithm>
+#include <cstdint>
 #include <cstring>
+#include <optional>
 #include <vector>
 
+#include "tests/environment_variable.h"
 #include "tests/fuzz/hostile_input.h"
+#include "tests/temporary_folder.h"
 
 namespace ebm {
 namespace {
@@ -37,9 +40,12 @@ void read_hostile(std::span<const std::byte> bytes) {
   if (!file.empty() && file.front() == std::byte{0x89}) {
     mend_check_sums(file);
   }
-  const Picture picture = with_channels(decode_picture(file, "hostile"), 3);
-  std::vector<float> prepared(std::size_t{3} * 32 * 32);
-  prepare_image(picture.view(), 32, prepared);
+  const EnvironmentVariable no_cache("XDG_CACHE_HOME", std::nullopt);
+  const EnvironmentVariable no_home("HOME", std::nullopt);
+  const HostileFile picture(file);
+  const TemporaryFolder folder;
+  std::filesystem::create_symlink(picture.path(), folder / "hostile.png");
+  load_image_folder(folder.path(), 32, 3);
 }
 
 }  // namespace ebm
