@@ -33,7 +33,7 @@ void write_data_sets(const fs::path& data) {
         {fmt::format("jpg/image_{:05}.jpg", i), jpeg_bytes(smooth_picture(50, 40, 3, i))});
   }
   fs::create_directories(data / "flowers102");
-  write_tgz(data / "flowers102/102flowers.tgz", flowers);
+  write_tar(data / "flowers102/102flowers.tgz", flowers);
 }
 
 class Experiments : public testing::Test {
