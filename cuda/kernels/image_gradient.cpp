@@ -51,7 +51,7 @@ EBM_HOST_DEVICE void store(float* to, const Lanes& lanes) {
 /// One pass of a 16×16 transposition: rows i and i + 8 are interleaved into rows 2i and 2i + 1.
 /// Four passes transpose.
 EBM_HOST_DEVICE void interleave(const Lanes* in, Lanes* out) {
-  for (int i = 0; i < kLanes / 2; ++i) {
+  for (std::int64_t i = 0; i < kLanes / 2; ++i) {
     const Lanes a = in[i];
     const Lanes b = in[i + kLanes / 2];
     out[2 * i] =
@@ -115,17 +115,17 @@ EBM_HOST_DEVICE void gradient_strip(const ImageGradientWeights& weights, const f
                                     std::int64_t canvas_row, int rows, int columns, float* dx) {
   constexpr int kRows = rows_together(channels);
   const ImageConvolution& c = weights.convolution();
+  const std::int64_t image_row = c.out_channels * canvas_row;
   Lanes sum[channels][kRows][kVectors] = {};
   const float* weight = weights.data();
   for (int o = 0; o < c.out_channels; ++o) {
     for (int kh = 0; kh < c.kernel; ++kh) {
-      const float* from = canvas + (std::int64_t{kh} * c.out_channels + o) * canvas_row;
+      const float* from = canvas + kh * image_row + o * canvas_row;
       for (int kw = 0; kw < c.kernel; ++kw, weight += channels) {
         Lanes d[kRows][kVectors];
         for (int row = 0; row < kRows; ++row) {
           for (int vector = 0; vector < kVectors; ++vector) {
-            load_once(from + kw + row * c.out_channels * canvas_row + vector * kLanes,
-                      d[row][vector]);
+            load_once(from + kw + row * image_row + vector * kLanes, d[row][vector]);
           }
         }
         for (int channel = 0; channel < channels; ++channel) {
@@ -150,10 +150,11 @@ template <int channels>
 EBM_HOST_DEVICE void gradient_image(const ImageGradientWeights& weights, const float* canvas,
                                     std::int64_t canvas_row, float* dx) {
   const ImageConvolution& c = weights.convolution();
+  const std::int64_t image_row = c.out_channels * canvas_row;
   for (int row = 0; row < c.height; row += rows_together(channels)) {
     for (int column = 0; column < c.width; column += kStrip) {
-      gradient_strip<channels>(weights, canvas + row * c.out_channels * canvas_row + column,
-                               canvas_row, c.height - row, std::min(kStrip, c.width - column),
+      gradient_strip<channels>(weights, canvas + row * image_row + column, canvas_row,
+                               c.height - row, std::min(kStrip, c.width - column),
                                dx + std::int64_t{row} * c.width + column);
     }
   }
@@ -204,10 +205,10 @@ void image_gradient(const ImageGradientWeights& weights, const float* dy, const 
   const ImageConvolution& c = weights.convolution();
   const Canvas canvas(c);
   const std::int64_t out_row = std::int64_t{c.out_width()} * c.out_channels;
+  const std::int64_t image_row = c.out_channels * canvas.row;
   for (int row = 0; row < c.out_height(); ++row) {
     turn_row(dy + row * out_row, y == nullptr ? nullptr : y + row * out_row, c.out_width(),
-             c.out_channels,
-             scratch + (row + canvas.margin) * c.out_channels * canvas.row + canvas.margin,
+             c.out_channels, scratch + (row + canvas.margin) * image_row + canvas.margin,
              canvas.row);
   }
   gradient_of_canvas(weights, scratch, canvas.row, dx);
