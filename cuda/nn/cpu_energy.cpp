@@ -36,7 +36,7 @@ std::unique_ptr<Energy> make_cpu_energy(const Network& network) {
   {
     const OneThread one_thread;
     layers =
-        std::make_shared<OneDnnNetwork>(network, perceptron ? kPerceptronLanes : kImagesPerTile);
+        std::make_shared<OneDnnNetwork>(network, perceptron ? kPerceptronCapacity : kImagesPerTile);
     if (!perceptron) {
       layers_of_one = std::make_shared<OneDnnNetwork>(network, 1);
     }
