@@ -44,11 +44,14 @@ class ImageGradientWeights {
 /// then on.
 std::int64_t image_gradient_scratch(const ImageConvolution& convolution);
 
+/// Floats in this processor's widest vectors: 16, 8 or 4.
+int widest_vectors();
+
 /// dx[c][p] = Σ_o Σ_kh Σ_kw w[o][c][kh][kw]·d[o][p + padding − (kh, kw)] for one image, where
 /// d = dy ∘ LeakyReLU'(y), or dy where y is null. dx is channel-major (in_channels × height ×
 /// width); dy and y, the layer's output after its LeakyReLU, are out_height × out_width ×
-/// out_channels.
+/// out_channels. `lanes` are the floats of the vectors to compute with: widest_vectors() or fewer.
 void image_gradient(const ImageGradientWeights& weights, const float* dy, const float* y,
-                    float* scratch, float* dx);
+                    float* scratch, float* dx, int lanes = widest_vectors());
 
 }  // namespace ebm
