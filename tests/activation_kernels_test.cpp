@@ -55,9 +55,9 @@ Pooled pool(const PoolShape& shape, const std::vector<float>& x) {
 
 /// Starts from a dx full of `fill`.
 std::vector<float> unpool(const PoolShape& shape, const std::vector<float>& dy,
-                          const std::vector<std::uint8_t>& places, float fill) {
+                          const Pooled& pooled, float fill) {
   std::vector<float> dx(input_size(shape), fill);
-  max_pool_backward(shape, dy.data(), places.data(), dx.data());
+  max_pool_backward(shape, pooled.y.data(), dy.data(), pooled.places.data(), dx.data());
   return dx;
 }
 
@@ -226,7 +226,19 @@ TEST_P(MaxPoolShapes, BackwardSendsEachGradientToItsMaximum) {
       expected[input] = input == *largest ? dy[output] : 0.0F;
     }
   });
-  EXPECT_EQ(unpool(GetParam(), dy, pool(GetParam(), x).places, untouched), expected);
+  EXPECT_EQ(unpool(GetParam(), dy, pool(GetParam(), x), untouched), expected);
+}
+
+TEST_P(MaxPoolShapes, ALeakyReluAfterItIsOneBeforeIt) {
+  PoolShape with_relu = GetParam();
+  with_relu.after = {};
+  const std::vector<float> x = numbers(input_size(with_relu), 1);
+  const std::vector<float> dy = numbers(pooled_size(with_relu), 2);
+  const Pooled after = pool(with_relu, x);
+  const Pooled before = pool(GetParam(), relu_forward(x));
+  EXPECT_EQ(after.y, before.y);
+  EXPECT_EQ(after.places, before.places);
+  EXPECT_EQ(unpool(with_relu, dy, after, 0), relu_backward(x, unpool(GetParam(), dy, before, 0)));
 }
 
 TEST_P(MaxPoolShapes, BackwardIsTheDerivative) {
@@ -241,7 +253,7 @@ TEST_P(MaxPoolShapes, BackwardIsTheDerivative) {
   }
   const Pooled there = pool(GetParam(), moved);
   ASSERT_EQ(here.places, there.places);
-  const std::vector<float> dx = unpool(GetParam(), dy, here.places, 0);
+  const std::vector<float> dx = unpool(GetParam(), dy, here, 0);
   double along = 0;
   double difference = 0;
   for (std::size_t i = 0; i < x.size(); ++i) {

@@ -1,25 +1,39 @@
-// Sampling allocates no memory: every call of malloc and its kin is counted, whoever makes it.
+// Memory: sampling allocates none, and a run needs no more than the README says. Every call of
+// malloc and its kin is counted, whoever makes it.
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <string>
+#include <vector>
 
+#include "cuda/learning/energy_difference.h"
 #include "cuda/mcmc/langevin.h"
 #include "cuda/nn/energy.h"
 #include "tests/run_training.h"
 
 namespace {
 
-std::atomic<std::int64_t> g_largest{0};
-std::atomic<std::int64_t> g_bytes{0};
+std::atomic<std::int64_t> g_largest{0};  // asked for at once
+std::atomic<std::int64_t> g_bytes{0};    // asked for
+std::atomic<std::int64_t> g_live{0};     // not given back
+std::atomic<std::int64_t> g_most_live{0};
 
-void count(std::size_t size) {
+void raise_to(std::atomic<std::int64_t>& most, std::int64_t n) {
+  for (std::int64_t seen = most; seen < n && !most.compare_exchange_weak(seen, n);) {
+  }
+}
+
+void* count(void* memory, std::size_t size) {
   const auto n = static_cast<std::int64_t>(size);
   g_bytes += n;
-  for (std::int64_t seen = g_largest; seen < n && !g_largest.compare_exchange_weak(seen, n);) {
-  }
+  raise_to(g_largest, n);
+  raise_to(g_most_live, g_live += static_cast<std::int64_t>(malloc_usable_size(memory)));
+  return memory;
 }
 
 }  // namespace
@@ -29,19 +43,19 @@ extern "C" {
 void* __libc_malloc(std::size_t size);  // NOLINT(bugprone-reserved-identifier)
 void* __libc_memalign(std::size_t alignment,
                       std::size_t size);  // NOLINT(bugprone-reserved-identifier)
+void __libc_free(void* memory);           // NOLINT(bugprone-reserved-identifier)
 
-void* malloc(std::size_t size) {
-  count(size);
-  return __libc_malloc(size);
+void* malloc(std::size_t size) noexcept { return count(__libc_malloc(size), size); }
+void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
+  return count(__libc_memalign(alignment, size), size);
 }
-void* aligned_alloc(std::size_t alignment, std::size_t size) {
-  count(size);
-  return __libc_memalign(alignment, size);
-}
-int posix_memalign(void** memory, std::size_t alignment, std::size_t size) {
-  count(size);
-  *memory = __libc_memalign(alignment, size);
+int posix_memalign(void** memory, std::size_t alignment, std::size_t size) noexcept {
+  *memory = count(__libc_memalign(alignment, size), size);
   return *memory == nullptr ? ENOMEM : 0;
+}
+void free(void* memory) noexcept {
+  g_live -= static_cast<std::int64_t>(malloc_usable_size(memory));
+  __libc_free(memory);
 }
 }
 
@@ -82,6 +96,77 @@ TEST_P(ConvNetSampling, AllocatesNoMoreThanOneDnnsArgumentLists) {
 
 INSTANTIATE_TEST_SUITE_P(Networks, ConvNetSampling, testing::Values("vanilla", "nonlocal"),
                          [](const auto& instance) { return std::string(instance.param); });
+
+// How much memory, in bytes.
+
+constexpr std::int64_t kMebibyte = std::int64_t{1} << 20;
+
+/// README, "Memory": of learning, beyond the data, the bank and the two batches.
+std::int64_t working_memory(const Network& network, std::int64_t threads) {
+  std::int64_t activations = 0;
+  for (std::size_t i = 0; i <= network.layers().size(); ++i) {
+    activations += network.shape_before(i).size();
+  }
+  const std::int64_t parameters = network.parameter_count();
+  return 4 * (parameters * (11 + 4 * threads) + threads * 12 * activations +
+              std::max(4 * kMebibyte, threads * parameters));
+}
+
+/// The most that one iteration takes at once, beyond its batches.
+std::int64_t iteration_memory(const Network& network, int batch, int threads) {
+  const Threads some(threads);
+  std::vector<float> data(static_cast<std::size_t>(batch * network.input().size()), 0.5F);
+  std::vector<float> samples = data;
+  const std::int64_t before = g_live;
+  g_most_live = before;
+  const Buffer<float> theta = initial_parameters(network, 1);
+  Buffer<float> gradient(theta.size());
+  const auto energy = make_cpu_energy(network);
+  energy->set_parameters(theta.span());
+  LangevinSampler(0.01F).run(*energy, {1, Purpose::langevin, 1}, 0, 1, samples);
+  EnergyDifference energy_difference(0.01F);
+  energy_difference(*energy, data, samples, gradient.span());
+  return g_most_live - before;
+}
+
+class WorkingMemory : public testing::TestWithParam<const char*> {};
+
+TEST_P(WorkingMemory, IsThatOfTheThreadsWhateverTheBatch) {
+  const Network network = published_network(GetParam(), 3, 12);
+  iteration_memory(network, 1, 3);  // what libraries keep from their first use
+  for (const int threads : {1, 3}) {
+    const std::int64_t most = iteration_memory(network, 200, threads);
+    EXPECT_LT(most, working_memory(network, threads)) << threads << " threads";
+    EXPECT_GT(most, working_memory(network, threads) / 2) << "the README says too much";
+    EXPECT_LT(iteration_memory(network, 400, threads) - most, 65536) << threads << " threads";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, WorkingMemory, testing::Values("vanilla", "nonlocal"),
+                         [](const auto& instance) { return std::string(instance.param); });
+
+TEST(Training, TakesTheDataTheBankAndItsWorkingMemory) {
+  constexpr std::int64_t kImages = 4000;
+  constexpr std::int64_t kOutputs = 8 * kMebibyte;  // pictures, logs, files on their way
+  const TemporaryFolder folder;
+  write_small_mnist(folder / "data", kImages);
+  TrainConfig config;
+  config.data.kind = DataKind::mnist;
+  config.data.path = (folder / "data").string();
+  config.network = {.kind = NetworkKind::vanilla, .features = 8};
+  config.langevin.steps = 1;
+  config.langevin.init = InitialStates::persistent;
+  config.train = {.iterations = 2, .batch_size = 40};
+  config.longrun.every = 0;
+  const Threads two(2);
+  const std::int64_t before = g_live;
+  g_most_live = before;
+  train(config, folder / "run");
+  const std::int64_t data = kImages * 32 * 32 * 4;
+  const std::int64_t batches = 2 * 40 * 32 * 32 * 4;
+  EXPECT_LT(g_most_live - before,
+            2 * data + batches + working_memory(published_network("vanilla", 1, 8), 2) + kOutputs);
+}
 
 }  // namespace
 }  // namespace ebm

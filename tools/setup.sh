@@ -2,7 +2,8 @@
 # Installs the Debian packages that building, testing and running ebm needs, and that are missing.
 # Where none is missing it does nothing: no root, no network.
 # usage: setup.sh [--dry-run] [PRESET]      --dry-run prints the missing packages, one a line, and
-#                                           stops; PRESET, of CMakePresets.json, may need more [cpu]
+#                                           stops; PRESET, of CMakePresets.json, may need more [cpu];
+#                                           `benchmark` is what tools/benchmark/run.sh needs
 set -euo pipefail
 
 packages=(
@@ -25,6 +26,7 @@ if [[ $# -gt 1 || ${1:-} == -* ]]; then
   exit 2
 fi
 case ${1:-cpu} in
+  benchmark) packages+=(libbenchmark-dev python3-venv) ;;
   # Clang's OpenMP and sanitizers: ThreadSanitizer understands no other OpenMP, and GCC has no fuzzer.
   tsan | fuzz) packages+=(clang-14 libclang-rt-14-dev libomp-14-dev) ;;
 esac

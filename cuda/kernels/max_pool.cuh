@@ -1,9 +1,11 @@
-// 2×2 max-pooling with stride 2, forward and backward, on channels-last images.
+// 2×2 max-pooling with stride 2 and a LeakyReLU after it, forward and backward, on channels-last
+// images.
 #pragma once
 
 #include <cstdint>
 
 #include "cuda/device/host_device.cuh"
+#include "cuda/kernels/leaky_relu.cuh"
 
 namespace ebm {
 
@@ -32,14 +34,17 @@ struct PoolShape {
   int width = 0;
   int channels = 0;
   int pixel_stride = 0;  ///< values from one input pixel to the next, at least `channels`
+  /// Applied to the maximum; of slope 1, nothing happens. A LeakyReLU before the pooling is the
+  /// same, as it keeps the order of values, but is four times the work.
+  LeakyRelu after{.slope = 1};
 };
 
 /// y (images × height/2 × width/2 × channels, dense) and the winners' places, of the same shape.
 void max_pool_forward(const PoolShape& shape, const float* x, float* y, std::uint8_t* places);
 
-/// dx (the input's shape and stride; every pooled channel is overwritten) from dy and the places of
-/// the forward pass.
-void max_pool_backward(const PoolShape& shape, const float* dy, const std::uint8_t* places,
-                       float* dx);
+/// dx (the input's shape and stride; every pooled channel is overwritten) from dy and the output
+/// and the places of the forward pass.
+void max_pool_backward(const PoolShape& shape, const float* y, const float* dy,
+                       const std::uint8_t* places, float* dx);
 
 }  // namespace ebm

@@ -11,8 +11,13 @@
 
 namespace ebm {
 
-/// Chains that run together, one a vector lane.
+/// Chains that run together, one a vector lane; and twice as many, which share every weight that is
+/// read where there are registers for them.
 inline constexpr int kPerceptronLanes = 16;
+inline constexpr int kPerceptronCapacity = 2 * kPerceptronLanes;
+
+/// How many chains of a batch had best run together when `threads` threads share it.
+int perceptron_chains_together(std::int64_t batch, int threads);
 
 /// A perceptron: linear layers with LeakyReLU between them and one output.
 /// widths[0] inputs, widths[l] outputs of layer l, widths.back() == 1.
@@ -38,16 +43,16 @@ class Perceptron {
   std::vector<Buffer<float>> bias_;
 };
 
-/// What one thread needs to run a perceptron on kPerceptronLanes chains. Makes no allocation after
-/// construction.
+/// What one thread needs to run a perceptron on kPerceptronCapacity chains. Makes no allocation
+/// after construction.
 class PerceptronChains {
  public:
   explicit PerceptronChains(const Perceptron& perceptron);
 
-  /// f and, when gradients is not null, ∇ₓf of 1 … kPerceptronLanes states.
+  /// f and, when gradients is not null, ∇ₓf of 1 … kPerceptronCapacity states.
   void evaluate(const float* states, int chains, float* f, float* gradients);
 
-  /// `steps` Langevin steps of 1 … kPerceptronLanes chains in place, the first numbered
+  /// `steps` Langevin steps of 1 … kPerceptronCapacity chains in place, the first numbered
   /// update.step; adds Σ_steps ‖∇ₓf‖ to norm_sums. given_noise, when not null, replaces the
   /// normals: that of step s and this group's chain c starts at given_noise + s·noise_stride +
   /// c·state_size.
@@ -56,8 +61,14 @@ class PerceptronChains {
 
  private:
   void load(const float* states, int chains);
+  void spread(const float* values, int chains, float* lane_values) const;
+  void gather(const float* lane_values, int chains, float* values) const;
+  const float* gradient();
+  int lanes() const { return groups_ * kPerceptronLanes; }
 
   const Perceptron* perceptron_;
+  int groups_ = 1;                    // of kPerceptronLanes chains that are loaded
+  std::int64_t widest_ = 0;           // layer
   std::vector<std::int64_t> offset_;  // of layer l's input in activations_
   Buffer<float> activations_;         // [layer][unit][lane]
   Buffer<float> gradients_;           // [2][unit][lane]

@@ -4,6 +4,7 @@
 
 #include "cuda/nn/onednn_network.h"
 #include "cuda/nn/perceptron_tile.h"
+#include "cuda/nn/split_tile.h"
 #include "cuda/nn/tiled_energy.h"
 
 namespace ebm {
@@ -31,22 +32,30 @@ std::unique_ptr<Energy> make_cpu_energy(const Network& network) {
   const std::optional<std::vector<int>> widths = perceptron_widths(network);
   std::shared_ptr<Perceptron> perceptron = widths ? std::make_shared<Perceptron>(*widths) : nullptr;
   std::shared_ptr<OneDnnNetwork> layers;
+  std::shared_ptr<OneDnnNetwork> layers_of_one;  // for tiles of images that are not full
   {
     const OneThread one_thread;
     layers =
-        std::make_shared<OneDnnNetwork>(network, perceptron ? kPerceptronLanes : kImagesPerTile);
+        std::make_shared<OneDnnNetwork>(network, perceptron ? kPerceptronCapacity : kImagesPerTile);
+    if (!perceptron) {
+      layers_of_one = std::make_shared<OneDnnNetwork>(network, 1);
+    }
   }
   return std::make_unique<TiledEnergy>(
-      [layers, perceptron] {
+      [layers, layers_of_one, perceptron] {
         const OneThread one_thread;
         std::unique_ptr<TileEnergy> tile = OneDnnNetwork::make_tile(layers);
-        return perceptron ? make_perceptron_tile(perceptron, std::move(tile)) : std::move(tile);
+        return perceptron
+                   ? make_perceptron_tile(perceptron, std::move(tile))
+                   : make_split_tile(std::move(tile), OneDnnNetwork::make_tile(layers_of_one));
       },
-      [layers, perceptron, network](std::span<const float> theta) {
+      [layers, layers_of_one, perceptron, network](std::span<const float> theta) {
         const OneThread one_thread;
         layers->set_parameters(theta);
         if (perceptron) {
           set_parameters(*perceptron, network, theta);
+        } else {
+          layers_of_one->set_parameters(theta);
         }
       },
       network.parameter_count());

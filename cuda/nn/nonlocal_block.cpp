@@ -117,7 +117,7 @@ void NonlocalBlock::backward() {
   for (std::int64_t image = 0; image < images_; ++image) {
     attend_backward(image);
   }
-  max_pool_backward(pool_, pooled_gradient_.data(), places_.data(),
+  max_pool_backward(pool_, pooled_.data(), pooled_gradient_.data(), places_.data(),
                     embedded_gradient_.data() + half_);
   embed_.backward();
   const std::int64_t count = images_ * pixels_ * channels_;

@@ -32,9 +32,29 @@ std::unique_ptr<OneDnnNetwork::Head> OneDnnNetwork::make_head(std::size_t i) con
                                      &network_.parameter(layer.key + ".bias")});
 }
 
+/// Null where the first layer is not a convolution that image_gradient can do.
+std::unique_ptr<ImageGradientWeights> OneDnnNetwork::make_image_gradient() const {
+  const Layer& layer = network_.layers().front();
+  const Shape& in = network_.input();
+  constexpr int kMostChannels = 4;
+  if (layer.kind != LayerKind::conv || layer.stride != 1 || layer.padding >= layer.kernel ||
+      in.channels > kMostChannels) {
+    return nullptr;
+  }
+  return std::make_unique<ImageGradientWeights>(ImageConvolution{.in_channels = in.channels,
+                                                                 .height = in.height,
+                                                                 .width = in.width,
+                                                                 .out_channels = layer.outputs,
+                                                                 .kernel = layer.kernel,
+                                                                 .padding = layer.padding});
+}
+
 OneDnnNetwork::OneDnnNetwork(Network network, int tile_chains)
     : network_(std::move(network)), tile_chains_(tile_chains) {
   const std::vector<Layer>& layers = network_.layers();
+  const auto is = [&layers](std::size_t i, LayerKind kind) {
+    return i < layers.size() && layers[i].kind == kind;
+  };
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const Layer& layer = layers[i];
     const Shape& in = network_.shape_before(i);
@@ -47,7 +67,7 @@ OneDnnNetwork::OneDnnNetwork(Network network, int tile_chains)
           break;
         }
         const bool relu_follows =
-            i + 1 < layers.size() && layers[i + 1].kind == LayerKind::leaky_relu;
+            is(i + 1, LayerKind::leaky_relu) && !is(i + 2, LayerKind::max_pool);
         planned.convolution = std::make_shared<ConvolutionPlan>(
             ConvolutionShape{.images = tile_chains,
                              .in_channels = in.channels,
@@ -59,6 +79,7 @@ OneDnnNetwork::OneDnnNetwork(Network network, int tile_chains)
                              .padding = layer.padding},
             relu_follows ? Epilogue::leaky_relu : Epilogue::store);
         planned.parts.push_back(part(planned.convolution, 0, layer.key));
+        planned.image_gradient = i == 0 ? make_image_gradient() : nullptr;
         break;
       }
       case LayerKind::nonlocal: {
@@ -71,9 +92,12 @@ OneDnnNetwork::OneDnnNetwork(Network network, int tile_chains)
         break;
       }
       case LayerKind::leaky_relu:
-        planned.relu_done = i > 0 && layers_.back().convolution != nullptr;
+        planned.pooled_relu = is(i + 1, LayerKind::max_pool);
+        planned.relu_done = !planned.pooled_relu && i > 0 && layers_.back().convolution != nullptr;
         break;
       case LayerKind::max_pool:
+        planned.pooled_relu = i > 0 && is(i - 1, LayerKind::leaky_relu);
+        break;
       case LayerKind::flatten:
         break;
     }
@@ -90,6 +114,9 @@ void OneDnnNetwork::set_parameters(std::span<const float> theta) {
       to_channels_last(1, channels, head.weight_tensor->size / channels,
                        theta.data() + head.weight_tensor->offset, head.weights.data());
       head.bias = theta[static_cast<std::size_t>(head.bias_tensor->offset)];
+    }
+    if (layer.image_gradient) {
+      layer.image_gradient->set(theta.data() + layer.parts.front().weight->offset);
     }
     for (const Part& part : layer.parts) {
       const std::int64_t inputs = part.weight->size / part.bias->size;
@@ -131,6 +158,7 @@ class OneDnnTile final : public TileEnergy {
     float* dx;
     float* dy;
     bool relu_done = false;
+    bool pooled_relu = false;
     const OneDnnNetwork::Head* head = nullptr;
     std::unique_ptr<Convolution> convolution = nullptr;
     std::unique_ptr<NonlocalBlock> nonlocal = nullptr;
@@ -141,6 +169,7 @@ class OneDnnTile final : public TileEnergy {
   void load(const float* states, int chains);
   void forward(BoundLayer& layer);
   void backward(BoundLayer& layer);
+  void input_gradients(int chains, float* gradients);
   void store_weight_gradient(std::size_t layer, float* theta_gradient);
 
   std::shared_ptr<const OneDnnNetwork> shared_;
@@ -148,6 +177,7 @@ class OneDnnTile final : public TileEnergy {
   std::vector<Buffer<float>> activations_;  // activations_[i] is the input of layer i
   std::array<Buffer<float>, 2> gradients_;
   std::vector<BoundLayer> layers_;
+  Buffer<float> image_gradient_scratch_;
   Buffer<float> head_gradient_;  // of the last layer's weights, channels last
   Buffer<float> step_energies_;  // of a tile, for the Langevin loop
   Buffer<float> step_gradients_;
@@ -184,6 +214,7 @@ OneDnnTile::OneDnnTile(std::shared_ptr<const OneDnnNetwork> shared)
                      .dx = gradients_[swaps % 2].data(),
                      .dy = gradients_[swaps % 2].data(),
                      .relu_done = planned.relu_done,
+                     .pooled_relu = planned.pooled_relu,
                      .head = planned.head.get()};
     if (layer.kind != LayerKind::leaky_relu) {
       --swaps;
@@ -205,6 +236,10 @@ OneDnnTile::OneDnnTile(std::shared_ptr<const OneDnnNetwork> shared)
     x = bound.y;
     layers_.push_back(std::move(bound));
   }
+  if (const auto& first = shared_->layers_.front().image_gradient) {
+    image_gradient_scratch_ =
+        Buffer<float>(static_cast<std::size_t>(image_gradient_scratch(first->convolution())));
+  }
   step_energies_ = Buffer<float>(static_cast<std::size_t>(tile));
   step_gradients_ = Buffer<float>(static_cast<std::size_t>(tile * input_.size()));
 }
@@ -214,7 +249,8 @@ PoolShape OneDnnTile::pool_shape(const BoundLayer& layer) const {
           .height = layer.in.height,
           .width = layer.in.width,
           .channels = layer.in.channels,
-          .pixel_stride = layer.in.channels};
+          .pixel_stride = layer.in.channels,
+          .after = {.slope = layer.pooled_relu ? kLeakySlope : 1}};
 }
 
 /// Brings the states in, channels last; a tile that is not full is filled up with zeros.
@@ -240,7 +276,7 @@ void OneDnnTile::forward(BoundLayer& layer) {
       layer.nonlocal->forward();
       break;
     case LayerKind::leaky_relu:
-      if (!layer.relu_done) {
+      if (!layer.relu_done && !layer.pooled_relu) {
         leaky_relu_forward({}, capacity() * layer.in.size(), layer.x, layer.y);
       }
       break;
@@ -269,10 +305,12 @@ void OneDnnTile::backward(BoundLayer& layer) {
       layer.nonlocal->backward();
       break;
     case LayerKind::leaky_relu:
-      leaky_relu_backward({}, capacity() * layer.in.size(), layer.y, layer.dy, layer.dx);
+      if (!layer.pooled_relu) {
+        leaky_relu_backward({}, capacity() * layer.in.size(), layer.y, layer.dy, layer.dx);
+      }
       break;
     case LayerKind::max_pool:
-      max_pool_backward(pool_shape(layer), layer.dy, layer.places.data(), layer.dx);
+      max_pool_backward(pool_shape(layer), layer.y, layer.dy, layer.places.data(), layer.dx);
       break;
     case LayerKind::flatten:
       to_channels_last(capacity(), layer.in.channels, layer.in.size() / layer.in.channels, layer.dy,
@@ -293,9 +331,28 @@ void OneDnnTile::energies_and_gradients(const float* states, int chains, float* 
                                         float* gradients) {
   energies(states, chains, f);
   std::fill_n(layers_.back().dy, capacity(), 1.0F);
-  std::for_each(layers_.rbegin(), layers_.rend(), [this](BoundLayer& layer) { backward(layer); });
-  const std::int64_t pixels = std::int64_t{input_.height} * input_.width;
-  to_channel_major(chains, input_.channels, pixels, layers_.front().dx, gradients);
+  input_gradients(chains, gradients);
+}
+
+/// ∇ₓf, channel-major, from the gradient with respect to the last layer's output.
+void OneDnnTile::input_gradients(int chains, float* gradients) {
+  const ImageGradientWeights* first = shared_->layers_.front().image_gradient.get();
+  // The first convolution's own LeakyReLU goes with it.
+  const bool masked = first != nullptr && layers_.size() > 1 && layers_[1].relu_done;
+  const std::ptrdiff_t left = first == nullptr ? 0 : masked ? 2 : 1;
+  std::for_each(layers_.rbegin(), layers_.rend() - left,
+                [this](BoundLayer& layer) { backward(layer); });
+  const BoundLayer& layer = layers_.front();
+  if (first == nullptr) {
+    const std::int64_t pixels = std::int64_t{input_.height} * input_.width;
+    to_channel_major(chains, input_.channels, pixels, layer.dx, gradients);
+    return;
+  }
+  for (int chain = 0; chain < chains; ++chain) {
+    const std::int64_t at = chain * layer.out.size();
+    image_gradient(*first, layer.dy + at, masked ? layer.y + at : nullptr,
+                   image_gradient_scratch_.data(), gradients + chain * input_.size());
+  }
 }
 
 void OneDnnTile::weight_gradient(const float* states, int chains, float scale, float* f,

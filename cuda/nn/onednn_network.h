@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "cuda/kernels/image_gradient.h"
 #include "cuda/nn/convolution.h"
 #include "cuda/nn/network.h"
 #include "cuda/nn/nonlocal_block.h"
@@ -45,11 +46,14 @@ class OneDnnNetwork {
     std::shared_ptr<ConvolutionPlan> convolution;  ///< conv, linear
     std::unique_ptr<Head> head;                    ///< instead of it, for the last one
     std::unique_ptr<NonlocalPlan> nonlocal;
-    bool relu_done = false;  ///< a leaky_relu already applied by the convolution before it
+    bool relu_done = false;    ///< a leaky_relu already applied by the convolution before it
+    bool pooled_relu = false;  ///< a leaky_relu left to the max_pool after it, and that max_pool
+    std::unique_ptr<ImageGradientWeights> image_gradient;  ///< of a first conv, for sampling
     std::vector<Part> parts;
   };
 
   std::unique_ptr<Head> make_head(std::size_t layer) const;
+  std::unique_ptr<ImageGradientWeights> make_image_gradient() const;
   Part part(std::shared_ptr<ConvolutionPlan> plan, std::int64_t first_output,
             const std::string& key) const;
 

@@ -13,7 +13,10 @@ class PerceptronTile final : public TileEnergy {
         chains_(*perceptron_),
         weight_gradients_(std::move(weight_gradients)) {}
 
-  int capacity() const override { return kPerceptronLanes; }
+  int capacity() const override { return kPerceptronCapacity; }
+  int chains_together(std::int64_t batch, int threads) const override {
+    return perceptron_chains_together(batch, threads);
+  }
   std::int64_t state_size() const override { return perceptron_->widths().front(); }
   void energies(const float* states, int chains, float* f) override {
     chains_.evaluate(states, chains, f, nullptr);

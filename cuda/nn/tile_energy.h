@@ -24,6 +24,13 @@ class TileEnergy {
   virtual ~TileEnergy() = default;
 
   virtual int capacity() const = 0;
+  /// How many chains of a batch, 1 … capacity(), one call had best be given when `threads` threads
+  /// share the batch.
+  virtual int chains_together(std::int64_t batch, int threads) const {
+    static_cast<void>(batch);
+    static_cast<void>(threads);
+    return capacity();
+  }
   virtual std::int64_t state_size() const = 0;
 
   /// f for each chain.

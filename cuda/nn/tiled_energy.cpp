@@ -27,12 +27,11 @@ TiledEnergy::TiledEnergy(const std::function<std::unique_ptr<TileEnergy>()>& mak
   }
 }
 
-/// Runs body(thread's tile executor, first chain, chains) for every tile, each on one thread. What
-/// a body throws is thrown on, once.
+/// Runs body(thread's tile executor, first chain, chains) for every tile of `together` chains, each
+/// on one thread. What a body throws is thrown on, once.
 template <class Body>
-void TiledEnergy::for_each_tile(std::int64_t chains, const Body& body) {
-  const std::int64_t capacity = tiles_.front()->capacity();
-  const std::int64_t tiles = (chains + capacity - 1) / capacity;
+void TiledEnergy::for_each_tile(std::int64_t chains, std::int64_t together, const Body& body) {
+  const std::int64_t tiles = (chains + together - 1) / together;
   std::exception_ptr failure;
 #pragma omp parallel num_threads(static_cast <int>(tiles_.size()))
   {
@@ -40,9 +39,9 @@ void TiledEnergy::for_each_tile(std::int64_t chains, const Body& body) {
     TileEnergy& mine = *tiles_[static_cast<std::size_t>(omp_get_thread_num())];
 #pragma omp for schedule(dynamic)
     for (std::int64_t tile = 0; tile < tiles; ++tile) {
-      const std::int64_t first = tile * capacity;
+      const std::int64_t first = tile * together;
       try {
-        body(mine, first, static_cast<int>(std::min(capacity, chains - first)));
+        body(mine, first, static_cast<int>(std::min(together, chains - first)));
       } catch (...) {
 #pragma omp critical
         failure = std::current_exception();
@@ -59,19 +58,21 @@ void TiledEnergy::set_parameters(std::span<const float> theta) { load_(theta); }
 void TiledEnergy::energies(std::span<const float> states, std::span<float> f) {
   const std::int64_t size = state_size();
   assert(std::ssize(states) == std::ssize(f) * size);
-  for_each_tile(std::ssize(f), [&](TileEnergy& tile, std::int64_t first, int chains) {
-    tile.energies(states.data() + first * size, chains, f.data() + first);
-  });
+  for_each_tile(std::ssize(f), chains_together(std::ssize(f)),
+                [&](TileEnergy& tile, std::int64_t first, int chains) {
+                  tile.energies(states.data() + first * size, chains, f.data() + first);
+                });
 }
 
 void TiledEnergy::energies_and_gradients(std::span<const float> states, std::span<float> f,
                                          std::span<float> gradients) {
   const std::int64_t size = state_size();
   assert(std::ssize(states) == std::ssize(f) * size && states.size() == gradients.size());
-  for_each_tile(std::ssize(f), [&](TileEnergy& tile, std::int64_t first, int chains) {
-    tile.energies_and_gradients(states.data() + first * size, chains, f.data() + first,
-                                gradients.data() + first * size);
-  });
+  for_each_tile(std::ssize(f), chains_together(std::ssize(f)),
+                [&](TileEnergy& tile, std::int64_t first, int chains) {
+                  tile.energies_and_gradients(states.data() + first * size, chains,
+                                              f.data() + first, gradients.data() + first * size);
+                });
 }
 
 void TiledEnergy::add_weight_gradient(std::span<const float> states, float scale,
@@ -93,7 +94,7 @@ void TiledEnergy::add_weight_gradient(std::span<const float> states, float scale
   for (std::int64_t begin = 0; begin < std::ssize(f); begin += round) {
     const std::int64_t chains = std::min(round, std::ssize(f) - begin);
     const std::int64_t tiles = (chains + capacity - 1) / capacity;
-    for_each_tile(chains, [&](TileEnergy& tile, std::int64_t first, int count) {
+    for_each_tile(chains, capacity, [&](TileEnergy& tile, std::int64_t first, int count) {
       tile.weight_gradient(states.data() + (begin + first) * size, count, scale,
                            f.data() + begin + first,
                            weight_gradients_[static_cast<std::size_t>(first / capacity)].data());
@@ -112,16 +113,18 @@ void TiledEnergy::langevin(const LangevinSteps& run, std::span<float> states,
                            std::span<float> norm_sums) {
   const std::int64_t size = state_size();
   assert(std::ssize(states) == std::ssize(norm_sums) * size);
-  for_each_tile(std::ssize(norm_sums), [&](TileEnergy& tile, std::int64_t first, int chains) {
-    tile.langevin(run, static_cast<std::uint32_t>(first), chains, states.data() + first * size,
-                  norm_sums.data() + first);
-  });
+  for_each_tile(std::ssize(norm_sums), chains_together(std::ssize(norm_sums)),
+                [&](TileEnergy& tile, std::int64_t first, int chains) {
+                  tile.langevin(run, static_cast<std::uint32_t>(first), chains,
+                                states.data() + first * size, norm_sums.data() + first);
+                });
 }
 
 void TiledEnergy::sample(const SamplingSteps& run, const SamplingChains& chains) {
-  for_each_tile(chains.count, [&](TileEnergy& tile, std::int64_t first, int count) {
-    sample_by_steps(tile, run, chains, first, count);
-  });
+  for_each_tile(chains.count, chains_together(chains.count),
+                [&](TileEnergy& tile, std::int64_t first, int count) {
+                  sample_by_steps(tile, run, chains, first, count);
+                });
 }
 
 }  // namespace ebm

@@ -13,9 +13,10 @@
 
 namespace ebm {
 
-/// An energy on the CPU. Chains are cut into tiles of a fixed size whatever the number of threads,
-/// a thread works on one tile at a time, and sums over tiles are taken in tile order, so results
-/// are the same bits for any number of threads.
+/// An energy on the CPU. Chains are cut into tiles, a thread works on one tile at a time. A chain
+/// is computed the same way in any tile; tiles that are summed over are of a fixed size whatever
+/// the number of threads, and summed in their order. So results are the same bits for any number of
+/// threads.
 class TiledEnergy final : public Energy {
  public:
   /// One tile executor for each thread OpenMP would use now; set_parameters reaches them through
@@ -35,8 +36,11 @@ class TiledEnergy final : public Energy {
   void sample(const SamplingSteps& run, const SamplingChains& chains) override;
 
  private:
+  std::int64_t chains_together(std::int64_t batch) const {
+    return tiles_.front()->chains_together(batch, static_cast<int>(tiles_.size()));
+  }
   template <class Body>
-  void for_each_tile(std::int64_t chains, const Body& body);
+  void for_each_tile(std::int64_t chains, std::int64_t together, const Body& body);
 
   std::vector<std::unique_ptr<TileEnergy>> tiles_;  // one a thread
   std::vector<Buffer<float>> weight_gradients_;     // of a round's tiles, made when first needed

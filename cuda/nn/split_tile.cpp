@@ -1,0 +1,68 @@
+#include "cuda/nn/split_tile.h"
+
+#include <utility>
+
+namespace ebm {
+namespace {
+
+/// Batches up to this size are taken one chain at a time, so that they keep several threads busy.
+constexpr std::int64_t kSmallBatch = 8;
+
+class SplitTile final : public TileEnergy {
+ public:
+  SplitTile(std::unique_ptr<TileEnergy> whole, std::unique_ptr<TileEnergy> single)
+      : whole_(std::move(whole)), single_(std::move(single)) {}
+
+  int capacity() const override { return whole_->capacity(); }
+  /// Not by the threads: a library's sums for one image and for several need not be the same bits.
+  int chains_together(std::int64_t batch, int /*threads*/) const override {
+    return batch <= kSmallBatch ? 1 : capacity();
+  }
+  std::int64_t state_size() const override { return whole_->state_size(); }
+
+  void energies(const float* states, int chains, float* f) override {
+    if (chains == capacity()) {
+      return whole_->energies(states, chains, f);
+    }
+    for (int c = 0; c < chains; ++c) {
+      single_->energies(states + c * state_size(), 1, f + c);
+    }
+  }
+  void energies_and_gradients(const float* states, int chains, float* f,
+                              float* gradients) override {
+    if (chains == capacity()) {
+      return whole_->energies_and_gradients(states, chains, f, gradients);
+    }
+    for (int c = 0; c < chains; ++c) {
+      const std::int64_t at = c * state_size();
+      single_->energies_and_gradients(states + at, 1, f + c, gradients + at);
+    }
+  }
+  void weight_gradient(const float* states, int chains, float scale, float* f,
+                       float* theta_gradient) override {
+    whole_->weight_gradient(states, chains, scale, f, theta_gradient);
+  }
+  void langevin(const LangevinSteps& run, std::uint32_t first_chain, int chains, float* states,
+                float* norm_sums) override {
+    if (chains == capacity()) {
+      return whole_->langevin(run, first_chain, chains, states, norm_sums);
+    }
+    for (int c = 0; c < chains; ++c) {
+      single_->langevin(run, first_chain + static_cast<std::uint32_t>(c), 1,
+                        states + c * state_size(), norm_sums + c);
+    }
+  }
+
+ private:
+  std::unique_ptr<TileEnergy> whole_;
+  std::unique_ptr<TileEnergy> single_;
+};
+
+}  // namespace
+
+std::unique_ptr<TileEnergy> make_split_tile(std::unique_ptr<TileEnergy> whole,
+                                            std::unique_ptr<TileEnergy> single) {
+  return std::make_unique<SplitTile>(std::move(whole), std::move(single));
+}
+
+}  // namespace ebm
