@@ -316,7 +316,7 @@ TEST_P(EnergyThreads, AnyNumberGivesTheSameBits) {
   };
 
   const auto one = compute(1);
-  for (const int count : {2, 5}) {
+  for (const int count : {2, 7}) {  // 7 share 100 points in smaller groups
     const auto several = compute(count);
     EXPECT_TRUE(several[0] == one[0]) << "energies with " << count << " threads";
     EXPECT_TRUE(several[1] == one[1]) << "input gradients with " << count << " threads";

@@ -132,8 +132,9 @@ EBM_HOST_DEVICE void gradient_strip(const ImageGradientWeights& weights, const C
         // Half of these loads straddle two cache lines: one each has to do for all channels.
         Lanes d[kRows][kVectors];
         for (int row = 0; row < kRows; ++row) {
-          for (int vector = 0; vector < kVectors; ++vector) {
-            load_once(from + kw + row * canvas.row_stride + vector * kLanes, d[row][vector]);
+          const float* pixels = from + kw + row * canvas.row_stride;
+          for (int vector = 0; vector < kVectors; ++vector, pixels += kLanes) {
+            load_once(pixels, d[row][vector]);
           }
         }
         for (int channel = 0; channel < channels; ++channel) {
