@@ -75,8 +75,7 @@ void CheckpointFolder::save(TrainingState& state) {
 }
 
 void CheckpointFolder::save_between(TrainingState& state) {
-  std::error_code none;
-  if (!fs::exists(file(kState, state.iteration), none)) {
+  if (state.iteration != on_disk_) {
     save_whole_state(state);
   }
 }
@@ -86,6 +85,7 @@ void CheckpointFolder::save_whole_state(TrainingState& state) {
   const fs::path path = file(kState, state.iteration);
   save_state(path, state);
   write_file_atomically(folder_ / "latest", path.filename().string() + "\n");
+  on_disk_ = state.iteration;
   remove_superseded(state);
 }
 
@@ -164,6 +164,7 @@ bool CheckpointFolder::load_first_whole(std::span<const std::int64_t> candidates
   for (const std::int64_t iteration : candidates) {
     try {
       load_state(file(kState, iteration), state);
+      on_disk_ = iteration;
       remove_superseded(state);
       return true;
     } catch (const InputFileError& error) {

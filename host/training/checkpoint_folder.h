@@ -37,7 +37,7 @@ class CheckpointFolder {
   /// removes those that are not kept any more. Throws OutputError; what was there is whole then.
   void save(TrainingState& state);
 
-  /// Writes the state of a run about to stop, unless it is there; the next one replaces it.
+  /// Writes the state of a run about to stop, unless it has been already; the next one replaces it.
   void save_between(TrainingState& state);
 
   /// Writes long-run chains of this state, or, once they have been run, removes them.
@@ -71,6 +71,7 @@ class CheckpointFolder {
   CheckpointInfo info_;
   const Network& network_;
   Warn warn_;
+  std::int64_t on_disk_ = 0;  // the iteration of the state last written or read
 };
 
 }  // namespace ebm
