@@ -141,9 +141,9 @@ bool on_16_bytes(const float* p) { return reinterpret_cast<std::uintptr_t>(p) % 
 }  // namespace
 
 void langevin_update(const CudaStream& stream, const LangevinUpdate& update,
-                     const LangevinPlace* place, std::uint32_t first_chain, int chains,
-                     std::int64_t state_size, const float* gradients, const float* given_noise,
-                     float* states, float* norm_sums) {
+                     std::uint32_t first_chain, int chains, std::int64_t state_size,
+                     const float* gradients, const float* given_noise, float* states,
+                     float* norm_sums, const LangevinPlace* place) {
   if (chains == 0) {
     return;
   }

@@ -56,9 +56,9 @@ struct LangevinPlace {
 /// place of update.noise.iteration and update.step. A chain's norm is summed in an order that
 /// depends on state_size alone.
 void langevin_update(const CudaStream& stream, const LangevinUpdate& update,
-                     const LangevinPlace* place, std::uint32_t first_chain, int chains,
-                     std::int64_t state_size, const float* gradients, const float* given_noise,
-                     float* states, float* norm_sums);
+                     std::uint32_t first_chain, int chains, std::int64_t state_size,
+                     const float* gradients, const float* given_noise, float* states,
+                     float* norm_sums, const LangevinPlace* place = nullptr);
 
 /// Enqueues ++place->step.
 void next_step(const CudaStream& stream, LangevinPlace* place);
