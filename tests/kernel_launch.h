@@ -12,6 +12,7 @@
 #include <deque>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "cuda/device/cuda_survey.h"
 #include "cuda/device/device_buffer.h"
@@ -21,15 +22,26 @@ namespace ebm {
 
 #ifdef EBM_TEST_ON_CUDA
 
-/// Skips every test of the program where there is no device.
+/// Skips every test, as it starts: a skip in an environment would read as tests that passed.
+class SkipEveryTest : public testing::EmptyTestEventListener {
+ public:
+  explicit SkipEveryTest(std::string reason) : reason_(std::move(reason)) {}
+  void OnTestStart(const testing::TestInfo& /*test*/) override { GTEST_SKIP() << reason_; }
+
+ private:
+  std::string reason_;
+};
+
+/// Makes the program's tests use the first usable device, or skip where there is none.
 class NeedsCudaDevice : public testing::Environment {
  public:
   void SetUp() override {
     const DeviceChoice choice = choose_device("auto", survey_cuda());
-    if (!choice.on_cuda) {
-      GTEST_SKIP() << choice.reason;
+    if (choice.on_cuda) {
+      EBM_CHECK_CUDA(cudaSetDevice(choice.index));
+    } else {
+      testing::UnitTest::GetInstance()->listeners().Append(new SkipEveryTest(choice.reason));
     }
-    EBM_CHECK_CUDA(cudaSetDevice(choice.index));
   }
 };
 inline testing::Environment* const kNeedsCudaDevice =
