@@ -38,7 +38,7 @@ class NeedsCudaDevice : public testing::Environment {
   void SetUp() override {
     const DeviceChoice choice = choose_device("auto", survey_cuda());
     if (choice.on_cuda) {
-      EBM_CHECK_CUDA(cudaSetDevice(choice.index));
+      open_cuda_device(choice.index);
     } else {
       testing::UnitTest::GetInstance()->listeners().Append(new SkipEveryTest(choice.reason));
     }

@@ -4,6 +4,8 @@
 
 #ifdef EBM_CUDA
 #include <cuda_runtime_api.h>
+
+#include "cuda/device/cuda_status.h"
 #endif
 
 namespace ebm {
@@ -72,6 +74,14 @@ CudaSurvey survey_cuda() {
     }
   }
   return survey;
+}
+
+std::size_t open_cuda_device(int index) {
+  EBM_CHECK_CUDA(cudaSetDevice(index));
+  std::size_t free = 0;
+  std::size_t total = 0;
+  EBM_CHECK_CUDA(cudaMemGetInfo(&free, &total));
+  return free;
 }
 
 #else

@@ -12,4 +12,10 @@ namespace ebm {
 /// no devices.
 CudaSurvey survey_cuda();
 
+#ifdef EBM_CUDA
+/// Makes the device the calling thread's, and returns the bytes that are free there. Throws
+/// CudaError.
+std::size_t open_cuda_device(int index);
+#endif
+
 }  // namespace ebm

@@ -37,8 +37,8 @@ DeviceChoice first_usable(const CudaSurvey& survey) {
           .reason = survey.devices.empty() ? survey.unusable : why_none_usable(survey)};
 }
 
-DeviceUnavailable refusal(const std::string& request, const std::string& why) {
-  return DeviceUnavailable(fmt::format("device {}: {}; use --device cpu or auto", request, why));
+[[noreturn]] void refuse(const std::string& request, const std::string& why) {
+  throw DeviceUnavailable(fmt::format("device {}: {}; use --device cpu or auto", request, why));
 }
 
 }  // namespace
@@ -69,22 +69,22 @@ DeviceChoice choose_device(const std::string& request, const CudaSurvey& survey)
   if (request == "auto" || request == "cuda") {
     DeviceChoice choice = first_usable(survey);
     if (request == "cuda" && !choice.on_cuda) {
-      throw refusal(request, choice.reason);
+      refuse(request, choice.reason);
     }
     return choice;
   }
   if (survey.devices.empty()) {
-    throw refusal(request, survey.unusable);
+    refuse(request, survey.unusable);
   }
   const auto named = std::ranges::find_if(survey.devices, [&](const CudaDevice& device) {
     return request == fmt::format("cuda:{}", device.index);
   });
   if (named == survey.devices.end()) {
-    throw refusal(request, fmt::format("this machine's devices are cuda:0 to cuda:{}",
-                                       survey.devices.size() - 1));
+    refuse(request,
+           fmt::format("this machine's devices are cuda:0 to cuda:{}", survey.devices.size() - 1));
   }
   if (!named->unusable.empty()) {
-    throw refusal(request, describe(*named) + ": " + named->unusable);
+    refuse(request, describe(*named) + ": " + named->unusable);
   }
   return {.on_cuda = true, .index = named->index, .reason = {}};
 }
