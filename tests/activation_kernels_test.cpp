@@ -12,6 +12,7 @@
 #include "cuda/kernels/leaky_relu.cuh"
 #include "cuda/kernels/max_pool.cuh"
 #include "cuda/kernels/softmax.cuh"
+#include "tests/kernel_launch.h"
 #include "tests/numbers.h"
 
 namespace ebm {
@@ -21,13 +22,18 @@ namespace {
 
 std::vector<float> relu_forward(const std::vector<float>& x) {
   std::vector<float> y(x.size());
-  leaky_relu_forward({}, static_cast<std::int64_t>(x.size()), x.data(), y.data());
+  run_kernel([&](KernelMemory& memory, const auto&... stream) {
+    leaky_relu_forward(stream..., LeakyRelu{}, std::ssize(x), memory.in(x), memory.in_out(y));
+  });
   return y;
 }
 
 std::vector<float> relu_backward(const std::vector<float>& y, const std::vector<float>& dy) {
   std::vector<float> dx(y.size());
-  leaky_relu_backward({}, static_cast<std::int64_t>(y.size()), y.data(), dy.data(), dx.data());
+  run_kernel([&](KernelMemory& memory, const auto&... stream) {
+    leaky_relu_backward(stream..., LeakyRelu{}, std::ssize(y), memory.in(y), memory.in(dy),
+                        memory.in_out(dx));
+  });
   return dx;
 }
 
@@ -62,16 +68,20 @@ std::vector<float> unpool(const PoolShape& shape, const std::vector<float>& dy,
 }
 
 std::vector<float> softmax(std::size_t rows, std::vector<float> scores) {
-  softmax_forward(static_cast<std::int64_t>(rows), static_cast<std::int64_t>(scores.size() / rows),
-                  scores.data());
+  run_kernel([&](KernelMemory& memory, const auto&... stream) {
+    softmax_forward(stream..., static_cast<std::int64_t>(rows),
+                    static_cast<std::int64_t>(scores.size() / rows), memory.in_out(scores));
+  });
   return scores;
 }
 
 std::vector<float> softmax_gradient(std::size_t rows, const std::vector<float>& attention,
                                     std::vector<float> gradient) {
-  softmax_backward(static_cast<std::int64_t>(rows),
-                   static_cast<std::int64_t>(attention.size() / rows), attention.data(),
-                   gradient.data());
+  run_kernel([&](KernelMemory& memory, const auto&... stream) {
+    softmax_backward(stream..., static_cast<std::int64_t>(rows),
+                     static_cast<std::int64_t>(attention.size() / rows), memory.in(attention),
+                     memory.in_out(gradient));
+  });
   return gradient;
 }
 
@@ -123,10 +133,16 @@ TEST(LeakyRelu, WorksInPlace) {
   const std::vector<float> x = numbers(100, 1);
   const std::vector<float> dy = numbers(100, 2);
   std::vector<float> y = x;
-  leaky_relu_forward({}, 100, y.data(), y.data());
+  run_kernel([&](KernelMemory& memory, const auto&... stream) {
+    float* const place = memory.in_out(y);
+    leaky_relu_forward(stream..., LeakyRelu{}, 100, place, place);
+  });
   EXPECT_EQ(y, relu_forward(x));
   std::vector<float> dx = dy;
-  leaky_relu_backward({}, 100, y.data(), dx.data(), dx.data());
+  run_kernel([&](KernelMemory& memory, const auto&... stream) {
+    float* const place = memory.in_out(dx);
+    leaky_relu_backward(stream..., LeakyRelu{}, 100, memory.in(y), place, place);
+  });
   EXPECT_EQ(dx, relu_backward(y, dy));
 }
 

@@ -16,12 +16,23 @@
 
 #include "cuda/kernels/gaussian_kde.h"
 #include "host/output/safetensors.h"
+#include "tests/kernel_launch.h"
 
 namespace ebm {
 namespace {
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+/// The launcher under test.
+KernelDensity estimated(const std::vector<float>& states, double bandwidth,
+                        const std::vector<float>& axis) {
+  KernelDensity result;
+  run_kernel([&](KernelMemory& /*memory*/, const auto&... stream) {
+    result = gaussian_kde(stream..., states, bandwidth, axis);
+  });
+  return result;
+}
 
 double relative_error(std::span<const float> values, std::span<const float> golden) {
   EXPECT_EQ(values.size(), golden.size());
@@ -103,7 +114,7 @@ TEST_P(GoldenDensity, TruthMatches) {
 }
 
 TEST_P(GoldenDensity, KdeMatchesScipy) {
-  const KernelDensity kde = gaussian_kde(golden("points"), GetParam().bandwidth, golden("axis"));
+  const KernelDensity kde = estimated(golden("points"), GetParam().bandwidth, golden("axis"));
   EXPECT_EQ(kde.left_out, 0U);
   EXPECT_LT(relative_error(kde.density, golden("kde")), 1e-5);
 }
@@ -190,9 +201,9 @@ TEST(GaussianKde, HasTheSameBitsWhateverTheNumberOfThreads) {
   const auto axis = grid_axis(1, 37);  // not a multiple of any vector width
   const int threads = omp_get_max_threads();
   omp_set_num_threads(1);
-  const auto alone = gaussian_kde(states, 0.2, axis).density;
+  const auto alone = estimated(states, 0.2, axis).density;
   omp_set_num_threads(5);
-  const auto together = gaussian_kde(states, 0.2, axis).density;
+  const auto together = estimated(states, 0.2, axis).density;
   omp_set_num_threads(threads);
   EXPECT_EQ(alone, together);
 }
@@ -204,8 +215,8 @@ TEST(GaussianKde, IntegratesToOneAndIsSymmetricUnderExchangeOfAxes) {
   auto exchanged = states;
   for (std::size_t i = 0; i < states.size(); i += 2) std::swap(exchanged[i], exchanged[i + 1]);
   const auto axis = grid_axis(2.5, 90);
-  const auto density = gaussian_kde(states, 0.3, axis).density;
-  const auto transposed = gaussian_kde(exchanged, 0.3, axis).density;
+  const auto density = estimated(states, 0.3, axis).density;
+  const auto transposed = estimated(exchanged, 0.3, axis).density;
   EXPECT_NEAR(integral(density, axis), 1.0,
               1e-5);  // the window reaches 6 kernel sd beyond all states
   std::vector<float> back;
@@ -222,9 +233,9 @@ TEST(GaussianKde, LeavesOutAndCountsStatesThatAreNotFinite) {
   broken.insert(broken.begin(), {kNan, 0.0F, 0.0F, kInfinity});
   broken.insert(broken.end(), {-kInfinity, kNan});
   const auto axis = grid_axis(1, 20);
-  const auto estimate = gaussian_kde(broken, 0.2, axis);
+  const auto estimate = estimated(broken, 0.2, axis);
   EXPECT_EQ(estimate.left_out, 3U);
-  EXPECT_EQ(estimate.density, gaussian_kde(states, 0.2, axis).density);
+  EXPECT_EQ(estimate.density, estimated(states, 0.2, axis).density);
 }
 
 TEST(GaussianKde, IsZeroForStatesThatDoNotSpanThePlane) {
@@ -237,11 +248,11 @@ TEST(GaussianKde, IsZeroForStatesThatDoNotSpanThePlane) {
     point.insert(point.end(), {0.3F, 0.1F});
     line.insert(line.end(), {t, 0.1F + 0.7F * t});
   }
-  EXPECT_EQ(gaussian_kde(point, 0.2, axis).density, zero);
-  EXPECT_EQ(gaussian_kde(line, 0.2, axis).density, zero);
-  EXPECT_EQ(gaussian_kde(std::vector<float>{0, 0, 1, 1}, 0.2, axis).density, zero);
-  EXPECT_EQ(gaussian_kde(std::vector<float>{}, 0.2, axis).density, zero);
-  EXPECT_EQ(gaussian_kde(std::vector<float>{kNan, 0}, 0.2, axis).left_out, 1U);
+  EXPECT_EQ(estimated(point, 0.2, axis).density, zero);
+  EXPECT_EQ(estimated(line, 0.2, axis).density, zero);
+  EXPECT_EQ(estimated(std::vector<float>{0, 0, 1, 1}, 0.2, axis).density, zero);
+  EXPECT_EQ(estimated(std::vector<float>{}, 0.2, axis).density, zero);
+  EXPECT_EQ(estimated(std::vector<float>{kNan, 0}, 0.2, axis).left_out, 1U);
 }
 
 TEST(GaussianKde, IsFiniteForChainsThatExplodeOrCollapse) {
@@ -249,7 +260,7 @@ TEST(GaussianKde, IsFiniteForChainsThatExplodeOrCollapse) {
   for (const float scale : {1e-42F, 1e-20F, 1e-5F, 1e20F, 3e38F}) {
     auto states = scattered_states(100);
     for (float& value : states) value *= scale;
-    const auto density = gaussian_kde(states, 0.1, axis).density;
+    const auto density = estimated(states, 0.1, axis).density;
     EXPECT_TRUE(std::all_of(density.begin(), density.end(), [](float value) {
       return std::isfinite(value) && value >= 0;
     })) << scale;

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <limits>
 
-#include "cuda/kernels/largest.cuh"
 #include "host/errors.h"
 #include "host/output/safetensors.h"
 #include "tests/stopped_runs.h"
@@ -29,17 +28,6 @@ class Divergent : public Resume {
   TrainConfig config_ = toy_config();
   TemporaryFolder folder_;
 };
-
-TEST(LargestSize, IsThatOfAnyValueAndOfWhatIsNotFinite) {
-  const std::vector<float> values{1.0F, -3.5F, 2.0F, -0.0F};
-  EXPECT_EQ(largest_size(4, values.data()), 3.5F);
-  EXPECT_EQ(largest_size(0, nullptr), 0.0F);
-  std::vector<float> many(100'000, -1.0F);
-  many[77'777] = -std::numeric_limits<float>::infinity();
-  EXPECT_EQ(largest_size(std::ssize(many), many.data()), std::numeric_limits<float>::infinity());
-  many[3] = -std::numeric_limits<float>::quiet_NaN();
-  EXPECT_TRUE(std::isnan(largest_size(std::ssize(many), many.data())));
-}
 
 TEST_F(Divergent, IsReportedInTheSameIterationWithWhatHappened) {
   set_learning_rate(1e6);

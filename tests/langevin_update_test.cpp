@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "tests/kernel_launch.h"
 #include "tests/numbers.h"
 
 namespace ebm {
@@ -34,9 +35,11 @@ Chains some_chains(int count, std::int64_t size) {
 /// The launcher under test. Without `noise` the chains draw their own.
 Chains moved(const LangevinUpdate& update, Chains chains, const std::vector<float>& gradients,
              const std::vector<float>& noise = {}) {
-  langevin_update(update, chains.first, static_cast<int>(chains.norm_sums.size()), chains.size,
-                  gradients.data(), noise.empty() ? nullptr : noise.data(), chains.states.data(),
-                  chains.norm_sums.data());
+  run_kernel([&](KernelMemory& memory, const auto&... stream) {
+    langevin_update(stream..., update, chains.first, static_cast<int>(chains.norm_sums.size()),
+                    chains.size, memory.in(gradients), memory.in(noise),
+                    memory.in_out(chains.states), memory.in_out(chains.norm_sums));
+  });
   return chains;
 }
 

@@ -9,12 +9,31 @@
 #include <cstdint>
 #include <vector>
 
+#include "tests/kernel_launch.h"
 #include "tests/numbers.h"
 
 namespace ebm {
 namespace {
 
 constexpr std::uint32_t kSteps = 50;
+
+// The launchers under test.
+
+void step_sgd(float rate, const std::vector<float>& gradient, std::vector<float>& parameters) {
+  run_kernel([&](KernelMemory& memory, const auto&... stream) {
+    sgd_step(stream..., SgdStep{.rate = rate}, std::ssize(parameters), memory.in(gradient),
+             memory.in_out(parameters));
+  });
+}
+
+void step_adam(const AdamStep& step, const std::vector<float>& gradient,
+               std::vector<float>& parameters, std::vector<float>& first,
+               std::vector<float>& second) {
+  run_kernel([&](KernelMemory& memory, const auto&... stream) {
+    adam_step(stream..., step, std::ssize(parameters), memory.in(gradient),
+              memory.in_out(parameters), memory.in_out(first), memory.in_out(second));
+  });
+}
 
 /// Sizes: one parameter, around vector widths, and enough for several threads.
 class OptimizerSizes : public testing::TestWithParam<std::size_t> {
@@ -42,7 +61,7 @@ TEST_P(OptimizerSizes, SgdIsItsFloat64Self) {
   std::vector<double> roundings(n_, 0.0);  // what they may add up to
   for (std::uint32_t step = 0; step < kSteps; ++step) {
     const std::vector<float> g = gradient(step);
-    sgd_step({.rate = rate}, static_cast<std::int64_t>(n_), g.data(), parameters.data());
+    step_sgd(rate, g, parameters);
     for (std::size_t i = 0; i < n_; ++i) {
       const double move = static_cast<double>(rate) * static_cast<double>(g[i]);
       exact[i] -= move;
@@ -66,8 +85,7 @@ TEST_P(OptimizerSizes, AdamIsItsFloat64Self) {
   std::vector<double> roundings(n_, 0.0);
   for (std::uint32_t t = 1; t <= kSteps; ++t) {
     const std::vector<float> g = gradient(t);
-    adam_step(AdamStep::at(rate, t), static_cast<std::int64_t>(n_), g.data(), parameters.data(),
-              first.data(), second.data());
+    step_adam(AdamStep::at(rate, t), g, parameters, first, second);
     for (std::size_t i = 0; i < n_; ++i) {
       const auto gi = static_cast<double>(g[i]);
       m[i] = 0.9 * m[i] + 0.1 * gi;
@@ -86,11 +104,11 @@ TEST_P(OptimizerSizes, AdamIsItsFloat64Self) {
 }
 
 float first_adam_step(float gradient) {
-  float parameter = 0;
-  float first = 0;
-  float second = 0;
-  adam_step(AdamStep::at(1e-4, 1), 1, &gradient, &parameter, &first, &second);
-  return parameter;
+  std::vector<float> parameter = {0};
+  std::vector<float> first = {0};
+  std::vector<float> second = {0};
+  step_adam(AdamStep::at(1e-4, 1), {gradient}, parameter, first, second);
+  return parameter[0];
 }
 
 TEST(Adam, FirstStepIsTheRateWhateverTheGradientsSize) {
@@ -115,8 +133,7 @@ TEST(Adam, ANanStaysWhereItIs) {
   std::vector<float> parameters(3, 0.0F);
   std::vector<float> first(3, 0.0F);
   std::vector<float> second(3, 0.0F);
-  adam_step(AdamStep::at(1e-4, 1), 3, gradient.data(), parameters.data(), first.data(),
-            second.data());
+  step_adam(AdamStep::at(1e-4, 1), gradient, parameters, first, second);
   EXPECT_FALSE(std::isnan(parameters[0]));
   EXPECT_TRUE(std::isnan(parameters[1]));
   EXPECT_FALSE(std::isnan(parameters[2]));

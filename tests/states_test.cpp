@@ -15,6 +15,7 @@
 #include "cuda/kernels/rows.cuh"
 #include "cuda/kernels/toy_data.cuh"
 #include "cuda/random/normal.cuh"
+#include "tests/kernel_launch.h"
 #include "tests/numbers.h"
 #include "tests/statistics.h"
 
@@ -27,26 +28,64 @@ std::size_t as_size(std::int64_t n) { return static_cast<std::size_t>(n); }
 
 // The launchers under test.
 
-using Fill = void (*)(const RandomStream&, float, std::int64_t, std::int64_t, float*);
+enum class Fill { uniform, normal, add_normal };
+
+/// Fills the first `count` rows.
+void fill_states(Fill fill, const RandomStream& numbers, float scale, std::int64_t count,
+                 std::int64_t row_size, std::vector<float>& states) {
+  run_kernel([&](KernelMemory& memory, const auto&... stream) {
+    float* const x = memory.in_out(states);
+    switch (fill) {
+      case Fill::uniform:
+        return fill_uniform(stream..., numbers, scale, count, row_size, x);
+      case Fill::normal:
+        return fill_normal(stream..., numbers, scale, count, row_size, x);
+      case Fill::add_normal:
+        return add_normal(stream..., numbers, scale, count, row_size, x);
+    }
+  });
+}
 
 std::vector<float> filled(Fill fill, float scale, std::int64_t count, std::int64_t row_size,
                           const RandomStream& stream = kStream) {
   std::vector<float> states(as_size(count * row_size), 0.0F);
-  fill(stream, scale, count, row_size, states.data());
+  fill_states(fill, stream, scale, count, row_size, states);
   return states;
 }
 
 std::vector<std::uint32_t> drawn_rows(std::uint32_t table_rows, std::int64_t count) {
   std::vector<std::uint32_t> rows(as_size(count));
-  draw_rows(kStream, table_rows, count, rows.data());
+  run_kernel([&](KernelMemory& memory, const auto&... stream) {
+    draw_rows(stream..., kStream, table_rows, count, memory.in_out(rows));
+  });
   return rows;
 }
 
 std::vector<float> toy_points(const ToyDraw& draw, std::int64_t count,
-                              const RandomStream& stream = kStream) {
+                              const RandomStream& numbers = kStream) {
   std::vector<float> points(as_size(2 * count));
-  draw_toy_data(draw, stream, count, points.data());
+  run_kernel([&](KernelMemory& memory, const auto&... stream) {
+    draw_toy_data(stream..., draw, numbers, count, memory.in_out(points));
+  });
   return points;
+}
+
+std::vector<float> gathered(const std::vector<float>& table, const std::vector<std::uint32_t>& rows,
+                            std::int64_t row_size) {
+  std::vector<float> out(rows.size() * as_size(row_size));
+  run_kernel([&](KernelMemory& memory, const auto&... stream) {
+    gather_rows(stream..., memory.in(table), memory.in(rows), std::ssize(rows), row_size,
+                memory.in_out(out));
+  });
+  return out;
+}
+
+void scatter(const std::vector<float>& in, const std::vector<std::uint32_t>& rows,
+             std::int64_t row_size, std::vector<float>& table) {
+  run_kernel([&](KernelMemory& memory, const auto&... stream) {
+    scatter_rows(stream..., memory.in(in), memory.in(rows), std::ssize(rows), row_size,
+                 memory.in_out(table));
+  });
 }
 
 /// Expects the same bits from 1 thread and from 5.
@@ -66,8 +105,8 @@ void expect_same_on_any_threads(const std::function<Result()>& compute) {
 TEST(RandomStates, AreTheStreamsNumbersInOrder) {
   constexpr std::int64_t kRows = 6;
   for (const std::int64_t row_size : {1, 2, 3, 4, 5, 784, 3072}) {
-    const std::vector<float> uniforms = filled(fill_uniform, 1.5F, kRows, row_size);
-    const std::vector<float> normal_numbers = filled(fill_normal, 1.5F, kRows, row_size);
+    const std::vector<float> uniforms = filled(Fill::uniform, 1.5F, kRows, row_size);
+    const std::vector<float> normal_numbers = filled(Fill::normal, 1.5F, kRows, row_size);
     for (std::uint32_t row = 0; row < kRows; ++row) {
       for (std::uint32_t k = 0; k < row_size; ++k) {
         const Words4 words = kStream.words(0, row, k / 4);
@@ -80,22 +119,22 @@ TEST(RandomStates, AreTheStreamsNumbersInOrder) {
 }
 
 TEST(RandomStates, AddNormalAddsWhatFillNormalFills) {
-  const std::vector<float> z = filled(fill_normal, 1, 10, 7);
+  const std::vector<float> z = filled(Fill::normal, 1, 10, 7);
   const std::vector<float> data = numbers(70, 1);
   std::vector<float> noisy = data;
-  add_normal(kStream, 0.03F, 10, 7, noisy.data());
+  fill_states(Fill::add_normal, kStream, 0.03F, 10, 7, noisy);
   for (std::size_t i = 0; i < data.size(); ++i) {
     EXPECT_NEAR(noisy[i], data[i] + 0.03F * z[i], 2 * kRounding) << i;
   }
   noisy = data;
-  add_normal(kStream, 0, 10, 7, noisy.data());
+  fill_states(Fill::add_normal, kStream, 0, 10, 7, noisy);
   EXPECT_EQ(noisy, data);
 }
 
 TEST(RandomStates, StayInsideTheirRows) {
-  for (const Fill fill : {fill_uniform, fill_normal, add_normal}) {
+  for (const Fill fill : {Fill::uniform, Fill::normal, Fill::add_normal}) {
     std::vector<float> states(3 * 5 + 4, 7.0F);
-    fill(kStream, 0.5F, 3, 5, states.data());
+    fill_states(fill, kStream, 0.5F, 3, 5, states);
     for (std::size_t i = 15; i < states.size(); ++i) {
       EXPECT_EQ(states[i], 7.0F) << i;
     }
@@ -103,7 +142,7 @@ TEST(RandomStates, StayInsideTheirRows) {
 }
 
 TEST(RandomStates, ARowDoesNotDependOnHowManyThereAre) {
-  for (const Fill fill : {fill_uniform, fill_normal}) {
+  for (const Fill fill : {Fill::uniform, Fill::normal}) {
     const std::vector<float> few = filled(fill, 1, 3, 10);
     std::vector<float> many = filled(fill, 1, 1000, 10);
     many.resize(few.size());
@@ -112,12 +151,12 @@ TEST(RandomStates, ARowDoesNotDependOnHowManyThereAre) {
 }
 
 TEST(RandomStates, DoNotDependOnThreads) {
-  expect_same_on_any_threads<std::vector<float>>([] { return filled(fill_normal, 1, 999, 13); });
+  expect_same_on_any_threads<std::vector<float>>([] { return filled(Fill::normal, 1, 999, 13); });
 }
 
 TEST(RandomStates, UniformLaw) {
   // False alarm: kFalseAlarm.
-  const std::vector<float> states = filled(fill_uniform, 2, 1000, 100);
+  const std::vector<float> states = filled(Fill::uniform, 2, 1000, 100);
   EXPECT_LT(
       kolmogorov_smirnov({states.begin(), states.end()}, [](double x) { return (x + 2) / 4; }),
       kolmogorov_smirnov_bound(states.size()));
@@ -137,9 +176,7 @@ TEST(Rows, DrawIsThatOfDistinctRows) {
 TEST(Rows, GatherTakesTheNamedRows) {
   const std::vector<float> table = {0, 1, 10, 11, 20, 21, 30, 31};
   const std::vector<std::uint32_t> rows = {3, 0, 2, 2};
-  std::vector<float> out(8);
-  gather_rows(table.data(), rows.data(), 4, 2, out.data());
-  EXPECT_EQ(out, (std::vector<float>{30, 31, 0, 1, 20, 21, 20, 21}));
+  EXPECT_EQ(gathered(table, rows, 2), (std::vector<float>{30, 31, 0, 1, 20, 21, 20, 21}));
 }
 
 TEST(Rows, ScatterPutsBackWhatGatherTookAndLeavesTheRest) {
@@ -148,10 +185,9 @@ TEST(Rows, ScatterPutsBackWhatGatherTookAndLeavesTheRest) {
   for (const std::int64_t row_size : {1, 2, 17}) {
     const std::vector<float> before = numbers(as_size(kTableRows * row_size), 1);
     const std::vector<std::uint32_t> rows = drawn_rows(kTableRows, kCount);
-    std::vector<float> batch(as_size(kCount * row_size));
-    gather_rows(before.data(), rows.data(), kCount, row_size, batch.data());
+    std::vector<float> batch = gathered(before, rows, row_size);
     std::vector<float> after = before;
-    scatter_rows(batch.data(), rows.data(), kCount, row_size, after.data());
+    scatter(batch, rows, row_size, after);
     EXPECT_EQ(after, before);
 
     batch = numbers(batch.size(), 2);
@@ -159,7 +195,7 @@ TEST(Rows, ScatterPutsBackWhatGatherTookAndLeavesTheRest) {
     for (std::size_t i = 0; i < batch.size(); ++i) {
       expected[rows[i / as_size(row_size)] * as_size(row_size) + i % as_size(row_size)] = batch[i];
     }
-    scatter_rows(batch.data(), rows.data(), kCount, row_size, after.data());
+    scatter(batch, rows, row_size, after);
     EXPECT_EQ(after, expected);
   }
 }

@@ -3,9 +3,14 @@
 // const`.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "cuda/device/host_device.cuh"
+#ifdef __CUDACC__
+#include "cuda/device/cuda_status.h"
+#include "cuda/device/cuda_stream.h"
+#endif
 
 namespace ebm {
 
@@ -40,11 +45,19 @@ __global__ void for_each_index_kernel(std::int64_t n, Body body) {
     body(i);
   }
 }
-/// Compiles a body for the device; placed once, after the body's CPU launcher.
-#define EBM_INSTANTIATE_FOR_DEVICE(Body) \
-  template __global__ void for_each_index_kernel<Body>(std::int64_t, Body);
-#else
-#define EBM_INSTANTIATE_FOR_DEVICE(Body)
+
+/// The same, enqueued on a stream.
+template <class Body>
+void for_each_index(const CudaStream& stream, std::int64_t n, const Body& body) {
+  if (n <= 0) {
+    return;
+  }
+  constexpr std::int64_t kThreads = 256;
+  constexpr std::int64_t kMostBlocks = 65536;  // more than any GPU runs at a time
+  const auto blocks = static_cast<unsigned>(std::min(kMostBlocks, (n + kThreads - 1) / kThreads));
+  for_each_index_kernel<<<blocks, kThreads, 0, stream.get()>>>(n, body);
+  EBM_CHECK_CUDA(cudaGetLastError());
+}
 #endif
 
 }  // namespace ebm

@@ -6,6 +6,10 @@
 
 namespace ebm {
 
+#ifdef EBM_CUDA
+class CudaStream;
+#endif
+
 /// out[image][pixel][channel] = in[image][channel][pixel].
 void to_channels_last(std::int64_t images, std::int64_t channels, std::int64_t pixels,
                       const float* in, float* out);
@@ -13,5 +17,13 @@ void to_channels_last(std::int64_t images, std::int64_t channels, std::int64_t p
 /// out[image][channel][pixel] = in[image][pixel][channel].
 void to_channel_major(std::int64_t images, std::int64_t channels, std::int64_t pixels,
                       const float* in, float* out);
+
+#ifdef EBM_CUDA
+/// The same, enqueued on a stream; the pointers are the device's.
+void to_channels_last(const CudaStream& stream, std::int64_t images, std::int64_t channels,
+                      std::int64_t pixels, const float* in, float* out);
+void to_channel_major(const CudaStream& stream, std::int64_t images, std::int64_t channels,
+                      std::int64_t pixels, const float* in, float* out);
+#endif
 
 }  // namespace ebm

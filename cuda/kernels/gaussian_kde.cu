@@ -9,6 +9,9 @@
 #include "cuda/device/cpu_clones.h"
 #include "cuda/device/host_device.cuh"
 #include "cuda/device/launch.cuh"
+#ifdef __CUDACC__
+#include "cuda/device/device_buffer.h"
+#endif
 #include "cuda/kernels/gaussian_kde.h"
 
 namespace ebm {
@@ -144,18 +147,86 @@ std::vector<float> finite_states(std::span<const float> states) {
   return finite;
 }
 
-}  // namespace
-
-KernelDensity gaussian_kde(std::span<const float> states, double bandwidth,
-                           std::span<const float> axis) {
+/// The estimate, by launch(kernel, scale, finite states, density).
+template <class Launch>
+KernelDensity estimate(std::span<const float> states, double bandwidth, std::span<const float> axis,
+                       const Launch& launch) {
   const std::vector<float> finite = finite_states(states);
   KernelDensity result{.density = std::vector<float>(axis.size() * axis.size(), 0.0f),
                        .left_out = (states.size() - finite.size()) / 2};
   const double extent = std::max(std::abs(axis.front()), std::abs(axis.back()));
-  if (const auto estimate = fit(finite, bandwidth, extent)) {
-    launch_on_cpu(estimate->kernel, estimate->scale, finite, axis, result.density);
+  if (const auto found = fit(finite, bandwidth, extent)) {
+    launch(found->kernel, found->scale, std::span<const float>(finite),
+           std::span<float>(result.density));
   }
   return result;
 }
+
+}  // namespace
+
+KernelDensity gaussian_kde(std::span<const float> states, double bandwidth,
+                           std::span<const float> axis) {
+  return estimate(
+      states, bandwidth, axis,
+      [axis](const Kernel& kernel, double scale, std::span<const float> finite,
+             std::span<float> density) { launch_on_cpu(kernel, scale, finite, axis, density); });
+}
+
+#ifdef __CUDACC__
+namespace {
+
+/// One point of the grid, its sums in the CPU's order.
+struct DensityBody {
+  Kernel kernel;
+  double scale;
+  const float* states;
+  std::int64_t values;  // 2 a state
+  const float* axis;
+  std::int64_t resolution;
+  float* density;
+
+  EBM_HOST_DEVICE void operator()(std::int64_t i) const {
+    const float x = axis[i % resolution];
+    const float y = axis[i / resolution];
+    double total = 0;
+    for (std::int64_t begin = 0; begin < values; begin += kBlock) {
+      const std::int64_t end = begin + kBlock < values ? begin + kBlock : values;
+      float sum = 0;
+      for (std::int64_t k = begin; k < end; k += 2) {
+        sum += kernel(x - states[k], y - states[k + 1]);
+      }
+      total += static_cast<double>(sum);
+    }
+    density[i] = static_cast<float>(scale * total);
+  }
+
+  static constexpr std::int64_t kBlock = 2 * kStatesPerPartialSum;
+};
+
+DeviceBuffer<float> on_device(const CudaStream& stream, std::span<const float> values) {
+  DeviceBuffer<float> copy(stream, values.size());
+  copy.upload(stream, values);
+  return copy;
+}
+
+}  // namespace
+
+KernelDensity gaussian_kde(const CudaStream& stream, std::span<const float> states,
+                           double bandwidth, std::span<const float> axis) {
+  const auto launch = [&](const Kernel& kernel, double scale, std::span<const float> finite,
+                          std::span<float> density) {
+    const DeviceBuffer<float> state_copy = on_device(stream, finite);
+    const DeviceBuffer<float> axis_copy = on_device(stream, axis);
+    DeviceBuffer<float> result(stream, density.size());
+    for_each_index(
+        stream, static_cast<std::int64_t>(density.size()),
+        DensityBody{kernel, scale, state_copy.data(), static_cast<std::int64_t>(finite.size()),
+                    axis_copy.data(), static_cast<std::int64_t>(axis.size()), result.data()});
+    result.download(stream, density);
+    stream.wait();
+  };
+  return estimate(states, bandwidth, axis, launch);
+}
+#endif
 
 }  // namespace ebm

@@ -7,6 +7,10 @@
 
 namespace ebm {
 
+#ifdef EBM_CUDA
+class CudaStream;
+#endif
+
 /// A density estimate, and how many states had to be left out of it.
 struct KernelDensity {
   std::vector<float> density;  ///< [row = y, column = x], axis.size() squared
@@ -24,5 +28,11 @@ struct KernelDensity {
 /// whatever the number of threads.
 KernelDensity gaussian_kde(std::span<const float> states, double bandwidth,
                            std::span<const float> axis);
+
+#ifdef EBM_CUDA
+/// The same, summed on the device; states, axis and the result are the host's, which waits for it.
+KernelDensity gaussian_kde(const CudaStream& stream, std::span<const float> states,
+                           double bandwidth, std::span<const float> axis);
+#endif
 
 }  // namespace ebm

@@ -5,6 +5,9 @@
 
 #include "cuda/device/cpu_clones.h"
 #include "cuda/device/launch.cuh"
+#ifdef __CUDACC__
+#include "cuda/device/block_reduce.cuh"
+#endif
 
 namespace ebm {
 namespace {
@@ -64,5 +67,99 @@ void langevin_update(const LangevinUpdate& update, std::uint32_t first_chain, in
     norm_sums[c] += std::sqrt(sum_of_squares);
   }
 }
+
+#ifdef __CUDACC__
+namespace {
+
+/// Four neighbouring components in one access of 16 bytes, or one by one where states are not
+/// multiples of it.
+struct Whole4 {
+  __device__ static Floats4 load(const float* from, std::int64_t /*count*/) {
+    const float4 v = *reinterpret_cast<const float4*>(from);
+    return {{v.x, v.y, v.z, v.w}};
+  }
+  __device__ static void store(float* to, std::int64_t /*count*/, const Floats4& v) {
+    *reinterpret_cast<float4*>(to) = make_float4(v.v[0], v.v[1], v.v[2], v.v[3]);
+  }
+};
+struct Part4 {
+  __device__ static Floats4 load(const float* from, std::int64_t count) {
+    Floats4 v{};
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      v.v[k] = k < count ? from[k] : 0.0F;
+    }
+    return v;
+  }
+  __device__ static void store(float* to, std::int64_t count, const Floats4& v) {
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      if (k < count) {
+        to[k] = v.v[k];
+      }
+    }
+  }
+};
+
+/// A block for each chain, a thread for each group of four components.
+template <class Access>
+__global__ void langevin_update_kernel(LangevinUpdate update, const LangevinPlace* place,
+                                       std::uint32_t first_chain, std::int64_t size,
+                                       const float* gradients, const float* given_noise,
+                                       float* states, float* norm_sums) {
+  if (place != nullptr) {
+    update.noise.iteration = place->iteration;
+    update.step = place->step;
+  }
+  const std::int64_t chain = std::int64_t{blockIdx.x} * size;
+  float sum_of_squares = 0;
+  for (std::int64_t group = threadIdx.x; 4 * group < size; group += blockDim.x) {
+    const std::int64_t at = chain + 4 * group;
+    const std::int64_t count = size - 4 * group;
+    const Floats4 gradient = Access::load(gradients + at, count);
+    const Floats4 z = given_noise != nullptr ? Access::load(given_noise + at, count)
+                                             : update.noise_of(first_chain + blockIdx.x,
+                                                               static_cast<std::uint32_t>(group));
+    Floats4 x = Access::load(states + at, count);
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      sum_of_squares += gradient.v[k] * gradient.v[k];
+      x.v[k] = update(x.v[k], gradient.v[k], z.v[k]);
+    }
+    Access::store(states + at, count, x);
+  }
+  sum_of_squares = block_sum(sum_of_squares);
+  if (threadIdx.x == 0) {
+    norm_sums[blockIdx.x] += sqrtf(sum_of_squares);
+  }
+}
+
+__global__ void next_step_kernel(LangevinPlace* place) { ++place->step; }
+
+bool on_16_bytes(const float* p) { return reinterpret_cast<std::uintptr_t>(p) % 16 == 0; }
+
+}  // namespace
+
+void langevin_update(const CudaStream& stream, const LangevinUpdate& update,
+                     std::uint32_t first_chain, int chains, std::int64_t state_size,
+                     const float* gradients, const float* given_noise, float* states,
+                     float* norm_sums, const LangevinPlace* place) {
+  if (chains == 0) {
+    return;
+  }
+  const bool whole = state_size % 4 == 0 && on_16_bytes(gradients) && on_16_bytes(given_noise) &&
+                     on_16_bytes(states);
+  const auto kernel = whole ? langevin_update_kernel<Whole4> : langevin_update_kernel<Part4>;
+  const unsigned threads = block_threads((state_size + 3) / 4);
+  kernel<<<static_cast<unsigned>(chains), threads, 0, stream.get()>>>(
+      update, place, first_chain, state_size, gradients, given_noise, states, norm_sums);
+  EBM_CHECK_CUDA(cudaGetLastError());
+}
+
+void next_step(const CudaStream& stream, LangevinPlace* place) {
+  next_step_kernel<<<1, 1, 0, stream.get()>>>(place);
+  EBM_CHECK_CUDA(cudaGetLastError());
+}
+#endif
 
 }  // namespace ebm

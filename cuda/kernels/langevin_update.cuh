@@ -10,6 +10,10 @@
 
 namespace ebm {
 
+#ifdef EBM_CUDA
+class CudaStream;
+#endif
+
 /// x ← clamp(x − s·∇f(x) + ε·z), z ~ N(0, I). With U = f/(ε²/2) and s = 1 this is
 /// x ← x − (ε²/2)∇U + εz, the Euler–Maruyama step of Langevin diffusion (Roberts and Tweedie,
 /// 1996).
@@ -40,5 +44,24 @@ struct LangevinUpdate {
 void langevin_update(const LangevinUpdate& update, std::uint32_t first_chain, int chains,
                      std::int64_t state_size, const float* gradients, const float* given_noise,
                      float* states, float* norm_sums);
+
+#ifdef EBM_CUDA
+/// Where a chain is, in device memory, so that one captured graph serves every step and iteration.
+struct LangevinPlace {
+  std::uint32_t iteration = 0;
+  std::uint32_t step = 0;
+};
+
+/// The same, enqueued on a stream; the pointers are the device's. `place`, when not null, takes the
+/// place of update.noise.iteration and update.step. A chain's norm is summed in an order that
+/// depends on state_size alone.
+void langevin_update(const CudaStream& stream, const LangevinUpdate& update,
+                     std::uint32_t first_chain, int chains, std::int64_t state_size,
+                     const float* gradients, const float* given_noise, float* states,
+                     float* norm_sums, const LangevinPlace* place = nullptr);
+
+/// Enqueues ++place->step.
+void next_step(const CudaStream& stream, LangevinPlace* place);
+#endif
 
 }  // namespace ebm

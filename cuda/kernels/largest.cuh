@@ -5,7 +5,16 @@
 
 namespace ebm {
 
+#ifdef EBM_CUDA
+class CudaStream;
+#endif
+
 /// max |values[i]|, 0 of none; NaN when there is a NaN, infinite when there is an infinity.
 float largest_size(std::int64_t n, const float* values);
+
+#ifdef EBM_CUDA
+/// The same of device memory, written to the device's *largest; enqueued on a stream.
+void largest_size(const CudaStream& stream, std::int64_t n, const float* values, float* largest);
+#endif
 
 }  // namespace ebm

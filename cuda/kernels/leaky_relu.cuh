@@ -7,6 +7,10 @@
 
 namespace ebm {
 
+#ifdef EBM_CUDA
+class CudaStream;
+#endif
+
 /// Slope below zero in every network of this project.
 inline constexpr float kLeakySlope = 0.05F;
 
@@ -28,5 +32,13 @@ void leaky_relu_forward(const LeakyRelu& relu, std::int64_t n, const float* x, f
 /// dx[i] from dy[i] and the forward pass's output y[i]. dx and dy may be the same memory.
 void leaky_relu_backward(const LeakyRelu& relu, std::int64_t n, const float* y, const float* dy,
                          float* dx);
+
+#ifdef EBM_CUDA
+/// The same, enqueued on a stream; the pointers are the device's.
+void leaky_relu_forward(const CudaStream& stream, const LeakyRelu& relu, std::int64_t n,
+                        const float* x, float* y);
+void leaky_relu_backward(const CudaStream& stream, const LeakyRelu& relu, std::int64_t n,
+                         const float* y, const float* dy, float* dx);
+#endif
 
 }  // namespace ebm

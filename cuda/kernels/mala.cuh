@@ -11,6 +11,10 @@
 
 namespace ebm {
 
+#ifdef EBM_CUDA
+class CudaStream;
+#endif
+
 /// MALA (Besag, 1994; Roberts and Tweedie, 1996) for p ∝ exp(−U), U = f/T. With p ~ N(0, I),
 ///   x' = x − (ε²/2)∇U(x) + εp,   p' = p − (ε/2)(∇U(x) + ∇U(x')),
 /// and a chain moves to x' when u < exp(U(x) + ½‖p‖² − U(x') − ½‖p'‖²), u ~ U(0, 1]. Its stationary
@@ -82,5 +86,15 @@ void mala_propose(const MalaUpdate& update, std::uint32_t first_chain, int chain
 void mala_decide(const MalaUpdate& update, std::uint32_t first_chain, int chains,
                  std::int64_t state_size, const float* given_uniforms, const MalaChains& tile,
                  float* accepted);
+
+#ifdef EBM_CUDA
+/// The same, enqueued on a stream; the pointers are the device's.
+void mala_propose(const CudaStream& stream, const MalaUpdate& update, std::uint32_t first_chain,
+                  int chains, std::int64_t state_size, const float* given_momenta,
+                  const MalaChains& tile, float* gradient_norms);
+void mala_decide(const CudaStream& stream, const MalaUpdate& update, std::uint32_t first_chain,
+                 int chains, std::int64_t state_size, const float* given_uniforms,
+                 const MalaChains& tile, float* accepted);
+#endif
 
 }  // namespace ebm

@@ -38,7 +38,16 @@ void adam_step(const AdamStep& step, std::int64_t n, const float* gradient, floa
   for_each_index(n, AdamBody{step, gradient, parameters, first, second});
 }
 
-EBM_INSTANTIATE_FOR_DEVICE(SgdBody)
-EBM_INSTANTIATE_FOR_DEVICE(AdamBody)
+#ifdef __CUDACC__
+void sgd_step(const CudaStream& stream, const SgdStep& step, std::int64_t n, const float* gradient,
+              float* parameters) {
+  for_each_index(stream, n, SgdBody{step, gradient, parameters});
+}
+
+void adam_step(const CudaStream& stream, const AdamStep& step, std::int64_t n,
+               const float* gradient, float* parameters, float* first, float* second) {
+  for_each_index(stream, n, AdamBody{step, gradient, parameters, first, second});
+}
+#endif
 
 }  // namespace ebm

@@ -8,6 +8,10 @@
 
 namespace ebm {
 
+#ifdef EBM_CUDA
+class CudaStream;
+#endif
+
 /// θ ← θ − rate·g.
 struct SgdStep {
   float rate = 0;
@@ -49,5 +53,13 @@ void sgd_step(const SgdStep& step, std::int64_t n, const float* gradient, float*
 /// first, second: the moments, n each, zero before the first step.
 void adam_step(const AdamStep& step, std::int64_t n, const float* gradient, float* parameters,
                float* first, float* second);
+
+#ifdef EBM_CUDA
+/// The same, enqueued on a stream; the pointers are the device's.
+void sgd_step(const CudaStream& stream, const SgdStep& step, std::int64_t n, const float* gradient,
+              float* parameters);
+void adam_step(const CudaStream& stream, const AdamStep& step, std::int64_t n,
+               const float* gradient, float* parameters, float* first, float* second);
+#endif
 
 }  // namespace ebm

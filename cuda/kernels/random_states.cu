@@ -16,21 +16,26 @@ struct FillBody {
   float* states;
 
   EBM_HOST_DEVICE void operator()(std::int64_t row) const {
-    float* x = states + row * row_size;
-    for (std::int64_t begin = 0; begin < row_size; begin += 4) {
-      const Words4 words =
-          stream.words(0, static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(begin / 4));
-      Floats4 z{};
-      if constexpr (fill == Fill::uniform) {
-        for (int k = 0; k < 4; ++k) {
-          z.v[k] = uniform_symmetric(words.v[k]);
-        }
-      } else {
-        z = normals(words);
+    for (std::int64_t group = 0; 4 * group < row_size; ++group) {
+      fill_group(row, group);
+    }
+  }
+
+  /// Components 4·group … 4·group+3 of a row.
+  EBM_HOST_DEVICE void fill_group(std::int64_t row, std::int64_t group) const {
+    float* x = states + row * row_size + 4 * group;
+    const Words4 words =
+        stream.words(0, static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(group));
+    Floats4 z{};
+    if constexpr (fill == Fill::uniform) {
+      for (int k = 0; k < 4; ++k) {
+        z.v[k] = uniform_symmetric(words.v[k]);
       }
-      for (std::int64_t k = 0; k < 4 && begin + k < row_size; ++k) {
-        x[begin + k] = (fill == Fill::add_normal ? x[begin + k] : 0.0F) + scale * z.v[k];
-      }
+    } else {
+      z = normals(words);
+    }
+    for (std::int64_t k = 0; k < 4 && 4 * group + k < row_size; ++k) {
+      x[k] = (fill == Fill::add_normal ? x[k] : 0.0F) + scale * z.v[k];
     }
   }
 };
@@ -52,8 +57,40 @@ void add_normal(const RandomStream& stream, float scale, std::int64_t count, std
   for_each_row(count, row_size, FillBody<Fill::add_normal>{stream, scale, row_size, states});
 }
 
-EBM_INSTANTIATE_FOR_DEVICE(FillBody<Fill::uniform>)
-EBM_INSTANTIATE_FOR_DEVICE(FillBody<Fill::normal>)
-EBM_INSTANTIATE_FOR_DEVICE(FillBody<Fill::add_normal>)
+#ifdef __CUDACC__
+namespace {
+
+/// A thread for every group of four components.
+template <Fill fill>
+struct FillGroupBody {
+  FillBody<fill> rows;
+  std::int64_t groups;  // of a row
+
+  EBM_HOST_DEVICE void operator()(std::int64_t i) const { rows.fill_group(i / groups, i % groups); }
+};
+
+template <Fill fill>
+void launch(const CudaStream& stream, std::int64_t count, const FillBody<fill>& rows) {
+  const std::int64_t groups = (rows.row_size + 3) / 4;
+  for_each_index(stream, count * groups, FillGroupBody<fill>{rows, groups});
+}
+
+}  // namespace
+
+void fill_uniform(const CudaStream& stream, const RandomStream& random, float scale,
+                  std::int64_t count, std::int64_t row_size, float* states) {
+  launch(stream, count, FillBody<Fill::uniform>{random, scale, row_size, states});
+}
+
+void fill_normal(const CudaStream& stream, const RandomStream& random, float scale,
+                 std::int64_t count, std::int64_t row_size, float* states) {
+  launch(stream, count, FillBody<Fill::normal>{random, scale, row_size, states});
+}
+
+void add_normal(const CudaStream& stream, const RandomStream& random, float scale,
+                std::int64_t count, std::int64_t row_size, float* states) {
+  launch(stream, count, FillBody<Fill::add_normal>{random, scale, row_size, states});
+}
+#endif
 
 }  // namespace ebm

@@ -23,6 +23,11 @@ void draw_toy_data(const ToyDraw& draw, const RandomStream& stream, std::int64_t
   for_each_row(count, 2, ToyDataBody{draw, stream, points});
 }
 
-EBM_INSTANTIATE_FOR_DEVICE(ToyDataBody)
+#ifdef __CUDACC__
+void draw_toy_data(const CudaStream& stream, const ToyDraw& draw, const RandomStream& random,
+                   std::int64_t count, float* points) {
+  for_each_index(stream, count, ToyDataBody{draw, random, points});
+}
+#endif
 
 }  // namespace ebm

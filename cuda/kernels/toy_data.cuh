@@ -10,6 +10,10 @@
 
 namespace ebm {
 
+#ifdef EBM_CUDA
+class CudaStream;
+#endif
+
 /// A mixture of `groups` equally weighted components on R².
 /// gmm: means radius·(cos 2πk/K, sin 2πk/K), covariance sd²·I.
 /// rings: ring k at distance N(radius·(k+1), sd²) from the origin, angle uniform.
@@ -41,5 +45,11 @@ struct ToyDraw {
 /// points[i] (2 values each), i < count: independent draws of the stream's iteration.
 void draw_toy_data(const ToyDraw& draw, const RandomStream& stream, std::int64_t count,
                    float* points);
+
+#ifdef EBM_CUDA
+/// The same, enqueued on a stream; the pointers are the device's.
+void draw_toy_data(const CudaStream& stream, const ToyDraw& draw, const RandomStream& random,
+                   std::int64_t count, float* points);
+#endif
 
 }  // namespace ebm

@@ -1,0 +1,140 @@
+// What the owning types of the device layer promise, on a device.
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cuda/device/cuda_graph.h"
+#include "cuda/device/device_buffer.h"
+#include "cuda/kernels/langevin_update.cuh"
+#include "cuda/kernels/optimizer.cuh"
+#include "tests/kernel_launch.h"
+#include "tests/numbers.h"
+
+namespace ebm {
+namespace {
+
+std::vector<float> contents(const CudaStream& stream, const DeviceBuffer<float>& buffer) {
+  std::vector<float> values(buffer.size(), -1.0F);
+  buffer.download(stream, values);
+  stream.wait();
+  return values;
+}
+
+DeviceBuffer<float> filled(const CudaStream& stream, const std::vector<float>& values) {
+  DeviceBuffer<float> buffer(stream, values.size());
+  buffer.upload(stream, values);
+  return buffer;
+}
+
+TEST(DeviceBuffer, IsZeroAtTheStartAndHoldsWhatIsCopied) {
+  const CudaStream stream;
+  DeviceBuffer<float> buffer(stream, 1000);
+  EXPECT_EQ(contents(stream, buffer), std::vector<float>(1000, 0.0F));
+  const std::vector<float> values = numbers(1000, 1);
+  buffer.copy_from(stream, filled(stream, values));
+  EXPECT_EQ(contents(stream, buffer), values);
+}
+
+TEST(DeviceBuffer, Moves) {
+  const CudaStream stream;
+  DeviceBuffer<float> buffer = filled(stream, {1, 2});
+  DeviceBuffer<float> other = std::move(buffer);
+  buffer = filled(stream, {3});
+  EXPECT_EQ(contents(stream, other), (std::vector<float>{1, 2}));
+  EXPECT_EQ(contents(stream, buffer), std::vector<float>{3});
+}
+
+TEST(DeviceBuffer, CopiesOfOtherSizesAreRefused) {
+  const CudaStream stream;
+  DeviceBuffer<float> buffer(stream, 3);
+  std::vector<float> values(4);
+  EXPECT_THROW(buffer.upload(stream, values), std::invalid_argument);
+  EXPECT_THROW(buffer.download(stream, values), std::invalid_argument);
+  EXPECT_THROW(buffer.copy_from(stream, filled(stream, values)), std::invalid_argument);
+}
+
+TEST(DeviceBuffer, MoreThanThereIsIsAnErrorWithTheCallAndThePlace) {
+  const CudaStream stream;
+  EXPECT_THROW(DeviceBuffer<float>(stream, static_cast<std::size_t>(-1) / 2), std::bad_alloc);
+  try {
+    const DeviceBuffer<float> buffer(stream, std::size_t{1} << 50);
+    FAIL() << "no device has 4 PiB";
+  } catch (const CudaError& error) {
+    for (const char* part : {"cudaMallocAsync(", "device_buffer.h:", "cudaErrorMemoryAllocation"}) {
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+    }
+  }
+  EXPECT_EQ(contents(stream, filled(stream, {5})), std::vector<float>{5});  // goes on
+}
+
+TEST(CudaEvent, OrdersAndMeasuresStreams) {
+  const CudaStream first;
+  const CudaStream second;
+  const CudaEvent begin;
+  const CudaEvent end;
+  PinnedBuffer<float> pinned(1 << 20);
+  EXPECT_EQ(pinned.span()[1000], 0.0F);
+  pinned.span()[1000] = 7;
+  DeviceBuffer<float> buffer(first, pinned.size());
+  first.record(begin);
+  buffer.upload(first, pinned.span());
+  first.record(end);
+  second.wait_for(end);
+  EXPECT_EQ(contents(second, buffer)[1000], 7.0F);
+  end.wait();
+  EXPECT_GT(end.milliseconds_since(begin), 0.0F);
+}
+
+TEST(CudaGraph, RunsWhenItIsLaunchedAsOftenAsItIs) {
+  const CudaStream stream;
+  DeviceBuffer<float> parameters = filled(stream, {10});
+  const DeviceBuffer<float> gradient = filled(stream, {1});
+  const CudaGraph graph = CudaGraph::capture(
+      stream, [&] { sgd_step(stream, SgdStep{.rate = 2}, 1, gradient.data(), parameters.data()); });
+  EXPECT_EQ(contents(stream, parameters), std::vector<float>{10});
+  for (int i = 0; i < 3; ++i) {
+    graph.launch(stream);
+  }
+  EXPECT_EQ(contents(stream, parameters), std::vector<float>{4});
+}
+
+TEST(CudaGraph, AnExceptionEndsTheCaptureAndTheStreamGoesOn) {
+  const CudaStream stream;
+  EXPECT_THROW(CudaGraph::capture(stream, [] { throw std::runtime_error("stop"); }),
+               std::runtime_error);
+  EXPECT_EQ(contents(stream, filled(stream, {5})), std::vector<float>{5});
+}
+
+TEST(LangevinPlace, OneCapturedStepMakesTheNoiseOfEveryStep) {
+  constexpr int kChains = 3;
+  constexpr std::int64_t kSize = 300;
+  constexpr std::uint32_t kSteps = 4;
+  LangevinUpdate update{.epsilon = 0.1F, .noise = {.seed = 1, .purpose = Purpose::langevin}};
+  const CudaStream stream;
+  const std::vector<float> start = numbers(kChains * kSize, 1);
+  const DeviceBuffer<float> gradients = filled(stream, numbers(start.size(), 2));
+  DeviceBuffer<float> norms(stream, kChains);
+  DeviceBuffer<float> replayed = filled(stream, start);
+  DeviceBuffer<LangevinPlace> place(stream, 1);
+  const std::vector<LangevinPlace> first = {{.iteration = 6, .step = 0}};
+  place.upload(stream, first);
+  const CudaGraph graph = CudaGraph::capture(stream, [&] {
+    langevin_update(stream, update, 0, kChains, kSize, gradients.data(), nullptr, replayed.data(),
+                    norms.data(), place.data());
+    next_step(stream, place.data());
+  });
+  DeviceBuffer<float> stepped = filled(stream, start);
+  update.noise.iteration = 6;
+  for (; update.step < kSteps; ++update.step) {
+    graph.launch(stream);
+    langevin_update(stream, update, 0, kChains, kSize, gradients.data(), nullptr, stepped.data(),
+                    norms.data());
+  }
+  EXPECT_EQ(contents(stream, replayed), contents(stream, stepped));
+}
+
+}  // namespace
+}  // namespace ebm
