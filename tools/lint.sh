@@ -29,6 +29,7 @@ if ! command -v run-clang-tidy >/dev/null; then
   exit 0
 fi
 cmake --preset "$preset" >/dev/null
+cmake --build "build/$preset" --target ebm_event_proto >/dev/null  # whose header others include
 # The compile commands are GCC's: show clang-tidy where GCC keeps omp.h.
 gcc_headers=$(dirname "$(g++ -print-file-name=include/omp.h)")
 report=$(mktemp)

@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::uint64_t kMostPixels = std::uint64_t{1} << 27;
 // Deflate makes at most 1032 bytes of one (https://zlib.net/zlib_tech.html), of 8 pixels each.
-constexpr std::uint64_t kPngDensest = 1032 * 8;
+constexpr std::uint64_t kPngDensest = std::uint64_t{1032} * 8;
 // Huffman coding takes a bit at least for a block, whose 8 × 8 samples stand for at most 8 × 32
 // pixels in the most finely sampled component.
 constexpr std::uint64_t kJpegDensest = std::uint64_t{8} * 8 * 32;
