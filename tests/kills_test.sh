@@ -16,7 +16,7 @@ for name in toy digits; do
   "$ebm_train" "$folder/$name.yaml" --quiet --out "$folder/whole_$name" "${more[@]}"
   killed=0
   finished=0
-  while [[ $killed -lt $kills || $finished -eq 0 ]]; do
+  while [[ $killed -lt $kills || $finished -eq 0 || -e $run ]]; do
     if [[ -f $run/config.yaml ]]; then
       command=(--resume "$run")
     else
