@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
 #include "cuda/device/host_device.cuh"
@@ -37,6 +38,22 @@ void for_each_row(std::int64_t rows, std::int64_t row_size, const Body& body) {
 }
 
 #ifdef __CUDACC__
+/// Enqueues kernel(arguments...) on a grid; `shared_bytes` is for dynamic_shared(). The one place
+/// where kernels are launched.
+template <class... Parameters, class... Arguments>
+void launch_kernel(const CudaStream& stream, dim3 blocks, dim3 threads, std::size_t shared_bytes,
+                   void (*kernel)(Parameters...), const Arguments&... arguments) {
+  kernel<<<blocks, threads, shared_bytes, stream.get()>>>(arguments...);
+  EBM_CHECK_CUDA(cudaGetLastError());
+}
+
+/// In a kernel: the block's memory of the size that the launch gave, aligned to 16 bytes.
+template <class T>
+__device__ __forceinline__ T* dynamic_shared() {
+  extern __shared__ float4 dynamic_shared_memory[];
+  return reinterpret_cast<T*>(dynamic_shared_memory);
+}
+
 /// Runs body(i) for every i in [0, n) on a grid-stride loop.
 template <class Body>
 __global__ void for_each_index_kernel(std::int64_t n, Body body) {
@@ -55,8 +72,7 @@ void for_each_index(const CudaStream& stream, std::int64_t n, const Body& body) 
   constexpr std::int64_t kThreads = 256;
   constexpr std::int64_t kMostBlocks = 65536;  // more than any GPU runs at a time
   const auto blocks = static_cast<unsigned>(std::min(kMostBlocks, (n + kThreads - 1) / kThreads));
-  for_each_index_kernel<<<blocks, kThreads, 0, stream.get()>>>(n, body);
-  EBM_CHECK_CUDA(cudaGetLastError());
+  launch_kernel(stream, blocks, kThreads, 0, for_each_index_kernel<Body>, n, body);
 }
 #endif
 

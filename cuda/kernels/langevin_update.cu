@@ -151,14 +151,12 @@ void langevin_update(const CudaStream& stream, const LangevinUpdate& update,
                      on_16_bytes(states);
   const auto kernel = whole ? langevin_update_kernel<Whole4> : langevin_update_kernel<Part4>;
   const unsigned threads = block_threads((state_size + 3) / 4);
-  kernel<<<static_cast<unsigned>(chains), threads, 0, stream.get()>>>(
-      update, place, first_chain, state_size, gradients, given_noise, states, norm_sums);
-  EBM_CHECK_CUDA(cudaGetLastError());
+  launch_kernel(stream, static_cast<unsigned>(chains), threads, 0, kernel, update, place,
+                first_chain, state_size, gradients, given_noise, states, norm_sums);
 }
 
 void next_step(const CudaStream& stream, LangevinPlace* place) {
-  next_step_kernel<<<1, 1, 0, stream.get()>>>(place);
-  EBM_CHECK_CUDA(cudaGetLastError());
+  launch_kernel(stream, 1, 1, 0, next_step_kernel, place);
 }
 #endif
 

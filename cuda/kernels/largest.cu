@@ -57,9 +57,8 @@ void largest_size(const CudaStream& stream, std::int64_t n, const float* values,
   constexpr std::int64_t kThreads = 256;
   const auto blocks =
       static_cast<unsigned>(std::min<std::int64_t>(1024, (n + kThreads - 1) / kThreads));
-  largest_size_kernel<<<blocks, kThreads, 0, stream.get()>>>(n, values,
-                                                             reinterpret_cast<unsigned*>(largest));
-  EBM_CHECK_CUDA(cudaGetLastError());
+  launch_kernel(stream, blocks, kThreads, 0, largest_size_kernel, n, values,
+                reinterpret_cast<unsigned*>(largest));
 }
 #endif
 

@@ -180,10 +180,9 @@ void mala_propose(const CudaStream& stream, const MalaUpdate& update, std::uint3
   if (chains == 0) {
     return;
   }
-  mala_propose_kernel<<<static_cast<unsigned>(chains), block_threads(state_size / 4), 0,
-                        stream.get()>>>(
-      {update, first_chain, state_size, given_momenta, tile, gradient_norms});
-  EBM_CHECK_CUDA(cudaGetLastError());
+  launch_kernel(stream, static_cast<unsigned>(chains), block_threads(state_size / 4), 0,
+                mala_propose_kernel,
+                ProposeBody{update, first_chain, state_size, given_momenta, tile, gradient_norms});
 }
 
 void mala_decide(const CudaStream& stream, const MalaUpdate& update, std::uint32_t first_chain,
@@ -192,9 +191,9 @@ void mala_decide(const CudaStream& stream, const MalaUpdate& update, std::uint32
   if (chains == 0) {
     return;
   }
-  mala_decide_kernel<<<static_cast<unsigned>(chains), block_threads(state_size), 0, stream.get()>>>(
-      {update, first_chain, state_size, given_uniforms, tile, accepted});
-  EBM_CHECK_CUDA(cudaGetLastError());
+  launch_kernel(stream, static_cast<unsigned>(chains), block_threads(state_size), 0,
+                mala_decide_kernel,
+                DecideBody{update, first_chain, state_size, given_uniforms, tile, accepted});
 }
 #endif
 

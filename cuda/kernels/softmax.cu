@@ -111,9 +111,8 @@ void softmax_forward(const CudaStream& stream, std::int64_t rows, std::int64_t c
   if (rows == 0 || columns == 0) {
     return;
   }
-  softmax_forward_kernel<<<blocks_for(rows), dim3(kWarp, kRowsPerBlock), 0, stream.get()>>>(
-      rows, columns, scores);
-  EBM_CHECK_CUDA(cudaGetLastError());
+  launch_kernel(stream, blocks_for(rows), dim3(kWarp, kRowsPerBlock), 0, softmax_forward_kernel,
+                rows, columns, scores);
 }
 
 void softmax_backward(const CudaStream& stream, std::int64_t rows, std::int64_t columns,
@@ -121,9 +120,8 @@ void softmax_backward(const CudaStream& stream, std::int64_t rows, std::int64_t 
   if (rows == 0 || columns == 0) {
     return;
   }
-  softmax_backward_kernel<<<blocks_for(rows), dim3(kWarp, kRowsPerBlock), 0, stream.get()>>>(
-      rows, columns, attention, attention_gradient);
-  EBM_CHECK_CUDA(cudaGetLastError());
+  launch_kernel(stream, blocks_for(rows), dim3(kWarp, kRowsPerBlock), 0, softmax_backward_kernel,
+                rows, columns, attention, attention_gradient);
 }
 #endif
 

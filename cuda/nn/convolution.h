@@ -8,20 +8,9 @@
 #include <unordered_map>
 
 #include "cuda/device/buffer.h"
+#include "cuda/kernels/convolution_shape.h"
 
 namespace ebm {
-
-/// A convolution of a stack of images with a square kernel.
-struct ConvolutionShape {
-  int images = 1;
-  int in_channels = 1;
-  int height = 1;
-  int width = 1;
-  int out_channels = 1;
-  int kernel = 1;
-  int stride = 1;
-  int padding = 0;
-};
 
 /// What the forward pass does with W∗x + b in the same sweep.
 enum class Epilogue {
