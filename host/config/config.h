@@ -11,16 +11,16 @@
 #include <utility>
 #include <vector>
 
+#include "cuda/mcmc/initial_states.h"
 #include "cuda/nn/network.h"
+#include "cuda/nn/precision.h"
 
 namespace ebm {
 
 enum class DataKind { mnist, cifar10, flowers102, folder, gmm, rings };
 enum class NetworkKind { toy, vanilla, nonlocal, custom };
 enum class OptimizerKind { sgd, adam };
-enum class InitialStates { persistent, data, uniform, gaussian };
 enum class SamplingStart { uniform, gaussian, data };
-enum class Precision { fp32, tf32, bf16 };
 enum class DivergenceAction { stop, rollback };
 
 /// An enumeration's names in configurations, in the order of its values.

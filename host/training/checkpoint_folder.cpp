@@ -67,7 +67,7 @@ void CheckpointFolder::save_network(std::string_view stem, std::int64_t iteratio
 }
 
 void CheckpointFolder::save(TrainingState& state) {
-  save_network(kNetwork, state.iteration, state.theta.span());
+  save_network(kNetwork, state.iteration, state.learned.theta.span());
   if (state.iteration % config_.every == 0) {
     state.checkpoints.push_back(state.iteration);
   }

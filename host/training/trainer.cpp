@@ -3,13 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <stdexcept>
 #include <utility>
 
-#include "cuda/kernels/largest.cuh"
-#include "cuda/kernels/random_states.cuh"
 #include "host/data/load_images.h"
 #include "host/errors.h"
 
@@ -25,15 +22,28 @@ bool is_multiple(std::int64_t iteration, int every) { return every > 0 && iterat
 
 std::string shown(double x) { return std::isnan(x) ? "nan" : fmt::format("{:.6g}", x); }
 
-/// Throws CameApart unless a number is within a limit of the configuration.
-void require_within(std::string_view what, double value, std::string_view key, double limit) {
-  if (!std::isfinite(value)) {
-    throw CameApart(fmt::format("{} is {}", what, shown(value)));
+/// "d_s is nan", or "… and beyond divergence.energy_difference: 1e9".
+std::string describe_fault(const IterationResult& result, const DivergenceConfig& limits) {
+  const auto describe = [](std::string_view what, double value, std::string_view key,
+                           double limit) {
+    return std::isfinite(value) ? fmt::format("{} is {} and beyond divergence.{}: {}", what,
+                                              shown(value), key, limit)
+                                : fmt::format("{} is {}", what, shown(value));
+  };
+  switch (result.fault) {
+    case Fault::energy_difference:
+      return describe("d_s", result.d_s, "energy_difference", limits.energy_difference);
+    case Fault::gradient_strength:
+      return describe("r_s", result.r_s, "gradient_strength", limits.gradient_strength);
+    case Fault::energy:
+      return describe("an energy", result.largest_energy, "energy", limits.energy);
+    case Fault::weight:
+      return describe("a weight", static_cast<double>(result.largest_weight), "weight",
+                      limits.weight);
+    case Fault::none:
+      break;
   }
-  if (std::abs(value) > limit) {
-    throw CameApart(
-        fmt::format("{} is {} and beyond divergence.{}: {}", what, shown(value), key, limit));
-  }
+  return "";
 }
 
 ImageDataset load_training_images(const TrainConfig& config, RunLog& log) {
@@ -71,6 +81,27 @@ std::unique_ptr<DataBatches> make_batches(const TrainConfig& config, const Image
       static_cast<float>(data.noise));
 }
 
+LearnerSettings learner_settings(const TrainConfig& config) {
+  LearnerSettings settings{.epsilon = static_cast<float>(config.langevin.epsilon),
+                           .steps = config.langevin.steps,
+                           .init = config.langevin.init,
+                           .noise_factor = static_cast<float>(config.langevin.noise_init_factor),
+                           .batch_size = config.train.batch_size,
+                           .limits = {.energy_difference = config.divergence.energy_difference,
+                                      .gradient_strength = config.divergence.gradient_strength,
+                                      .energy = config.divergence.energy,
+                                      .weight = config.divergence.weight}};
+  if (config.langevin.clamp) {
+    settings.clamp.emplace(static_cast<float>(config.langevin.clamp->first),
+                           static_cast<float>(config.langevin.clamp->second));
+  }
+  return settings;
+}
+
+Diagnosis diagnosis(const IterationResult& result) {
+  return {result.d_s, result.r_s, result.iteration.learning_rate};
+}
+
 CheckpointInfo checkpoint_info(const TrainConfig& config, const Network& network) {
   return {.network = std::string(to_string(config.network.kind)),
           .channels = network.input().channels,
@@ -87,24 +118,21 @@ Trainer::Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log
       images_(load_training_images(config, log)),
       data_(make_batches(config, images_)),
       network_(make_network(trained_network(config))),
-      energy_(make_cpu_energy(network_)),
+      learner_(make_cpu_learner(network_, learner_settings(config), *data_)),
       state_(initial_state(config, network_, images_.count)),
       checkpoints_(folder.checkpoints(), config.checkpoint, checkpoint_info(config, network_),
                    network_, [&log](const std::string& reason) { log.warn(reason); }),
       outputs_(config, network_.input(), folder, log),
-      gradient_(state_.theta.size()),
-      batch_(static_cast<std::size_t>(config.train.batch_size * network_.input().size())),
-      chains_(batch_.size()),
-      sampler_(static_cast<float>(config.langevin.epsilon)),
-      energy_difference_(static_cast<float>(config.langevin.epsilon)) {
+      sampler_(static_cast<float>(config.langevin.epsilon)) {
   if (config.langevin.clamp) {
     sampler_.clamp_to(static_cast<float>(config.langevin.clamp->first),
                       static_cast<float>(config.langevin.clamp->second));
   }
   const int kde_chains = config.landscape.kde.chains;
-  if (outputs_.has_landscape() && state_.bank && kde_chains > state_.bank->rows()) {
+  const std::optional<PersistentBank>& bank = state_.learned.bank;
+  if (outputs_.has_landscape() && bank && kde_chains > bank->rows()) {
     log.warn(fmt::format("landscape.kde.chains: {}, but the bank has {} rows; those are used",
-                         kde_chains, state_.bank->rows()));
+                         kde_chains, bank->rows()));
   }
   checkpoints_.load_latest(state_);
   outputs_.go_back(state_.iteration, state_.rollbacks);
@@ -120,11 +148,7 @@ void Trainer::use_state() {
             .words(0, 0, 0);
     seed_ = std::uint64_t{words.v[1]} << 32 | words.v[0];
   }
-  data_->reseed(seed_);
-  if (state_.bank) {
-    state_.bank->reseed(seed_);
-  }
-  energy_->set_parameters(state_.theta.span());
+  learner_->begin(state_.learned, seed_);
 }
 
 bool Trainer::run() {
@@ -151,83 +175,52 @@ bool Trainer::run_iterations() {
     return false;
   }
   while (state_.iteration < config_.train.iterations) {
-    const std::optional<double> seconds = stop_() ? std::nullopt : iterate();
-    if (!seconds) {
+    if (stop_() || !iterate()) {
+      take_results(true);
       save_and_stop();
       return false;
     }
-    if (!report(*seconds)) {
+    const bool due = something_is_due();
+    take_results(due);
+    if (due && !report()) {
       return false;
     }
   }
   return true;
 }
 
-/// The next iteration of Algorithm 1. Returns its seconds; nothing, and leaves the state as it was,
-/// when it had to be given up.
-std::optional<double> Trainer::iterate() {
-  const auto begin = std::chrono::steady_clock::now();
-  at_work_ = state_.iteration + 1;
-
-  data_->draw(DataUse::batch, static_cast<std::uint32_t>(at_work_), batch_.span());
-  draw_starts(config_.langevin.init, DataUse::initial_states, chains_.span());
-  const std::optional<double> r_s =
-      sampler_.run(*energy_, stream(Purpose::langevin), 0, config_.langevin.steps, chains_.span(),
-                   [this] { return must_give_up(); });
-  if (!r_s) {
-    return std::nullopt;
+/// The next iteration of Algorithm 1, or its beginning. Returns false, and leaves the state as it
+/// was, when it had to be given up.
+bool Trainer::iterate() {
+  const Iteration iteration{.number = state_.iteration + 1,
+                            .learning_rate = learning_rate(),
+                            .optimizer_rate = optimizer_rate()};
+  if (!learner_->iterate(iteration, [this] { return must_give_up(); })) {
+    return false;
   }
-  const double d_s = energy_difference_(*energy_, batch_.span(), chains_.span(), gradient_.span());
-  last_ = {d_s, *r_s, learning_rate()};
-  require_sane_numbers();
-  state_.optimizer.step(optimizer_rate(), gradient_.span(), state_.theta.span());
-  require_within("a weight", largest_size(std::ssize(state_.theta.span()), state_.theta.data()),
-                 "weight", config_.divergence.weight);
-  if (state_.bank) {
-    state_.bank->put(chains_.span());
-  }
-  energy_->set_parameters(state_.theta.span());
   state_.learning_rate =
       std::max(config_.optimizer.lr_min, state_.learning_rate * config_.optimizer.lr_decay);
-  state_.iteration = at_work_;
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  state_.iteration = iteration.number;
+  return true;
 }
 
-void Trainer::require_sane_numbers() const {
-  const DivergenceConfig& limits = config_.divergence;
-  require_within("d_s", last_.d_s, "energy_difference", limits.energy_difference);
-  require_within("r_s", last_.r_s, "gradient_strength", limits.gradient_strength);
-  require_within("an energy", energy_difference_.largest_energy(), "energy", limits.energy);
-}
-
-/// Fills chains' starting states. Only the training's own (initial_states) take rows out of the
-/// bank to be put back.
-void Trainer::draw_starts(InitialStates init, DataUse use, std::span<float> states) {
-  const auto t = static_cast<std::uint32_t>(at_work_);
-  const std::int64_t size = network_.input().size();
-  const std::int64_t chains = std::ssize(states) / size;
-  const auto factor = static_cast<float>(config_.langevin.noise_init_factor);
-  const Purpose noise = use == DataUse::longrun     ? Purpose::longrun_states
-                        : use == DataUse::landscape ? Purpose::landscape_states
-                                                    : Purpose::initial_states;
-  switch (init) {
-    case InitialStates::persistent:
-      if (use == DataUse::initial_states) {
-        state_.bank->draw(t, states);
-      } else {
-        state_.bank->peek(rows_purpose(use), t, states);
-      }
-      break;
-    case InitialStates::data:
-      data_->draw(use, t, states);
-      break;
-    case InitialStates::uniform:
-      fill_uniform(stream(noise), factor, chains, size, states.data());
-      break;
-    case InitialStates::gaussian:
-      fill_normal(stream(noise), factor, chains, size, states.data());
-      break;
+/// Records what is known of the iterations so far. Throws CameApart.
+void Trainer::take_results(bool all) {
+  for (const IterationResult& result : learner_->results(all)) {
+    last_ = result;
+    if (result.fault != Fault::none) {
+      throw CameApart(describe_fault(result, config_.divergence));
+    }
+    outputs_.add(result.iteration.number, diagnosis(result), result.seconds);
   }
+}
+
+/// Starts of diagnostic chains. The bank is left alone.
+void Trainer::draw_starts(InitialStates init, DataUse use, std::span<float> states) {
+  const std::optional<PersistentBank>& bank = state_.learned.bank;
+  draw_initial_states(init, use, seed_, static_cast<std::uint32_t>(state_.iteration),
+                      static_cast<float>(config_.langevin.noise_init_factor), *data_,
+                      bank ? &*bank : nullptr, states);
 }
 
 /// By the schedule, and what rollbacks have left of it.
@@ -241,11 +234,13 @@ double Trainer::optimizer_rate() const {
 }
 
 void Trainer::handle_divergence(const std::string& reason) {
-  outputs_.add(at_work_, last_, 0);
+  const std::int64_t t = last_.iteration.number;
+  learner_->synchronize();
+  outputs_.add(t, diagnosis(last_), 0);
   outputs_.write_log_point(false);
-  checkpoints_.save_diverged(at_work_, state_.theta.span());
+  checkpoints_.save_diverged(t, state_.learned.theta.span());
   const DivergenceConfig& divergence = config_.divergence;
-  const std::string what = fmt::format("training diverged at iteration {}: {}", at_work_, reason);
+  const std::string what = fmt::format("training diverged at iteration {}: {}", t, reason);
   if (divergence.action == DivergenceAction::rollback && state_.rollbacks < divergence.times) {
     roll_back(what);
     return;
@@ -256,7 +251,7 @@ void Trainer::handle_divergence(const std::string& reason) {
           ? fmt::format("it has been rolled back {} times already", state_.rollbacks)
           : fmt::format("a smaller optimizer.lr{} usually helps, or divergence.action: rollback",
                         config_.data.is_toy() ? "" : ", more data.noise"),
-      at_work_));
+      t));
 }
 
 /// Goes on from the last state that was due, so that it does not matter whether the run was stopped
@@ -272,28 +267,37 @@ void Trainer::roll_back(const std::string& what) {
   state_.long_run_is_due = false;
   use_state();
   outputs_.go_back(state_.iteration, rollbacks - 1);
-  outputs_.add_rollback(at_work_, what, state_.iteration, rate_factor);
+  outputs_.add_rollback(last_.iteration.number, what, state_.iteration, rate_factor);
   log_.warn(
       fmt::format("{}; going on from iteration {} with other noise and the learning rate "
                   "times {} (rollback {} of {})",
                   what, state_.iteration, rate_factor, rollbacks, config_.divergence.times));
 }
 
+/// Whether report() has anything to do after this iteration.
+bool Trainer::something_is_due() const {
+  const std::int64_t t = state_.iteration;
+  return t == 1 || t == config_.train.iterations || is_multiple(t, config_.log.every) ||
+         is_multiple(t, config_.checkpoint.every) ||
+         is_multiple(t, config_.data.is_toy() ? config_.landscape.every : config_.longrun.every);
+}
+
 /// Whatever is due after an iteration. Returns false when it was stopped.
-bool Trainer::report(double seconds) {
+bool Trainer::report() {
   const std::int64_t t = state_.iteration;
   const bool images = !config_.data.is_toy();
   const bool first = t == 1;
   const bool last = t == config_.train.iterations;
   const bool at_log_point = last || is_multiple(t, config_.log.every);
-  outputs_.add(t, last_, seconds);
+  learner_->synchronize();
   if (at_log_point || first) {
     outputs_.write_log_point(!first);
   }
   if (at_log_point && images) {
-    outputs_.write_short_run(chains_.span(), state_.bank
-                                                 ? state_.bank->states().first(chains_.size())
-                                                 : std::span<const float>());
+    const std::span<const float> chains = learner_->chains();
+    const std::optional<PersistentBank>& bank = state_.learned.bank;
+    outputs_.write_short_run(chains,
+                             bank ? bank->states().first(chains.size()) : std::span<const float>());
   }
   if (outputs_.has_landscape() && (first || last || is_multiple(t, config_.landscape.every))) {
     write_landscape();
@@ -309,16 +313,16 @@ bool Trainer::report(double seconds) {
 /// The energy on the grid, and fresh short-run chains as the training's own, for the KDE.
 void Trainer::write_landscape() {
   std::int64_t chains = config_.landscape.kde.chains;
-  if (state_.bank) {  // without replacement: as many as there are
-    chains = std::min(chains, state_.bank->rows());
+  if (state_.learned.bank) {  // without replacement: as many as there are
+    chains = std::min(chains, state_.learned.bank->rows());
   }
   Buffer<float> states(static_cast<std::size_t>(2 * chains));
   draw_starts(config_.langevin.init, DataUse::landscape, states.span());
-  sampler_.run(*energy_, stream(Purpose::landscape_langevin), 0, config_.langevin.steps,
+  sampler_.run(learner_->energy(), stream(Purpose::landscape_langevin), 0, config_.langevin.steps,
                states.span());
   const std::vector<float>& grid = outputs_.grid_states();
   Buffer<float> f(grid.size() / 2);
-  energy_->energies(grid, f.span());
+  learner_->energy().energies(grid, f.span());
   outputs_.write_landscape(f.span(), states.span());
 }
 
@@ -326,8 +330,7 @@ void Trainer::write_landscape() {
 /// Returns false when it was stopped.
 bool Trainer::run_long_chains() {
   constexpr int kBetweenStops = 20;  // steps; results do not depend on it
-  at_work_ = state_.iteration;
-  LongRun run{.states = Buffer<float>(chains_.size())};
+  LongRun run{.states = Buffer<float>(learner_->chains().size())};
   draw_starts(config_.longrun.init, DataUse::longrun, run.states.span());
   checkpoints_.load_long_run(state_, run);
   while (run.steps < config_.longrun.steps) {
@@ -337,8 +340,8 @@ bool Trainer::run_long_chains() {
       return false;
     }
     const int steps = std::min(kBetweenStops, config_.longrun.steps - run.steps);
-    sampler_.run(*energy_, stream(Purpose::longrun_langevin), static_cast<std::uint32_t>(run.steps),
-                 steps, run.states.span());
+    sampler_.run(learner_->energy(), stream(Purpose::longrun_langevin),
+                 static_cast<std::uint32_t>(run.steps), steps, run.states.span());
     run.steps += steps;
     outputs_.show_long_run(run.steps);
   }
@@ -355,6 +358,7 @@ bool Trainer::must_give_up() const {
 
 /// A run stopped before its first iteration starts over.
 void Trainer::save_and_stop() {
+  learner_->synchronize();
   outputs_.write_log_point(false);
   outputs_.sync();
   if (state_.iteration > 0) {
@@ -363,7 +367,7 @@ void Trainer::save_and_stop() {
 }
 
 RandomStream Trainer::stream(Purpose purpose) const {
-  return {seed_, purpose, static_cast<std::uint32_t>(at_work_)};
+  return {seed_, purpose, static_cast<std::uint32_t>(state_.iteration)};
 }
 
 }  // namespace ebm

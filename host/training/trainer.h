@@ -7,11 +7,9 @@
 #include <span>
 #include <string>
 
-#include "cuda/device/buffer.h"
-#include "cuda/learning/energy_difference.h"
+#include "cuda/learning/learner.h"
 #include "cuda/mcmc/data_batches.h"
 #include "cuda/mcmc/langevin.h"
-#include "cuda/nn/energy.h"
 #include "host/config/config.h"
 #include "host/data/image_dataset.h"
 #include "host/training/checkpoint_folder.h"
@@ -46,14 +44,15 @@ class Trainer {
  private:
   void use_state();
   bool run_iterations();
-  std::optional<double> iterate();
+  bool iterate();
+  void take_results(bool all);
+  bool something_is_due() const;
   void draw_starts(InitialStates init, DataUse use, std::span<float> states);
   double learning_rate() const;
   double optimizer_rate() const;
-  void require_sane_numbers() const;
   void handle_divergence(const std::string& reason);
   void roll_back(const std::string& what);
-  bool report(double seconds);
+  bool report();
   void write_landscape();
   bool run_long_chains();
   bool must_give_up() const;
@@ -66,19 +65,13 @@ class Trainer {
   ImageDataset images_;  // empty for toy data
   std::unique_ptr<DataBatches> data_;
   Network network_;
-  std::unique_ptr<Energy> energy_;
-  TrainingState state_;
-  std::uint64_t seed_ = 0;    // the configuration's, or another after a rollback
-  std::int64_t at_work_ = 0;  // the iteration under way, or the last one done
+  std::unique_ptr<Learner> learner_;
+  TrainingState state_;     // numbers of the last iteration begun; the rest after synchronize()
+  std::uint64_t seed_ = 0;  // the configuration's, or another after a rollback
   CheckpointFolder checkpoints_;
   RunOutputs outputs_;
-
-  Buffer<float> gradient_;
-  Buffer<float> batch_;   // X⁺
-  Buffer<float> chains_;  // X⁻
-  LangevinSampler sampler_;
-  EnergyDifference energy_difference_;
-  Diagnosis last_;  // of the iteration at work
+  LangevinSampler sampler_;  // of diagnostics
+  IterationResult last_;     // the newest that is known
 };
 
 }  // namespace ebm

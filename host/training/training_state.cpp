@@ -78,15 +78,16 @@ TensorView vector_of(std::string name, std::span<const float> values) {
 
 TrainingState initial_state(const TrainConfig& config, const Network& network,
                             std::int64_t images) {
-  TrainingState state{
-      .learning_rate = config.optimizer.lr,
-      .checkpoints = {},
-      .theta = initial_parameters(network, config.seed),
-      .optimizer = Optimizer(optimizer_kind(config.optimizer.kind), network.parameter_count()),
-      .bank = {}};
+  TrainingState state{.learning_rate = config.optimizer.lr,
+                      .checkpoints = {},
+                      .learned = {.theta = initial_parameters(network, config.seed),
+                                  .optimizer = Optimizer(optimizer_kind(config.optimizer.kind),
+                                                         network.parameter_count()),
+                                  .bank = {}}};
   if (config.langevin.init == InitialStates::persistent) {
-    state.bank.emplace(config.seed, config.data.is_toy() ? config.langevin.bank_size : images,
-                       network.input().size());
+    state.learned.bank.emplace(config.seed,
+                               config.data.is_toy() ? config.langevin.bank_size : images,
+                               network.input().size());
   }
   return state;
 }
@@ -98,12 +99,12 @@ void save_state(const std::filesystem::path& path, const TrainingState& state) {
                           {"rate_factor", fmt::format("{}", state.rate_factor)},
                           {"long_run_is_due", state.long_run_is_due ? "1" : "0"},
                           {"checkpoints", fmt::format("{}", fmt::join(state.checkpoints, " "))},
-                          {"optimizer_steps", fmt::format("{}", state.optimizer.steps())}};
-  std::vector<TensorView> tensors{vector_of("theta", state.theta.span())};
-  tensors.push_back(vector_of("first_moments", state.optimizer.first_moments()));
-  tensors.push_back(vector_of("second_moments", state.optimizer.second_moments()));
-  if (state.bank) {
-    tensors.push_back(vector_of("bank", state.bank->states()));
+                          {"optimizer_steps", fmt::format("{}", state.learned.optimizer.steps())}};
+  std::vector<TensorView> tensors{vector_of("theta", state.learned.theta.span())};
+  tensors.push_back(vector_of("first_moments", state.learned.optimizer.first_moments()));
+  tensors.push_back(vector_of("second_moments", state.learned.optimizer.second_moments()));
+  if (state.learned.bank) {
+    tensors.push_back(vector_of("bank", state.learned.bank->states()));
   }
   write_checked_tensors(path, tensors, std::move(metadata));
 }
@@ -118,22 +119,23 @@ void load_state(const std::filesystem::path& path, TrainingState& state) {
   const auto steps = number<std::int64_t>(file, "optimizer_steps", 0, kLastIteration);
   const bool long_run_is_due = number<int>(file, "long_run_is_due", 0, 1) == 1;
   std::vector<std::int64_t> checkpoints = iterations(file, "checkpoints", iteration);
-  const auto theta = values(file, "theta", state.theta.size());
-  const auto first = values(file, "first_moments", state.optimizer.first_moments().size());
-  const auto second = values(file, "second_moments", state.optimizer.second_moments().size());
+  const auto theta = values(file, "theta", state.learned.theta.size());
+  const auto first = values(file, "first_moments", state.learned.optimizer.first_moments().size());
+  const auto second =
+      values(file, "second_moments", state.learned.optimizer.second_moments().size());
   std::span<const float> bank;
-  if (state.bank) {
-    bank = values(file, "bank", state.bank->states().size());
+  if (state.learned.bank) {
+    bank = values(file, "bank", state.learned.bank->states().size());
   }
   state.iteration = iteration;
   state.learning_rate = learning_rate;
   state.rollbacks = rollbacks;
   state.rate_factor = rate_factor;
   state.checkpoints = std::move(checkpoints);
-  std::ranges::copy(theta, state.theta.data());
-  state.optimizer.restore(steps, first, second);
-  if (state.bank) {
-    state.bank->restore(bank);
+  std::ranges::copy(theta, state.learned.theta.data());
+  state.learned.optimizer.restore(steps, first, second);
+  if (state.learned.bank) {
+    state.learned.bank->restore(bank);
   }
   state.long_run_is_due = long_run_is_due;
 }

@@ -3,12 +3,10 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <vector>
 
 #include "cuda/device/buffer.h"
-#include "cuda/learning/optimizer.h"
-#include "cuda/mcmc/persistent_bank.h"
+#include "cuda/learning/learner.h"
 #include "cuda/nn/network.h"
 #include "host/config/config.h"
 
@@ -21,10 +19,8 @@ struct TrainingState {
   int rollbacks = 0;                      ///< so far; each has random numbers of its own
   double rate_factor = 1;                 ///< that they have left of the learning rate
   std::vector<std::int64_t> checkpoints;  ///< iterations, ascending, whose checkpoints are kept
-  Buffer<float> theta;
-  Optimizer optimizer;
-  std::optional<PersistentBank> bank;  ///< init: persistent
-  bool long_run_is_due = false;        ///< after this iteration, before the next
+  LearnerState learned;
+  bool long_run_is_due = false;  ///< after this iteration, before the next
 };
 
 /// Long-run chains on their way.
