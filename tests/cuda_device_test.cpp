@@ -118,19 +118,18 @@ TEST(LangevinPlace, OneCapturedStepMakesTheNoiseOfEveryStep) {
   const DeviceBuffer<float> gradients = filled(stream, numbers(start.size(), 2));
   DeviceBuffer<float> norms(stream, kChains);
   DeviceBuffer<float> replayed = filled(stream, start);
-  DeviceBuffer<LangevinPlace> place(stream, 1);
-  const std::vector<LangevinPlace> first = {{.iteration = 6, .step = 0}};
-  place.upload(stream, first);
+  DeviceBuffer<LangevinPlace> places(stream, kChains);
+  set_places(stream, {.seed = 1, .purpose = Purpose::langevin, .iteration = 6}, 0, 10, kChains,
+             places.data());
   const CudaGraph graph = CudaGraph::capture(stream, [&] {
     langevin_update(stream, update, 0, kChains, kSize, gradients.data(), nullptr, replayed.data(),
-                    norms.data(), place.data());
-    next_step(stream, place.data());
+                    norms.data(), places.data());
   });
   DeviceBuffer<float> stepped = filled(stream, start);
   update.noise.iteration = 6;
   for (; update.step < kSteps; ++update.step) {
     graph.launch(stream);
-    langevin_update(stream, update, 0, kChains, kSize, gradients.data(), nullptr, stepped.data(),
+    langevin_update(stream, update, 10, kChains, kSize, gradients.data(), nullptr, stepped.data(),
                     norms.data());
   }
   EXPECT_EQ(contents(stream, replayed), contents(stream, stepped));

@@ -103,13 +103,16 @@ struct Part4 {
 
 /// A block for each chain, a thread for each group of four components.
 template <class Access>
-__global__ void langevin_update_kernel(LangevinUpdate update, const LangevinPlace* place,
+__global__ void langevin_update_kernel(LangevinUpdate update, LangevinPlace* places,
                                        std::uint32_t first_chain, std::int64_t size,
                                        const float* gradients, const float* given_noise,
                                        float* states, float* norm_sums) {
-  if (place != nullptr) {
-    update.noise.iteration = place->iteration;
-    update.step = place->step;
+  std::uint32_t number = first_chain + blockIdx.x;
+  if (places != nullptr) {
+    const LangevinPlace place = places[blockIdx.x];
+    update.noise = place.noise;
+    update.step = place.step;
+    number = place.chain;
   }
   const std::int64_t chain = std::int64_t{blockIdx.x} * size;
   float sum_of_squares = 0;
@@ -117,9 +120,9 @@ __global__ void langevin_update_kernel(LangevinUpdate update, const LangevinPlac
     const std::int64_t at = chain + 4 * group;
     const std::int64_t count = size - 4 * group;
     const Floats4 gradient = Access::load(gradients + at, count);
-    const Floats4 z = given_noise != nullptr ? Access::load(given_noise + at, count)
-                                             : update.noise_of(first_chain + blockIdx.x,
-                                                               static_cast<std::uint32_t>(group));
+    const Floats4 z = given_noise != nullptr
+                          ? Access::load(given_noise + at, count)
+                          : update.noise_of(number, static_cast<std::uint32_t>(group));
     Floats4 x = Access::load(states + at, count);
 #pragma unroll
     for (int k = 0; k < 4; ++k) {
@@ -131,10 +134,21 @@ __global__ void langevin_update_kernel(LangevinUpdate update, const LangevinPlac
   sum_of_squares = block_sum(sum_of_squares);
   if (threadIdx.x == 0) {
     norm_sums[blockIdx.x] += sqrtf(sum_of_squares);
+    if (places != nullptr) {  // which all threads have read before their sums met
+      places[blockIdx.x].step = update.step + 1;
+    }
   }
 }
 
-__global__ void next_step_kernel(LangevinPlace* place) { ++place->step; }
+struct SetPlaceBody {
+  LangevinPlace first;
+  LangevinPlace* places;
+
+  EBM_HOST_DEVICE void operator()(std::int64_t c) const {
+    places[c] = first;
+    places[c].chain += static_cast<std::uint32_t>(c);
+  }
+};
 
 bool on_16_bytes(const float* p) { return reinterpret_cast<std::uintptr_t>(p) % 16 == 0; }
 
@@ -143,7 +157,7 @@ bool on_16_bytes(const float* p) { return reinterpret_cast<std::uintptr_t>(p) % 
 void langevin_update(const CudaStream& stream, const LangevinUpdate& update,
                      std::uint32_t first_chain, int chains, std::int64_t state_size,
                      const float* gradients, const float* given_noise, float* states,
-                     float* norm_sums, const LangevinPlace* place) {
+                     float* norm_sums, LangevinPlace* places) {
   if (chains == 0) {
     return;
   }
@@ -151,12 +165,13 @@ void langevin_update(const CudaStream& stream, const LangevinUpdate& update,
                      on_16_bytes(states);
   const auto kernel = whole ? langevin_update_kernel<Whole4> : langevin_update_kernel<Part4>;
   const unsigned threads = block_threads((state_size + 3) / 4);
-  launch_kernel(stream, static_cast<unsigned>(chains), threads, 0, kernel, update, place,
+  launch_kernel(stream, static_cast<unsigned>(chains), threads, 0, kernel, update, places,
                 first_chain, state_size, gradients, given_noise, states, norm_sums);
 }
 
-void next_step(const CudaStream& stream, LangevinPlace* place) {
-  launch_kernel(stream, 1, 1, 0, next_step_kernel, place);
+void set_places(const CudaStream& stream, const RandomStream& noise, std::uint32_t step,
+                std::uint32_t first_chain, std::int64_t chains, LangevinPlace* places) {
+  for_each_index(stream, chains, SetPlaceBody{{noise, step, first_chain}, places});
 }
 #endif
 

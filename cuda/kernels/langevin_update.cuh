@@ -46,22 +46,25 @@ void langevin_update(const LangevinUpdate& update, std::uint32_t first_chain, in
                      float* states, float* norm_sums);
 
 #ifdef EBM_CUDA
-/// Where a chain is, in device memory, so that one captured graph serves every step and iteration.
+/// Where one chain is in its noise, in device memory, so that one captured graph serves every step
+/// and iteration.
 struct LangevinPlace {
-  std::uint32_t iteration = 0;
+  RandomStream noise{};
   std::uint32_t step = 0;
+  std::uint32_t chain = 0;  ///< its number
 };
 
-/// The same, enqueued on a stream; the pointers are the device's. `place`, when not null, takes the
-/// place of update.noise.iteration and update.step. A chain's norm is summed in an order that
-/// depends on state_size alone.
+/// The same, enqueued on a stream; the pointers are the device's. `places`, when not null, one a
+/// chain, take the place of update.noise, update.step and first_chain, and go on to the next step.
+/// A chain's norm is summed in an order that depends on state_size alone.
 void langevin_update(const CudaStream& stream, const LangevinUpdate& update,
                      std::uint32_t first_chain, int chains, std::int64_t state_size,
                      const float* gradients, const float* given_noise, float* states,
-                     float* norm_sums, const LangevinPlace* place = nullptr);
+                     float* norm_sums, LangevinPlace* places = nullptr);
 
-/// Enqueues ++place->step.
-void next_step(const CudaStream& stream, LangevinPlace* place);
+/// Enqueues places[c] = {noise, step, first_chain + c} for all of `chains`.
+void set_places(const CudaStream& stream, const RandomStream& noise, std::uint32_t step,
+                std::uint32_t first_chain, std::int64_t chains, LangevinPlace* places);
 #endif
 
 }  // namespace ebm
