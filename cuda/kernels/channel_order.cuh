@@ -1,5 +1,7 @@
 // Between channel-major images (PyTorch's, and how states are kept) and channels-last ones (how the
-// executors compute).
+// executors compute). A convolution's weights are such images, one for each of its outputs: (out,
+// in, kh·kw) channel-major, (out, kh·kw, in) channels last; and so are those of a linear layer
+// behind a flatten, (out, channels, pixels) and (out, pixels, channels).
 #pragma once
 
 #include <cstdint>
@@ -19,11 +21,14 @@ void to_channel_major(std::int64_t images, std::int64_t channels, std::int64_t p
                       const float* in, float* out);
 
 #ifdef EBM_CUDA
-/// The same, enqueued on a stream; the pointers are the device's.
+/// The same, enqueued on a stream; the pointers are the device's. Of In and Out one is float, the
+/// other float or Bfloat16.
+template <class In, class Out>
 void to_channels_last(const CudaStream& stream, std::int64_t images, std::int64_t channels,
-                      std::int64_t pixels, const float* in, float* out);
+                      std::int64_t pixels, const In* in, Out* out);
+template <class In, class Out>
 void to_channel_major(const CudaStream& stream, std::int64_t images, std::int64_t channels,
-                      std::int64_t pixels, const float* in, float* out);
+                      std::int64_t pixels, const In* in, Out* out);
 #endif
 
 }  // namespace ebm

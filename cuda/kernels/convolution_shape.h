@@ -1,4 +1,4 @@
-// The sizes of a convolution.
+// The sizes of a convolution, and what else its forward pass does.
 #pragma once
 
 namespace ebm {
@@ -16,6 +16,13 @@ struct ConvolutionShape {
 
   int out_height() const { return (height + 2 * padding - kernel) / stride + 1; }
   int out_width() const { return (width + 2 * padding - kernel) / stride + 1; }
+};
+
+/// What the forward pass does with W∗x + b in the same sweep.
+enum class Epilogue {
+  store,       ///< y = W∗x + b
+  leaky_relu,  ///< y = LeakyReLU(W∗x + b)
+  add,         ///< y += W∗x + b
 };
 
 }  // namespace ebm

@@ -34,11 +34,13 @@ void leaky_relu_backward(const LeakyRelu& relu, std::int64_t n, const float* y, 
                          float* dx);
 
 #ifdef EBM_CUDA
-/// The same, enqueued on a stream; the pointers are the device's.
-void leaky_relu_forward(const CudaStream& stream, const LeakyRelu& relu, std::int64_t n,
-                        const float* x, float* y);
+/// The same, enqueued on a stream; the pointers are the device's. T is float or Bfloat16.
+template <class T>
+void leaky_relu_forward(const CudaStream& stream, const LeakyRelu& relu, std::int64_t n, const T* x,
+                        T* y);
+template <class T>
 void leaky_relu_backward(const CudaStream& stream, const LeakyRelu& relu, std::int64_t n,
-                         const float* y, const float* dy, float* dx);
+                         const T* y, const T* dy, T* dx);
 #endif
 
 }  // namespace ebm

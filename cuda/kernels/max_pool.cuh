@@ -9,6 +9,10 @@
 
 namespace ebm {
 
+#ifdef EBM_CUDA
+class CudaStream;
+#endif
+
 /// One window's four inputs, in row-major order.
 struct PoolWindow {
   float v[4];
@@ -46,5 +50,15 @@ void max_pool_forward(const PoolShape& shape, const float* x, float* y, std::uin
 /// and the places of the forward pass.
 void max_pool_backward(const PoolShape& shape, const float* y, const float* dy,
                        const std::uint8_t* places, float* dx);
+
+#ifdef EBM_CUDA
+/// The same, enqueued on a stream; the pointers are the device's. T is float or Bfloat16.
+template <class T>
+void max_pool_forward(const CudaStream& stream, const PoolShape& shape, const T* x, T* y,
+                      std::uint8_t* places);
+template <class T>
+void max_pool_backward(const CudaStream& stream, const PoolShape& shape, const T* y, const T* dy,
+                       const std::uint8_t* places, T* dx);
+#endif
 
 }  // namespace ebm

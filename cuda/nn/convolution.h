@@ -12,13 +12,6 @@
 
 namespace ebm {
 
-/// What the forward pass does with W∗x + b in the same sweep.
-enum class Epilogue {
-  store,       ///< y = W∗x + b
-  leaky_relu,  ///< y = LeakyReLU(W∗x + b)
-  add,         ///< y += W∗x + b
-};
-
 /// The compiled primitives of one convolution and its weights in the layouts they want. Shared by
 /// all threads; changed only by prepare(), while no thread computes.
 class ConvolutionPlan {

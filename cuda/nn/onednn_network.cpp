@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "cuda/kernels/channel_order.cuh"
-#include "cuda/kernels/energy_head.h"
+#include "cuda/kernels/energy_head.cuh"
 #include "cuda/kernels/leaky_relu.cuh"
 #include "cuda/kernels/max_pool.cuh"
 

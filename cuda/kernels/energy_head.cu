@@ -1,4 +1,4 @@
-#include "cuda/kernels/energy_head.h"
+#include "cuda/kernels/energy_head.cuh"
 
 #include "cuda/device/cpu_clones.h"
 
