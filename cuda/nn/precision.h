@@ -1,0 +1,14 @@
+// The arithmetic of a network on a GPU.
+#pragma once
+
+namespace ebm {
+
+/// What activations and weights are stored as, and how convolutions multiply them. Sums are float
+/// in all three; so are states, energies, biases and weight gradients.
+enum class Precision {
+  fp32,  ///< float; no tensor cores, so products are float's
+  tf32,  ///< float; tensor cores may round factors to 10 bits of mantissa
+  bf16,  ///< Bfloat16
+};
+
+}  // namespace ebm
