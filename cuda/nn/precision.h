@@ -1,14 +1,14 @@
-// What a device computes convolutions in.
+// The arithmetic of a network on a GPU.
 #pragma once
 
 namespace ebm {
 
-/// Of the products in convolutions and linear layers, and of activations. States, energies, sums of
-/// gradients and θ are float32 in all of them.
+/// What activations and weights are stored as, and how convolutions multiply them. Sums are float
+/// in all three; so are states, energies, biases and weight gradients.
 enum class Precision {
-  fp32,
-  tf32,  ///< float32 values, 10-bit mantissas where tensor cores multiply
-  bf16,  ///< bfloat16 values, float32 sums
+  fp32,  ///< float; no tensor cores, so products are float's
+  tf32,  ///< float; tensor cores may round factors to 10 bits of mantissa
+  bf16,  ///< Bfloat16
 };
 
 }  // namespace ebm

@@ -1,0 +1,70 @@
+// Convolutions by cuDNN's graph API: forward, backward to the input, weight gradient. In builds
+// with CUDA only.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "cuda/device/cudnn_handle.h"
+#include "cuda/kernels/convolution_shape.h"
+#include "cuda/nn/plan_cache.h"
+#include "cuda/nn/precision.h"
+
+namespace ebm {
+
+/// One convolution of a network, with the element-by-element work around it. A linear layer is one
+/// with kernel 1 on images of one pixel.
+struct ConvolutionPattern {
+  ConvolutionShape shape;
+  Precision precision = Precision::tf32;
+  bool leaky_relu = false;      ///< y = LeakyReLU(W∗x + b) instead of W∗x + b
+  bool input_is_leaky = false;  ///< x is a LeakyReLU's output, whose input the gradient goes to
+};
+
+/// The plans of one convolution, chosen for the current device.
+///
+/// Arrays are the device's, channels last: x, dx images × pixels × in_channels; y, dy images ×
+/// pixels × out_channels; W out × kernel × kernel × in. They hold float or, in bf16, Bfloat16, and
+/// begin at multiples of 16 bytes. b and dW are float always.
+///
+/// What is enqueued is on the handle's stream, allocates nothing, never waits, can be captured in a
+/// CudaGraph (which the convolution must outlive) and gives the same bits whenever it runs.
+class CudnnConvolution {
+ public:
+  /// The most that workspace_bytes() will be.
+  static constexpr std::size_t kLargestWorkspace = std::size_t{256} << 20;
+
+  /// Chooses each pass's fastest plan of the deterministic ones by measuring them on the device, a
+  /// second's work or so; or takes the plans that `cache` has for this device, version of cuDNN and
+  /// pattern. Plans may differ in how they round, so starts that find the same cache give the same
+  /// bits, and a start that measures may not.
+  ///
+  /// Null when cuDNN has no plan for one of the passes. Throws CudaError when the device fails.
+  /// The handle must outlive the convolution.
+  static std::unique_ptr<CudnnConvolution> create(CudnnHandle& handle,
+                                                  const ConvolutionPattern& pattern,
+                                                  const PlanCache& cache);
+  ~CudnnConvolution();
+
+  /// Bytes at `workspace` that any of the passes may need. The memory holds nothing between calls,
+  /// so all convolutions of a stream may share the largest.
+  std::size_t workspace_bytes() const;
+
+  /// y from x, as the pattern says.
+  void forward(const void* x, const void* weight, const float* bias, void* y,
+               void* workspace) const;
+  /// dx from dy, the gradient of W∗x + b. With input_is_leaky, dx is also multiplied by the
+  /// LeakyReLU's derivative, which `x` tells; without, x may be null.
+  void input_gradient(const void* dy, const void* weight, const void* x, void* dx,
+                      void* workspace) const;
+  /// dW from x and dy; what dW held is overwritten.
+  void weight_gradient(const void* x, const void* dy, float* dweight, void* workspace) const;
+
+ private:
+  struct Plans;
+  explicit CudnnConvolution(std::unique_ptr<Plans> plans);
+
+  std::unique_ptr<Plans> plans_;
+};
+
+}  // namespace ebm
