@@ -131,10 +131,13 @@ TEST_F(Plots, AGnuplotThatHangsNeitherDelaysTheCallerNorOutlivesTheQueue) {
 
 constexpr std::size_t kGridPoints = std::size_t{40} * 40;  ///< of kSettings
 
-const LandscapeSettings kSettings = {.truth = {.kind = ToyDensity::Kind::rings, .groups = 2},
-                                     .resolution = 40,
-                                     .epsilon = 0.125,
-                                     .bandwidth = 0.075};
+const LandscapeSettings kSettings = {
+    .truth = {.kind = ToyDensity::Kind::rings, .groups = 2}, .resolution = 40, .epsilon = 0.125};
+
+/// On the grid of kSettings.
+KernelDensity density_of(const std::vector<float>& states) {
+  return gaussian_kde(states, 0.075, grid_axis(kSettings.truth.half_width(), kSettings.resolution));
+}
 
 /// f whose learned density is the truth (plus a floor that keeps it finite).
 std::vector<float> perfect_energy() {
@@ -163,8 +166,8 @@ TEST_F(Landscapes, AreReadableArraysASummaryLineAndAScript) {
     PlotQueue plots(keep_warnings());
     Landscape landscape(folder_ / "landscape", kSettings, plots);
     EXPECT_EQ(landscape.grid_states().size(), 2 * kGridPoints);
-    summary = landscape.write(1000, perfect_energy(), ring_states());
-    landscape.write(2000, std::vector<float>(kGridPoints, 0.0F), ring_states());
+    summary = landscape.write(1000, perfect_energy(), density_of(ring_states()));
+    landscape.write(2000, std::vector<float>(kGridPoints, 0.0F), density_of(ring_states()));
   }
   EXPECT_NEAR(summary.kl_learned, 0, 1e-4);
   EXPECT_NEAR(summary.l1_learned, 0, 1e-3);
@@ -199,7 +202,8 @@ TEST_F(Landscapes, AreReadableArraysASummaryLineAndAScript) {
 TEST_F(Landscapes, ContinueTheTableOfAnEarlierProcess) {
   PlotQueue plots(keep_warnings());
   for (const std::int64_t iteration : {1, 2}) {
-    Landscape(folder_.path(), kSettings, plots).write(iteration, perfect_energy(), ring_states());
+    Landscape(folder_.path(), kSettings, plots)
+        .write(iteration, perfect_energy(), density_of(ring_states()));
   }
   const std::string table = read_bytes(folder_ / "landscape.csv");
   EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 3) << table;
@@ -209,8 +213,8 @@ TEST_F(Landscapes, ShowThatARunDivergedAndDoNotFail) {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   PlotQueue plots(keep_warnings());
   Landscape landscape(folder_.path(), kSettings, plots);
-  const auto summary =
-      landscape.write(1, std::vector<float>(kGridPoints, kNan), std::vector<float>(20, kNan));
+  const auto summary = landscape.write(1, std::vector<float>(kGridPoints, kNan),
+                                       density_of(std::vector<float>(20, kNan)));
   EXPECT_TRUE(std::isnan(summary.kl_learned));
   EXPECT_NEAR(summary.l1_shortrun, 1.0, 1e-3);  // of the truth from nothing
   EXPECT_EQ(summary.left_out, 10U);
@@ -221,8 +225,8 @@ TEST_F(Landscapes, NeedNoGnuplot) {
   {
     PlotQueue plots(keep_warnings());
     Landscape landscape(folder_.path(), kSettings, plots);
-    landscape.write(1000, perfect_energy(), ring_states());
-    landscape.write(2000, perfect_energy(), ring_states());
+    landscape.write(1000, perfect_energy(), density_of(ring_states()));
+    landscape.write(2000, perfect_energy(), density_of(ring_states()));
   }
   EXPECT_EQ(warnings_.size(), 1U);
   EXPECT_TRUE(fs::exists(folder_ / "landscape_002000_learned_density.npy"));
@@ -236,8 +240,8 @@ TEST_F(Landscapes, AreDrawnByGnuplot) {
   {
     PlotQueue plots(keep_warnings());
     Landscape landscape(folder_.path(), kSettings, plots);
-    landscape.write(1000, perfect_energy(), ring_states());
-    landscape.write(2000, std::vector<float>(kGridPoints, kNan), std::vector<float>{kNan, 0});
+    landscape.write(1000, perfect_energy(), density_of(ring_states()));
+    landscape.write(2000, std::vector<float>(kGridPoints, kNan), density_of({kNan, 0}));
   }
   EXPECT_TRUE(warnings_.empty()) << warnings_[0];
   EXPECT_TRUE(read_bytes(folder_ / "landscape_001000.png").starts_with("\x89PNG"));

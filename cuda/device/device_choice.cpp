@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 
 namespace ebm {
@@ -60,6 +61,16 @@ std::string why_no_cuda(const CudaAnswer& answer) {
     return "the NVIDIA driver shows no GPU (see nvidia-smi and CUDA_VISIBLE_DEVICES)";
   }
   return "";
+}
+
+bool is_device_name(std::string_view request) {
+  constexpr std::string_view kNumbered = "cuda:";
+  if (!request.starts_with(kNumbered)) {
+    return request == "auto" || request == "cpu" || request == "cuda";
+  }
+  request.remove_prefix(kNumbered.size());
+  return !request.empty() && request.size() <= 3 &&
+         std::ranges::all_of(request, [](unsigned char c) { return std::isdigit(c) != 0; });
 }
 
 DeviceChoice choose_device(const std::string& request, const CudaSurvey& survey) {

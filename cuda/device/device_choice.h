@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ebm {
@@ -35,6 +36,9 @@ struct CudaAnswer {
 
 /// Why there is nothing to compute on, with the remedy; empty when there is.
 std::string why_no_cuda(const CudaAnswer& answer);
+
+/// Whether `request` is auto, cpu, cuda or cuda:N.
+bool is_device_name(std::string_view request);
 
 /// Where to compute.
 struct DeviceChoice {

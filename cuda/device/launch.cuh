@@ -63,7 +63,21 @@ __global__ void for_each_index_kernel(std::int64_t n, Body body) {
   }
 }
 
-/// The same, enqueued on a stream.
+/// A body that does nothing where `stopped` is not null and what it points to, in the device's
+/// memory, is not 0.
+template <class Body>
+struct UnlessStopped {
+  const std::uint32_t* stopped;
+  Body body;
+
+  EBM_HOST_DEVICE void operator()(std::int64_t i) const {
+    if (stopped == nullptr || *stopped == 0) {
+      body(i);
+    }
+  }
+};
+
+/// Runs body(i) for every i in [0, n), enqueued on a stream.
 template <class Body>
 void for_each_index(const CudaStream& stream, std::int64_t n, const Body& body) {
   if (n <= 0) {

@@ -40,13 +40,15 @@ void adam_step(const AdamStep& step, std::int64_t n, const float* gradient, floa
 
 #ifdef __CUDACC__
 void sgd_step(const CudaStream& stream, const SgdStep& step, std::int64_t n, const float* gradient,
-              float* parameters) {
-  for_each_index(stream, n, SgdBody{step, gradient, parameters});
+              float* parameters, const std::uint32_t* stopped) {
+  for_each_index(stream, n, UnlessStopped<SgdBody>{stopped, {step, gradient, parameters}});
 }
 
 void adam_step(const CudaStream& stream, const AdamStep& step, std::int64_t n,
-               const float* gradient, float* parameters, float* first, float* second) {
-  for_each_index(stream, n, AdamBody{step, gradient, parameters, first, second});
+               const float* gradient, float* parameters, float* first, float* second,
+               const std::uint32_t* stopped) {
+  for_each_index(stream, n,
+                 UnlessStopped<AdamBody>{stopped, {step, gradient, parameters, first, second}});
 }
 #endif
 

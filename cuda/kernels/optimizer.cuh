@@ -55,11 +55,13 @@ void adam_step(const AdamStep& step, std::int64_t n, const float* gradient, floa
                float* first, float* second);
 
 #ifdef EBM_CUDA
-/// The same, enqueued on a stream; the pointers are the device's.
+/// The same, enqueued on a stream; the pointers are the device's. Does nothing where `stopped` is
+/// not null and what it points to is not 0 by then.
 void sgd_step(const CudaStream& stream, const SgdStep& step, std::int64_t n, const float* gradient,
-              float* parameters);
+              float* parameters, const std::uint32_t* stopped = nullptr);
 void adam_step(const CudaStream& stream, const AdamStep& step, std::int64_t n,
-               const float* gradient, float* parameters, float* first, float* second);
+               const float* gradient, float* parameters, float* first, float* second,
+               const std::uint32_t* stopped = nullptr);
 #endif
 
 }  // namespace ebm

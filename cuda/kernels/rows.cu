@@ -103,8 +103,10 @@ void gather_rows(const CudaStream& stream, const float* table, const std::uint32
 }
 
 void scatter_rows(const CudaStream& stream, const float* in, const std::uint32_t* rows,
-                  std::int64_t count, std::int64_t row_size, float* table) {
-  for_each_index(stream, count * row_size, OneValue<ScatterBody>{{in, rows, row_size, table}});
+                  std::int64_t count, std::int64_t row_size, float* table,
+                  const std::uint32_t* stopped) {
+  for_each_index(stream, count * row_size,
+                 UnlessStopped<OneValue<ScatterBody>>{stopped, {{in, rows, row_size, table}}});
 }
 #endif
 

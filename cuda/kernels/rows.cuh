@@ -31,8 +31,10 @@ void draw_rows(const CudaStream& stream, const RandomStream& random, std::uint32
                std::int64_t count, std::uint32_t* rows);
 void gather_rows(const CudaStream& stream, const float* table, const std::uint32_t* rows,
                  std::int64_t count, std::int64_t row_size, float* out);
+/// Does nothing where `stopped` is not null and what it points to is not 0 by then.
 void scatter_rows(const CudaStream& stream, const float* in, const std::uint32_t* rows,
-                  std::int64_t count, std::int64_t row_size, float* table);
+                  std::int64_t count, std::int64_t row_size, float* table,
+                  const std::uint32_t* stopped = nullptr);
 #endif
 
 }  // namespace ebm

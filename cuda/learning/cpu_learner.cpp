@@ -43,6 +43,11 @@ class CpuLearner final : public Learner {
   void synchronize() override {}
   std::span<const float> chains() const override { return chains_.span(); }
   Energy& energy() override { return *energy_; }
+  KernelDensity density(std::span<const float> states, double bandwidth,
+                        std::span<const float> axis) override {
+    return gaussian_kde(states, bandwidth, axis);
+  }
+  void profile(bool /*on*/) override {}
 
  private:
   void draw_starts(std::uint32_t t);

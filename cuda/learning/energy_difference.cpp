@@ -14,9 +14,12 @@ double mean(std::span<const float> values) {
 
 }  // namespace
 
-EnergyDifference::EnergyDifference(float epsilon)
-    : factor_(epsilon > 0 ? 2.0 / (static_cast<double>(epsilon) * static_cast<double>(epsilon))
-                          : 1.0) {}
+double energy_factor(float epsilon) {
+  const auto e = static_cast<double>(epsilon);
+  return e > 0 ? 2.0 / (e * e) : 1.0;
+}
+
+EnergyDifference::EnergyDifference(float epsilon) : factor_(energy_factor(epsilon)) {}
 
 double EnergyDifference::operator()(Energy& energy, std::span<const float> data,
                                     std::span<const float> samples,

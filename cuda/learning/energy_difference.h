@@ -9,6 +9,9 @@
 
 namespace ebm {
 
+/// 2/ε², or 1 where ε is 0: what U is f times.
+double energy_factor(float epsilon);
+
 /// d_s = 2/ε²·(mean f(X⁺) − mean f(X⁻)), the energy difference of data and short-run samples; the
 /// factor is 1 when ε = 0. Its gradient with respect to θ is that of the negative log-likelihood
 /// where X⁻ has converged (equation 3 of the paper).

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "cuda/device/buffer.h"
+#include "cuda/kernels/gaussian_kde.h"
 #include "cuda/learning/learning_limits.cuh"
 #include "cuda/learning/optimizer.h"
 #include "cuda/mcmc/data_batches.h"
@@ -91,6 +92,11 @@ class Learner {
 
   /// The energy at the θ of now, for diagnostics.
   virtual Energy& energy() = 0;
+  /// gaussian_kde() on this device.
+  virtual KernelDensity density(std::span<const float> states, double bandwidth,
+                                std::span<const float> axis) = 0;
+  /// Turns a profiler of the device on or off that waits for that; on the CPU there is none.
+  virtual void profile(bool on) = 0;
 };
 
 /// The learner of the CPU. `data` is borrowed, and is drawn from by nobody else meanwhile.

@@ -40,10 +40,12 @@ Purpose noise_purpose(DataUse use) {
 
 }  // namespace
 
+RandomStream ToyBatches::stream(DataUse use, std::uint32_t iteration) const {
+  return {seed(), use == DataUse::batch ? Purpose::toy_data : rows_purpose(use), iteration};
+}
+
 void ToyBatches::draw(DataUse use, std::uint32_t iteration, std::span<float> states) {
-  const Purpose purpose = use == DataUse::batch ? Purpose::toy_data : rows_purpose(use);
-  draw_toy_data(density_, {seed(), purpose, iteration}, std::ssize(states) / state_size(),
-                states.data());
+  draw_toy_data(density_, stream(use, iteration), std::ssize(states) / state_size(), states.data());
 }
 
 ImageBatches::ImageBatches(std::uint64_t seed, std::span<const float> images,
@@ -51,17 +53,38 @@ ImageBatches::ImageBatches(std::uint64_t seed, std::span<const float> images,
     : DataBatches(seed), images_(images), state_size_(state_size), noise_(noise) {}
 
 void ImageBatches::draw(DataUse use, std::uint32_t iteration, std::span<float> states) {
-  const std::int64_t table_rows = std::ssize(images_) / state_size_;
   const std::int64_t count = std::ssize(states) / state_size_;
   if (std::ssize(rows_.span()) < count) {
     rows_ = Buffer<std::uint32_t>(static_cast<std::size_t>(count));
   }
-  draw_rows({seed(), rows_purpose(use), iteration}, static_cast<std::uint32_t>(table_rows), count,
-            rows_.data());
+  draw_rows({seed(), rows_purpose(use), iteration}, table_rows(), count, rows_.data());
   gather_rows(images_.data(), rows_.data(), count, state_size_, states.data());
   if (noise_ > 0) {
     add_normal({seed(), noise_purpose(use), iteration}, noise_, count, state_size_, states.data());
   }
 }
+
+#ifdef EBM_CUDA
+void ToyBatches::draw(const CudaStream& cuda, DataUse use, std::uint32_t iteration,
+                      std::int64_t count, float* states) {
+  draw_toy_data(cuda, density_, stream(use, iteration), count, states);
+}
+
+void ImageBatches::move_to_device(const CudaStream& stream, std::int64_t most) {
+  device_images_ = DeviceBuffer<float>(stream, images_.size());
+  device_images_.upload(stream, images_);
+  device_rows_ = DeviceBuffer<std::uint32_t>(stream, static_cast<std::size_t>(most));
+}
+
+void ImageBatches::draw(const CudaStream& stream, DataUse use, std::uint32_t iteration,
+                        std::int64_t count, float* states) {
+  draw_rows(stream, {seed(), rows_purpose(use), iteration}, table_rows(), count,
+            device_rows_.data());
+  gather_rows(stream, device_images_.data(), device_rows_.data(), count, state_size_, states);
+  if (noise_ > 0) {
+    add_normal(stream, {seed(), noise_purpose(use), iteration}, noise_, count, state_size_, states);
+  }
+}
+#endif
 
 }  // namespace ebm

@@ -7,6 +7,9 @@
 #include "cuda/device/buffer.h"
 #include "cuda/kernels/toy_data.cuh"
 #include "cuda/random/philox.cuh"
+#ifdef EBM_CUDA
+#include "cuda/device/device_buffer.h"
+#endif
 
 namespace ebm {
 
@@ -31,6 +34,14 @@ class DataBatches {
   /// Fills whole states.
   virtual void draw(DataUse use, std::uint32_t iteration, std::span<float> states) = 0;
 
+#ifdef EBM_CUDA
+  /// Copies to the current device what it takes to draw at most so many states there.
+  virtual void move_to_device(const CudaStream& stream, std::int64_t most) = 0;
+  /// draw() of `count` states into the device's memory, enqueued: the same batch.
+  virtual void draw(const CudaStream& stream, DataUse use, std::uint32_t iteration,
+                    std::int64_t count, float* states) = 0;
+#endif
+
  protected:
   std::uint64_t seed() const { return seed_; }
 
@@ -45,8 +56,15 @@ class ToyBatches final : public DataBatches {
 
   std::int64_t state_size() const override { return 2; }
   void draw(DataUse use, std::uint32_t iteration, std::span<float> states) override;
+#ifdef EBM_CUDA
+  void move_to_device(const CudaStream& /*stream*/, std::int64_t /*most*/) override {}
+  void draw(const CudaStream& cuda, DataUse use, std::uint32_t iteration, std::int64_t count,
+            float* states) override;
+#endif
 
  private:
+  RandomStream stream(DataUse use, std::uint32_t iteration) const;
+
   ToyDraw density_;
 };
 
@@ -60,12 +78,25 @@ class ImageBatches final : public DataBatches {
 
   std::int64_t state_size() const override { return state_size_; }
   void draw(DataUse use, std::uint32_t iteration, std::span<float> states) override;
+#ifdef EBM_CUDA
+  void move_to_device(const CudaStream& stream, std::int64_t most) override;
+  void draw(const CudaStream& stream, DataUse use, std::uint32_t iteration, std::int64_t count,
+            float* states) override;
+#endif
 
  private:
+  std::uint32_t table_rows() const {
+    return static_cast<std::uint32_t>(std::ssize(images_) / state_size_);
+  }
+
   std::span<const float> images_;
   std::int64_t state_size_;
   float noise_;
   Buffer<std::uint32_t> rows_;  // grows to the largest batch drawn
+#ifdef EBM_CUDA
+  DeviceBuffer<float> device_images_;
+  DeviceBuffer<std::uint32_t> device_rows_;
+#endif
 };
 
 }  // namespace ebm

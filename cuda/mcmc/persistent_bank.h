@@ -23,6 +23,8 @@ class PersistentBank {
   std::int64_t rows() const { return std::ssize(states_.span()) / state_size_; }
   /// rows × state size.
   std::span<const float> states() const { return states_.span(); }
+  /// The same, for whoever keeps the bank elsewhere to write back.
+  std::span<float> states() { return states_.span(); }
 
   /// Fills `states` with as many distinct rows, and remembers which. At most rows() of them.
   void draw(std::uint32_t iteration, std::span<float> states);

@@ -7,12 +7,12 @@
 #include <filesystem>
 #include <span>
 
-#include "host/apps/choose_device.h"
 #include "host/apps/exit_status.h"
 #include "host/apps/run_options.h"
 #include "host/config/config.h"
 #include "host/output/atomic_file.h"
 #include "host/sampling/sampling_run.h"
+#include "host/training/compute_device.h"
 #include "host/training/environment.h"
 #include "host/training/run_folder.h"
 #include "host/training/run_log.h"
@@ -29,16 +29,20 @@ struct Options : RunOptions {
 int sample(Options options, std::span<const char* const> command_line) {
   apply_run_options(options);
   const SampleConfig config = load_sample_config(options.config, options.overrides);
-  choose_device(config.device);
   const Checkpoint checkpoint = load_saved_network(config);
+  const ComputeDevice device =
+      choose_compute_device(config.device, config.precision, checkpoint.network);
   const RunFolder folder = RunFolder::create(
       options.out.empty() ? std::filesystem::path("runs/sampling") / config.name : options.out);
   write_file_atomically(folder.config(), to_yaml(config));
-  write_file_atomically(folder.new_environment(), describe_environment(command_line));
+  write_file_atomically(folder.new_environment(), describe_environment(command_line, device));
   RunLog log(folder.log(), options.quiet);
-  log.info(fmt::format("{}: {} on {} threads, results in {}", version(), config.name,
-                       omp_get_max_threads(), folder.root().string()));
-  SamplingRun run(config, checkpoint, folder, log);
+  log.info(fmt::format("{}: {} on {}, {} threads, results in {}", version(), config.name,
+                       device.name, omp_get_max_threads(), folder.root().string()));
+  if (!device.why_cpu.empty()) {
+    log.info("no CUDA device: " + device.why_cpu);
+  }
+  SamplingRun run(config, checkpoint, folder, log, device);
   run.run();
   log.info(fmt::format("done: {}", folder.root().string()));
   return 0;

@@ -5,17 +5,21 @@
 #include <omp.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
 
-#include "cuda/nn/energy.h"
 #include "host/apps/exit_status.h"
+#include "host/config/config.h"
 #include "host/errors.h"
 #include "host/output/npy.h"
 #include "host/training/checkpoint.h"
+#include "host/training/compute_device.h"
 #include "host/training/environment.h"
 
 namespace {
@@ -28,6 +32,8 @@ struct Options {
   std::filesystem::path energy;
   std::filesystem::path gradient;
   NetworkChoice network;
+  std::string device = "auto";
+  std::string precision = "fp32";
   int threads = 0;
 };
 
@@ -74,6 +80,10 @@ void check_outputs(const Options& options) {
   }
 }
 
+Precision precision_of(const std::string& name) {
+  return name == "bf16" ? Precision::bf16 : name == "tf32" ? Precision::tf32 : Precision::fp32;
+}
+
 int score(const Options& options) {
   check_outputs(options);
   if (options.threads > 0) {
@@ -82,7 +92,11 @@ int score(const Options& options) {
   const Checkpoint checkpoint = load_checkpoint(options.checkpoint, options.network);
   const NpyArray states = read_npy(options.input);
   const std::int64_t count = count_states(states, options.input, checkpoint.network);
-  const std::unique_ptr<Energy> energy = make_cpu_energy(checkpoint.network);
+  constexpr std::int64_t kMostAtOnce = 256;
+  const ComputeDevice device =
+      choose_compute_device(options.device, precision_of(options.precision), checkpoint.network);
+  const std::unique_ptr<Energy> energy =
+      make_energy(device, checkpoint.network, std::clamp<std::int64_t>(count, 1, kMostAtOnce));
   energy->set_parameters(checkpoint.parameters.span());
   std::vector<float> f(static_cast<std::size_t>(count));
   const std::vector<std::int64_t> energy_shape{count};
@@ -127,6 +141,14 @@ int main(int argc, char** argv) {
     app.add_option("--channels", options.network.channels, "Channels of its states")
         ->option_text("C");
     app.add_option("--features", options.network.features, "Its width [32]")->option_text("N");
+    app.add_option("--device", options.device, "Where to compute [auto]")
+        ->check([](const std::string& name) {
+          return is_device_name(name) ? "" : "must be auto, cpu, cuda or cuda:N, not " + name;
+        })
+        ->option_text("auto|cpu|cuda[:N]");
+    app.add_option("--precision", options.precision, "Of convolutions on a GPU [fp32]")
+        ->check(CLI::IsMember({"fp32", "tf32", "bf16"}))
+        ->option_text("fp32|tf32|bf16");
     app.add_option("--threads", options.threads, "CPU threads [all]")
         ->check(CLI::Range(1, 4096))
         ->option_text("N");

@@ -4,16 +4,22 @@
 #include <omp.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdint>
 #include <exception>
 #include <filesystem>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
+#include <utility>
 
-#include "host/apps/choose_device.h"
 #include "host/apps/exit_status.h"
 #include "host/apps/run_options.h"
 #include "host/config/config.h"
+#include "host/errors.h"
 #include "host/output/atomic_file.h"
+#include "host/training/compute_device.h"
 #include "host/training/environment.h"
 #include "host/training/interruption.h"
 #include "host/training/progress.h"
@@ -29,25 +35,57 @@ struct Options : RunOptions {
   std::filesystem::path config;
   std::filesystem::path out;
   std::filesystem::path resume;
+  std::pair<std::int64_t, std::int64_t> profile{0, 0};  ///< first and last iteration; 0: none
 };
+
+ComputeDevice device_for(const TrainConfig& config, const Options& options) {
+  ComputeDevice device =
+      choose_compute_device(config.device, config.precision, make_network(trained_network(config)));
+  if (options.profile.first > 0 && !device.on_cuda) {
+    throw ConfigurationError("--profile: is for CUDA devices, and this run is on the CPU" +
+                             (device.why_cpu.empty() ? "" : ": " + device.why_cpu));
+  }
+  return device;
+}
+
+/// Reads "FIRST:LAST", iterations from 1.
+std::pair<std::int64_t, std::int64_t> parse_iterations(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  const auto number = [](std::string_view digits) {
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return error == std::errc{} && end == digits.data() + digits.size() ? value : 0;
+  };
+  const std::int64_t first = number(std::string_view(text).substr(0, colon));
+  const std::int64_t last =
+      colon == std::string::npos ? 0 : number(std::string_view(text).substr(colon + 1));
+  if (first < 1 || last < first) {
+    throw CLI::ValidationError("--profile", "must be FIRST:LAST, iterations from 1, not " + text);
+  }
+  return {first, last};
+}
 
 /// Trains into a folder that the run has for itself. `is_new`: to be removed if it cannot start.
 int train(const TrainConfig& config, const RunFolder& folder, bool is_new, const Options& options,
-          std::span<const char* const> command_line) {
+          const ComputeDevice& device, std::span<const char* const> command_line) {
   if (is_new) {
     write_file_atomically(folder.config(), to_yaml(config));
   }
-  write_file_atomically(folder.new_environment(), describe_environment(command_line));
+  write_file_atomically(folder.new_environment(), describe_environment(command_line, device));
   RunLog log(folder.log(), options.quiet);
-  log.info(fmt::format("{}: {} on {} threads, results in {}", version(), config.name,
-                       omp_get_max_threads(), folder.root().string()));
+  log.info(fmt::format("{}: {} on {}, {} threads, results in {}", version(), config.name,
+                       device.name, omp_get_max_threads(), folder.root().string()));
+  if (!device.why_cpu.empty()) {
+    log.info("no CUDA device: " + device.why_cpu);
+  }
   if (!folder.is_locked()) {
     log.warn("the file system has no locks: nothing keeps another process from writing there too");
   }
   stop_on_signals();
   std::optional<Trainer> trainer;
   try {
-    trainer.emplace(config, folder, log, seconds_since_signal);
+    trainer.emplace(config, folder, log, seconds_since_signal, device);
+    trainer->profile(options.profile.first, options.profile.second);
   } catch (...) {
     if (is_new) {
       folder.discard();
@@ -79,14 +117,13 @@ int train(Options options, std::span<const char* const> command_line) {
   if (!options.resume.empty()) {
     const RunFolder folder = RunFolder::reopen(options.resume);
     const TrainConfig config = load_resumed_config(folder.config(), options.overrides);
-    choose_device(config.device);
-    return train(config, folder, false, options, command_line);
+    return train(config, folder, false, options, device_for(config, options), command_line);
   }
   const TrainConfig config = load_train_config(options.config, options.overrides);
-  choose_device(config.device);
+  const ComputeDevice device = device_for(config, options);
   const RunFolder folder = RunFolder::create(
       options.out.empty() ? std::filesystem::path("runs") / config.name : options.out);
-  return train(config, folder, true, options, command_line);
+  return train(config, folder, true, options, device, command_line);
 }
 
 }  // namespace
@@ -113,6 +150,11 @@ int main(int argc, char** argv) {
                        ->excludes(config)
                        ->excludes(out);
     add_run_options(app, options);
+    app.add_option_function<std::string>(
+           "--profile",
+           [&options](const std::string& text) { options.profile = parse_iterations(text); },
+           "Turn Nsight's capture on for these iterations (see tools/profile.sh)")
+        ->option_text("FIRST:LAST");
     try {
       app.parse(argc, argv);
       if (config->empty() && resume->empty()) {

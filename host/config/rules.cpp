@@ -18,19 +18,6 @@ bool is_folder_name(std::string_view text) {
          std::ranges::none_of(text, [](unsigned char c) { return std::iscntrl(c); });
 }
 
-bool is_device(std::string_view text) {
-  if (text == "auto" || text == "cpu" || text == "cuda") {
-    return true;
-  }
-  constexpr std::string_view kPrefix = "cuda:";
-  if (!text.starts_with(kPrefix)) {
-    return false;
-  }
-  text.remove_prefix(kPrefix.size());
-  return !text.empty() && text.size() <= 3 &&
-         std::ranges::all_of(text, [](unsigned char c) { return std::isdigit(c) != 0; });
-}
-
 // The rules no single key's range can say. `tree` is what the configuration was read from; it knows
 // the places that errors name.
 class Rules {
@@ -49,7 +36,7 @@ class Rules {
     const Rules& require = *this;
     require(is_folder_name(config.name), "name",
             fmt::format("must be usable as a folder's name, not '{:.60}'", config.name));
-    require(is_device(config.device), "device",
+    require(is_device_name(config.device), "device",
             fmt::format("must be auto, cpu, cuda or cuda:N, not '{:.60}'", config.device));
     require(
         config.network.kind != NetworkKind::nonlocal || config.network.features % 2 == 0,

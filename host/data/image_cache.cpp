@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <limits>
 #include <span>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "host/errors.h"
+#include "host/output/cache_folder.h"
 #include "host/output/safetensors.h"
 
 namespace ebm {
@@ -25,25 +25,6 @@ namespace fs = std::filesystem;
 constexpr int kPreparation = 1;
 constexpr const char* kImages = "images";
 constexpr const char* kDigest = "digest";
-
-/// The folder that a variable names; the XDG rules ignore relative ones.
-std::optional<fs::path> folder_from(const char* variable) {
-  const char* value = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe): nobody sets it
-  if (value == nullptr || !fs::path(value).is_absolute()) {
-    return std::nullopt;
-  }
-  return value;
-}
-
-std::optional<fs::path> cache_folder() {
-  if (const std::optional<fs::path> cache = folder_from("XDG_CACHE_HOME")) {
-    return *cache / "ebm";
-  }
-  if (const std::optional<fs::path> home = folder_from("HOME")) {
-    return *home / ".cache/ebm";
-  }
-  return std::nullopt;
-}
 
 std::string file_name(const PreparedImages& key) {
   return fmt::format("{}_{}x{}x{}_v{}.safetensors", to_text(key.source), key.channels,

@@ -11,7 +11,6 @@
 #include <system_error>
 #include <utility>
 
-#include "cuda/kernels/gaussian_kde.h"
 #include "host/errors.h"
 #include "host/output/atomic_file.h"
 #include "host/output/npy.h"
@@ -139,27 +138,26 @@ Landscape::Landscape(fs::path folder, const LandscapeSettings& settings, PlotQue
 }
 
 LandscapeSummary Landscape::write(std::int64_t iteration, std::span<const float> f,
-                                  std::span<const float> shortrun) {
+                                  const KernelDensity& shortrun) {
   const std::vector<float> learned = learned_density(f, settings_.epsilon, axis_);
-  const KernelDensity chains = gaussian_kde(shortrun, settings_.bandwidth, axis_);
   const LandscapeSummary summary = {
       .kl_learned = kl_divergence(truth_, f, settings_.epsilon),
       .l1_learned = l1_distance(truth_, learned, axis_),
-      .l1_shortrun = l1_distance(truth_, chains.density, axis_),
-      .left_out = chains.left_out,
+      .l1_shortrun = l1_distance(truth_, shortrun.density, axis_),
+      .left_out = shortrun.left_out,
   };
 
   const std::string name = fmt::format("landscape_{:06}", iteration);
   write_density(folder_, name + "_learned", axis_.size(), learned);
   const std::uintmax_t npy_header =
-      write_density(folder_, name + "_shortrun", axis_.size(), chains.density);
+      write_density(folder_, name + "_shortrun", axis_.size(), shortrun.density);
   const Picture picture = {
       .name = name,
       .title = fmt::format("iteration {}:  KL(truth ‖ learned) = {:.3g} nats", iteration,
                            summary.kl_learned),
-      .shortrun_title = chains.left_out == 0
+      .shortrun_title = shortrun.left_out == 0
                             ? "short-run chains"
-                            : fmt::format("short-run chains ({} not finite)", chains.left_out),
+                            : fmt::format("short-run chains ({} not finite)", shortrun.left_out),
       .points = axis_.size(),
       .half_width = settings_.truth.half_width(),
       .peak = static_cast<double>(*std::max_element(truth_.begin(), truth_.end())),

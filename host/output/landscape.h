@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cuda/diagnostics/density.h"
+#include "cuda/kernels/gaussian_kde.h"
 #include "host/output/append_file.h"
 #include "host/output/plot.h"
 
@@ -16,9 +17,8 @@ namespace ebm {
 
 struct LandscapeSettings {
   ToyDensity truth;
-  int resolution = 200;    ///< grid points on each axis of the square window
-  double epsilon = 0;      ///< of the training run: U = f / (epsilon²/2), or f for 0
-  double bandwidth = 0.1;  ///< of the short-run chains' KDE, a factor on their own spread
+  int resolution = 200;  ///< grid points on each axis of the square window
+  double epsilon = 0;    ///< of the training run: U = f / (epsilon²/2), or f for 0
 };
 
 /// How far a landscape is from the truth, on the grid.
@@ -49,10 +49,13 @@ class Landscape {
   /// Where write() wants the energy: resolution² states, row-major (x, y), x varying fastest.
   const std::vector<float>& grid_states() const { return grid_states_; }
 
-  /// One landscape. f: network outputs at grid_states(); shortrun: states of short-run chains,
-  /// n × 2. A diverged network (NaN in f) gives NaN and an empty panel. Throws OutputError.
+  /// The grid's axis, for estimating densities on it.
+  const std::vector<float>& axis() const { return axis_; }
+
+  /// One landscape. f: network outputs at grid_states(); shortrun: the density of short-run chains
+  /// on the grid. A diverged network (NaN in f) gives NaN and an empty panel. Throws OutputError.
   LandscapeSummary write(std::int64_t iteration, std::span<const float> f,
-                         std::span<const float> shortrun);
+                         const KernelDensity& shortrun);
 
   /// Forgets the summaries of later iterations, and draws what a stopped run has left undrawn.
   void go_back(std::int64_t iteration);

@@ -69,12 +69,12 @@ Checkpoint load_saved_network(const SampleConfig& config) {
 }
 
 SamplingRun::SamplingRun(const SampleConfig& config, const Checkpoint& checkpoint,
-                         const RunFolder& folder, RunLog& log)
+                         const RunFolder& folder, RunLog& log, const ComputeDevice& device)
     : config_(config),
       folder_(with_room_for_records(folder, config.sample)),
       log_(log),
       shape_(checkpoint.network.input()),
-      energy_(make_cpu_energy(checkpoint.network)),
+      energy_(make_energy(device, checkpoint.network, config.sample.chains)),
       plots_([&log](const std::string& reason) { log.warn(reason); }),
       energies_(folder.root() / "energy.npy", {config.sample.chains}),
       gradient_norms_(folder.root() / "gradient.npy", {config.sample.chains}),

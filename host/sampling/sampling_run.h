@@ -14,6 +14,7 @@
 #include "host/output/plot.h"
 #include "host/sampling/sampling_plots.h"
 #include "host/training/checkpoint.h"
+#include "host/training/compute_device.h"
 #include "host/training/progress.h"
 #include "host/training/run_folder.h"
 #include "host/training/run_log.h"
@@ -43,7 +44,7 @@ class SamplingRun {
   /// are too few; OutputError when the disk has no room for the arrays. Folder and log are
   /// borrowed.
   SamplingRun(const SampleConfig& config, const Checkpoint& checkpoint, const RunFolder& folder,
-              RunLog& log);
+              RunLog& log, const ComputeDevice& device = {});
 
   /// All steps. Throws Divergence as soon as an energy, gradient or state is not finite, with
   /// everything up to there in the files; OutputError when a file cannot be written.

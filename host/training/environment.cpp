@@ -50,11 +50,16 @@ std::string instruction_set() {
   }
 }
 
+const char* precision_name(Precision precision) {
+  return precision == Precision::fp32 ? "fp32" : precision == Precision::tf32 ? "tf32" : "bf16";
+}
+
 }  // namespace
 
 std::string version() { return fmt::format("ebm {} ({})", EBM_VERSION, revision()); }
 
-std::string describe_environment(std::span<const char* const> command_line) {
+std::string describe_environment(std::span<const char* const> command_line,
+                                 const ComputeDevice& device) {
   const dnnl_version_t* dnnl = dnnl_version();
   const std::vector<std::string> arguments(command_line.begin(), command_line.end());
   const nlohmann::ordered_json json = {
@@ -62,8 +67,8 @@ std::string describe_environment(std::span<const char* const> command_line) {
       {"git_revision", revision()},
       {"started", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
       {"command_line", arguments},
-      {"device", "cpu"},
-      {"precision", "fp32"},
+      {"device", device.on_cuda ? device.name : "cpu"},
+      {"precision", precision_name(device.precision)},
       {"processor", processor()},
       {"instruction_set", instruction_set()},
       {"threads", omp_get_max_threads()},

@@ -19,8 +19,7 @@ LandscapeSettings landscape_settings(const TrainConfig& config) {
                     .sd = data.sd,
                     .radius = data.radius},
           .resolution = config.landscape.resolution,
-          .epsilon = config.langevin.epsilon,
-          .bandwidth = config.landscape.kde.bandwidth};
+          .epsilon = config.langevin.epsilon};
 }
 
 }  // namespace
@@ -110,7 +109,7 @@ void RunOutputs::write_grid(std::string_view tag, const std::filesystem::path& p
   dashboard_->add_picture(last_.iteration, std::string(tag), path);
 }
 
-void RunOutputs::write_landscape(std::span<const float> f, std::span<const float> chains) {
+void RunOutputs::write_landscape(std::span<const float> f, const KernelDensity& chains) {
   const LandscapeSummary summary = landscape_->write(last_.iteration, f, chains);
   log_.info(
       fmt::format("landscape {}: KL(truth || learned) {:.3f} nats, L1 distance from the truth "

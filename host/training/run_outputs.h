@@ -57,8 +57,10 @@ class RunOutputs {
   bool has_landscape() const { return landscape_.has_value(); }
   /// The states whose energies write_landscape() wants.
   const std::vector<float>& grid_states() const { return landscape_->grid_states(); }
-  /// f of grid_states(), and states of short-run chains.
-  void write_landscape(std::span<const float> f, std::span<const float> chains);
+  /// The axis of the grid on which it wants the density of short-run chains.
+  const std::vector<float>& grid_axis() const { return landscape_->axis(); }
+  /// f of grid_states(), and the density of short-run chains.
+  void write_landscape(std::span<const float> f, const KernelDensity& chains);
 
  private:
   void write_grid(std::string_view tag, const std::filesystem::path& path,

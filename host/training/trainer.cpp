@@ -111,15 +111,16 @@ CheckpointInfo checkpoint_info(const TrainConfig& config, const Network& network
 
 }  // namespace
 
-Trainer::Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log, StopRequest stop)
+Trainer::Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log, StopRequest stop,
+                 const ComputeDevice& device)
     : config_(config),
       log_(log),
       stop_(std::move(stop)),
       images_(load_training_images(config, log)),
       data_(make_batches(config, images_)),
       network_(make_network(trained_network(config))),
-      learner_(make_cpu_learner(network_, learner_settings(config), *data_)),
       state_(initial_state(config, network_, images_.count)),
+      learner_(make_learner_on(device)),
       checkpoints_(folder.checkpoints(), config.checkpoint, checkpoint_info(config, network_),
                    network_, [&log](const std::string& reason) { log.warn(reason); }),
       outputs_(config, network_.input(), folder, log),
@@ -137,6 +138,15 @@ Trainer::Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log
   checkpoints_.load_latest(state_);
   outputs_.go_back(state_.iteration, state_.rollbacks);
   use_state();
+}
+
+std::unique_ptr<Learner> Trainer::make_learner_on(const ComputeDevice& device) {
+  const std::optional<PersistentBank>& bank = state_.learned.bank;
+  return make_learner(device, network_, learner_settings(config_),
+                      {.adam = config_.optimizer.kind == OptimizerKind::adam,
+                       .data_values = std::ssize(images_.images),
+                       .bank_rows = bank ? bank->rows() : 0},
+                      *data_);
 }
 
 /// After another state has been put into state_.
@@ -195,8 +205,14 @@ bool Trainer::iterate() {
   const Iteration iteration{.number = state_.iteration + 1,
                             .learning_rate = learning_rate(),
                             .optimizer_rate = optimizer_rate()};
+  if (iteration.number == profiled_.first) {
+    learner_->profile(true);
+  }
   if (!learner_->iterate(iteration, [this] { return must_give_up(); })) {
     return false;
+  }
+  if (iteration.number == profiled_.second) {
+    learner_->profile(false);
   }
   state_.learning_rate =
       std::max(config_.optimizer.lr_min, state_.learning_rate * config_.optimizer.lr_decay);
@@ -323,7 +339,9 @@ void Trainer::write_landscape() {
   const std::vector<float>& grid = outputs_.grid_states();
   Buffer<float> f(grid.size() / 2);
   learner_->energy().energies(grid, f.span());
-  outputs_.write_landscape(f.span(), states.span());
+  outputs_.write_landscape(
+      f.span(),
+      learner_->density(states.span(), config_.landscape.kde.bandwidth, outputs_.grid_axis()));
 }
 
 /// Long chains show what the energy, and not the short run, has learned. The bank is left alone.

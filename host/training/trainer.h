@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "cuda/learning/learner.h"
 #include "cuda/mcmc/data_batches.h"
@@ -13,6 +14,7 @@
 #include "host/config/config.h"
 #include "host/data/image_dataset.h"
 #include "host/training/checkpoint_folder.h"
+#include "host/training/compute_device.h"
 #include "host/training/interruption.h"
 #include "host/training/run_folder.h"
 #include "host/training/run_log.h"
@@ -30,7 +32,10 @@ class Trainer {
   /// is one. Folder and log are borrowed. Throws InputFileError for the data or when no state in
   /// the folder can be read, ConfigurationError when configuration and data do not fit.
   Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log,
-          StopRequest stop = never_asked_to_stop);
+          StopRequest stop = never_asked_to_stop, const ComputeDevice& device = {});
+
+  /// Turns the device's profiler on before the first of these iterations and off after the last.
+  void profile(std::int64_t first, std::int64_t last) { profiled_ = {first, last}; }
 
   /// Iterations done so far, by earlier processes as well.
   std::int64_t iteration() const { return state_.iteration; }
@@ -42,6 +47,7 @@ class Trainer {
   bool run();
 
  private:
+  std::unique_ptr<Learner> make_learner_on(const ComputeDevice& device);
   void use_state();
   bool run_iterations();
   bool iterate();
@@ -65,13 +71,14 @@ class Trainer {
   ImageDataset images_;  // empty for toy data
   std::unique_ptr<DataBatches> data_;
   Network network_;
+  TrainingState state_;  // numbers of the last iteration begun; the rest after synchronize()
   std::unique_ptr<Learner> learner_;
-  TrainingState state_;     // numbers of the last iteration begun; the rest after synchronize()
   std::uint64_t seed_ = 0;  // the configuration's, or another after a rollback
   CheckpointFolder checkpoints_;
   RunOutputs outputs_;
   LangevinSampler sampler_;  // of diagnostics
   IterationResult last_;     // the newest that is known
+  std::pair<std::int64_t, std::int64_t> profiled_{0, 0};
 };
 
 }  // namespace ebm

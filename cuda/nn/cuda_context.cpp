@@ -1,0 +1,24 @@
+#include "cuda/nn/cuda_context.h"
+
+namespace ebm {
+
+CudaContext::CudaContext(Precision precision, const std::filesystem::path& plan_cache)
+    : precision_(precision),
+      plan_cache_(plan_cache.empty() ? PlanCache() : PlanCache(plan_cache)) {}
+
+#ifdef EBM_CUDNN
+CudnnHandle& CudaContext::cudnn() {
+  if (!cudnn_) {
+    cudnn_ = std::make_unique<CudnnHandle>(stream_);
+  }
+  return *cudnn_;
+}
+#endif
+
+void CudaContext::reserve_workspace(std::size_t bytes) {
+  if (bytes > workspace_.size()) {
+    workspace_ = DeviceBuffer<std::byte>(stream_, bytes);
+  }
+}
+
+}  // namespace ebm

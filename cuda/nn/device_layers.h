@@ -1,0 +1,439 @@
+// The layers of a ConvNet on a CUDA device, each with its memory. In builds with CUDA only.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cuda/device/device_buffer.h"
+#include "cuda/kernels/attention.cuh"
+#include "cuda/kernels/bias_activation.cuh"
+#include "cuda/kernels/channel_order.cuh"
+#include "cuda/kernels/direct_convolution.cuh"
+#include "cuda/kernels/energy_head.cuh"
+#include "cuda/kernels/leaky_relu.cuh"
+#include "cuda/kernels/max_pool.cuh"
+#include "cuda/nn/cuda_context.h"
+#include "cuda/nn/device_convolution.h"
+#include "cuda/nn/device_filter.h"
+#include "cuda/nn/network.h"
+
+namespace ebm {
+
+/// A layer of a batch of fixed size, bound to memory that is borrowed. Enqueues on the context's
+/// stream, allocates nothing after construction.
+///
+/// A LeakyReLU between two layers may be computed by the first as it writes its output. Then it is
+/// the second that takes its derivative as it writes its input's gradient; so `dy` is always with
+/// respect to what a layer computes before any LeakyReLU of its own.
+class DeviceLayer {
+ public:
+  DeviceLayer() = default;
+  virtual ~DeviceLayer() = default;
+  DeviceLayer(const DeviceLayer&) = delete;
+  DeviceLayer& operator=(const DeviceLayer&) = delete;
+
+  /// Takes its parameters out of θ.
+  virtual void set_parameters(const float* /*theta*/) {}
+  /// y from x.
+  virtual void forward() = 0;
+  /// dx from dy.
+  virtual void backward() = 0;
+  /// Overwrites its part of θ's gradient, after forward() and backward() of the same batch.
+  virtual void weight_gradient(float* /*theta_gradient*/) {}
+};
+
+/// Input, output and their gradients: images × pixels × channels of type T, float or Bfloat16.
+template <class T>
+struct LayerMemory {
+  const T* x = nullptr;
+  T* y = nullptr;
+  T* dx = nullptr;
+  const T* dy = nullptr;
+};
+
+/// What is the same for all layers.
+struct LayerBatch {
+  CudaContext& context;
+  int images = 0;
+};
+
+template <class T>
+DeviceBuffer<T> device_values(const LayerBatch& batch, std::int64_t per_image) {
+  return DeviceBuffer<T>(batch.context.stream(),
+                         static_cast<std::size_t>(batch.images * per_image));
+}
+
+inline std::int64_t pixels(const Shape& shape) { return std::int64_t{shape.height} * shape.width; }
+
+inline ConvolutionShape convolution_shape(const LayerBatch& batch, const Layer& layer,
+                                          const Shape& in) {
+  if (layer.kind == LayerKind::linear) {
+    return {.images = batch.images,
+            .in_channels = static_cast<int>(in.size()),
+            .out_channels = layer.outputs};
+  }
+  return {.images = batch.images,
+          .in_channels = in.channels,
+          .height = in.height,
+          .width = in.width,
+          .out_channels = layer.outputs,
+          .kernel = layer.kernel,
+          .stride = layer.stride,
+          .padding = layer.padding};
+}
+
+/// A convolution of states, with a LeakyReLU after it or not. Its input and gradient are float,
+/// channel-major. Unlike other layers it takes its own LeakyReLU's derivative, as it reads dy.
+template <class T>
+class ImageConvolutionLayer final : public DeviceLayer {
+ public:
+  ImageConvolutionLayer(const LayerBatch& batch, const Network& network, std::size_t layer,
+                        bool leaky_relu, const float* x, float* dx, T* y, const T* dy)
+      : stream_(batch.context.stream()),
+        shape_(convolution_shape(batch, network.layers()[layer], network.shape_before(layer))),
+        leaky_relu_(leaky_relu),
+        x_(x),
+        dx_(dx),
+        y_(y),
+        dy_(dy),
+        filter_(stream_, parameters_of(network, layer), false),
+        scratch_(stream_, convolution_weight_gradient_scratch(shape_)) {}
+
+  void set_parameters(const float* theta) override { filter_.load(theta); }
+  void forward() override {
+    convolution_forward(stream_, shape_, ImageLayout::channel_major, x_, filter_.weight(),
+                        filter_.bias(), leaky_relu_ ? Epilogue::leaky_relu : Epilogue::store, y_);
+  }
+  void backward() override {
+    convolution_input_gradient(stream_, shape_, ImageLayout::channel_major, dy_, mask(),
+                               filter_.weight(), static_cast<const float*>(nullptr), dx_);
+  }
+  void weight_gradient(float* theta_gradient) override {
+    convolution_weight_gradient(stream_, shape_, ImageLayout::channel_major, x_, dy_, mask(),
+                                scratch_.data(), filter_.weight_gradient(),
+                                filter_.bias_gradient());
+    filter_.store_gradient(theta_gradient);
+  }
+
+ private:
+  static ConvolutionParameters parameters_of(const Network& network, std::size_t layer) {
+    const Layer& convolution = network.layers()[layer];
+    ConvolutionParameters parameters{
+        .channels = network.shape_before(layer).channels,
+        .positions = std::int64_t{convolution.kernel} * convolution.kernel};
+    parameters.add(network, convolution.key);
+    return parameters;
+  }
+  const T* mask() const { return leaky_relu_ ? y_ : nullptr; }
+
+  const CudaStream& stream_;
+  ConvolutionShape shape_;
+  bool leaky_relu_;
+  const float* x_;
+  float* dx_;
+  T* y_;
+  const T* dy_;
+  Filter<float> filter_;
+  DeviceBuffer<float> scratch_;
+};
+
+/// States, float and channel-major, as activations.
+template <class T>
+class EntranceLayer final : public DeviceLayer {
+ public:
+  EntranceLayer(const LayerBatch& batch, const Shape& shape, const float* x, float* dx, T* y,
+                const T* dy)
+      : stream_(batch.context.stream()),
+        images_(batch.images),
+        shape_(shape),
+        x_(x),
+        dx_(dx),
+        y_(y),
+        dy_(dy) {}
+
+  void forward() override {
+    to_channels_last(stream_, images_, shape_.channels, pixels(shape_), x_, y_);
+  }
+  void backward() override {
+    to_channel_major(stream_, images_, shape_.channels, pixels(shape_), dy_, dx_);
+  }
+
+ private:
+  const CudaStream& stream_;
+  std::int64_t images_;
+  Shape shape_;
+  const float* x_;
+  float* dx_;
+  T* y_;
+  const T* dy_;
+};
+
+/// A convolution or linear layer. `in` is its input's shape in memory, that before any flatten.
+template <class T>
+class ConvolutionLayer final : public DeviceLayer {
+ public:
+  ConvolutionLayer(const LayerBatch& batch, const Network& network, std::size_t layer,
+                   const Shape& in, bool leaky_relu, bool input_is_leaky,
+                   const LayerMemory<T>& memory)
+      : memory_(memory),
+        convolution_(make_device_convolution<T>(
+            batch.context, convolution_shape(batch, network.layers()[layer], in),
+            parameters_of(network, layer, in), leaky_relu, input_is_leaky)) {}
+
+  void set_parameters(const float* theta) override { convolution_->set_parameters(theta); }
+  void forward() override { convolution_->forward(memory_.x, memory_.y); }
+  void backward() override { convolution_->input_gradient(memory_.dy, memory_.x, memory_.dx); }
+  void weight_gradient(float* theta_gradient) override {
+    convolution_->weight_gradient(memory_.x, memory_.dy, theta_gradient);
+  }
+
+ private:
+  static ConvolutionParameters parameters_of(const Network& network, std::size_t index,
+                                             const Shape& in) {
+    const Layer& layer = network.layers()[index];
+    ConvolutionParameters parameters{.channels = in.channels,
+                                     .positions = layer.kind == LayerKind::linear
+                                                      ? pixels(in)
+                                                      : std::int64_t{layer.kernel} * layer.kernel};
+    parameters.add(network, layer.key);
+    return parameters;
+  }
+
+  LayerMemory<T> memory_;
+  std::unique_ptr<DeviceConvolution<T>> convolution_;
+};
+
+/// A LeakyReLU that no neighbour computes.
+template <class T>
+class LeakyReluLayer final : public DeviceLayer {
+ public:
+  LeakyReluLayer(const LayerBatch& batch, const Shape& shape, const LayerMemory<T>& memory)
+      : stream_(batch.context.stream()), values_(batch.images * shape.size()), memory_(memory) {}
+
+  void forward() override { leaky_relu_forward(stream_, {}, values_, memory_.x, memory_.y); }
+  void backward() override {
+    leaky_relu_backward(stream_, {}, values_, static_cast<const T*>(memory_.y), memory_.dy,
+                        memory_.dx);
+  }
+
+ private:
+  const CudaStream& stream_;
+  std::int64_t values_;
+  LayerMemory<T> memory_;
+};
+
+/// Max-pooling, with the LeakyReLU before it or not.
+template <class T>
+class MaxPoolLayer final : public DeviceLayer {
+ public:
+  MaxPoolLayer(const LayerBatch& batch, const Shape& in, bool leaky_relu,
+               const LayerMemory<T>& memory)
+      : stream_(batch.context.stream()),
+        shape_{.images = batch.images,
+               .height = in.height,
+               .width = in.width,
+               .channels = in.channels,
+               .pixel_stride = in.channels,
+               .after = {.slope = leaky_relu ? kLeakySlope : 1}},
+        memory_(memory),
+        places_(device_values<std::uint8_t>(batch, in.size() / 4)) {}
+
+  void forward() override {
+    max_pool_forward(stream_, shape_, memory_.x, memory_.y, places_.data());
+  }
+  void backward() override {
+    max_pool_backward(stream_, shape_, static_cast<const T*>(memory_.y), memory_.dy, places_.data(),
+                      memory_.dx);
+  }
+
+ private:
+  const CudaStream& stream_;
+  PoolShape shape_;
+  LayerMemory<T> memory_;
+  DeviceBuffer<std::uint8_t> places_;
+};
+
+/// Memory and names are those of NonlocalBlock: N pixels, M = N/4 keys, k = half the channels.
+template <class T>
+class NonlocalLayer final : public DeviceLayer {
+ public:
+  NonlocalLayer(const LayerBatch& batch, const Network& network, std::size_t layer, const Shape& in,
+                const LayerMemory<T>& memory);
+
+  void set_parameters(const float* theta) override {
+    embed_->set_parameters(theta);
+    merge_->set_parameters(theta);
+  }
+  void forward() override;
+  void backward() override;
+  void weight_gradient(float* theta_gradient) override {
+    embed_->weight_gradient(memory_.x, embedded_gradient_.data(), theta_gradient);
+    merge_->weight_gradient(mixed_.data(), memory_.dy, theta_gradient);
+  }
+
+ private:
+  std::unique_ptr<DeviceConvolution<T>> pointwise(const LayerBatch& batch, const Network& network,
+                                                  const Shape& in, int inputs,
+                                                  std::initializer_list<std::string> names);
+
+  const CudaStream& stream_;
+  std::int64_t half_;    // k
+  std::int64_t values_;  // of the block's input, all images
+  AttentionShape attention_;
+  PoolShape pool_;  // over φ and g side by side
+  LayerMemory<T> memory_;
+  DeviceBuffer<T> embedded_;  // N × 3k: θ, φ, g
+  DeviceBuffer<T> pooled_;    // M × 2k: K, V
+  DeviceBuffer<std::uint8_t> places_;
+  DeviceBuffer<T> mixed_;          // N × k: A V
+  DeviceBuffer<float> log_sums_;   // N
+  DeviceBuffer<float> workspace_;  // N
+  DeviceBuffer<T> embedded_gradient_;
+  DeviceBuffer<T> pooled_gradient_;
+  DeviceBuffer<T> mixed_gradient_;
+  std::unique_ptr<DeviceConvolution<T>> embed_;
+  std::unique_ptr<DeviceConvolution<T>> merge_;
+};
+
+template <class T>
+NonlocalLayer<T>::NonlocalLayer(const LayerBatch& batch, const Network& network, std::size_t layer,
+                                const Shape& in, const LayerMemory<T>& memory)
+    : stream_(batch.context.stream()),
+      half_(in.channels / 2),
+      values_(batch.images * in.size()),
+      attention_{
+          .images = batch.images, .queries = pixels(in), .keys = pixels(in) / 4, .channels = half_},
+      pool_{.images = batch.images,
+            .height = in.height,
+            .width = in.width,
+            .channels = static_cast<int>(2 * half_),
+            .pixel_stride = static_cast<int>(3 * half_)},
+      memory_(memory),
+      embedded_(device_values<T>(batch, attention_.queries * 3 * half_)),
+      pooled_(device_values<T>(batch, attention_.keys * 2 * half_)),
+      places_(device_values<std::uint8_t>(batch, attention_.keys * 2 * half_)),
+      mixed_(device_values<T>(batch, attention_.queries * half_)),
+      log_sums_(device_values<float>(batch, attention_.queries)),
+      workspace_(device_values<float>(batch, attention_.queries)),
+      embedded_gradient_(device_values<T>(batch, attention_.queries * 3 * half_)),
+      pooled_gradient_(device_values<T>(batch, attention_.keys * 2 * half_)),
+      mixed_gradient_(device_values<T>(batch, attention_.queries * half_)) {
+  const std::string& key = network.layers()[layer].key;
+  embed_ =
+      pointwise(batch, network, in, in.channels, {key + ".theta", key + ".phi.0", key + ".g.0"});
+  merge_ = pointwise(batch, network, in, static_cast<int>(half_), {key + ".W"});
+}
+
+/// The convolutions of these names, all with a kernel of 1 on the same input, as one.
+template <class T>
+std::unique_ptr<DeviceConvolution<T>> NonlocalLayer<T>::pointwise(
+    const LayerBatch& batch, const Network& network, const Shape& in, int inputs,
+    std::initializer_list<std::string> names) {
+  ConvolutionParameters parameters{.channels = inputs};
+  for (const std::string& name : names) {
+    parameters.add(network, name);
+  }
+  return make_device_convolution<T>(batch.context,
+                                    {.images = batch.images,
+                                     .in_channels = inputs,
+                                     .height = in.height,
+                                     .width = in.width,
+                                     .out_channels = static_cast<int>(parameters.outputs())},
+                                    parameters, false, false);
+}
+
+template <class T>
+void NonlocalLayer<T>::forward() {
+  embed_->forward(memory_.x, embedded_.data());
+  max_pool_forward(stream_, pool_, static_cast<const T*>(embedded_.data() + half_), pooled_.data(),
+                   places_.data());
+  attention_forward(stream_, attention_, embedded_.data(), pooled_.data(), mixed_.data(),
+                    log_sums_.data());
+  merge_->forward(mixed_.data(), memory_.y);
+  add(stream_, values_, memory_.x, memory_.y);
+}
+
+template <class T>
+void NonlocalLayer<T>::backward() {
+  merge_->input_gradient(memory_.dy, nullptr, mixed_gradient_.data());
+  attention_backward(stream_, attention_, embedded_.data(), pooled_.data(), log_sums_.data(),
+                     static_cast<const T*>(mixed_gradient_.data()), workspace_.data(),
+                     embedded_gradient_.data(), pooled_gradient_.data());
+  max_pool_backward(stream_, pool_, static_cast<const T*>(pooled_.data()),
+                    static_cast<const T*>(pooled_gradient_.data()), places_.data(),
+                    embedded_gradient_.data() + half_);
+  embed_->input_gradient(embedded_gradient_.data(), nullptr, memory_.dx);
+  add(stream_, values_, memory_.dy, memory_.dx);
+}
+
+/// The last layer, f = b + w·x, where it sees its whole input at once; or, of a network that ends
+/// otherwise, f = x.
+template <class T>
+class HeadLayer {
+ public:
+  /// `in` is the input's shape in memory; `layer` the head's number, or the number of layers.
+  HeadLayer(const LayerBatch& batch, const Network& network, std::size_t layer, const Shape& in,
+            bool input_is_leaky, const T* x, T* dx);
+
+  void set_parameters(const float* theta) {
+    if (filter_) {
+      filter_->load(theta);
+    }
+  }
+  /// f of all images.
+  void forward(float* f) {
+    energy_head_forward(stream_, images_, inputs_, weight(), bias(), x_, f);
+  }
+  /// dx of Σ df·f over the first `live` images; 0 for the others.
+  void backward(float df, std::int64_t live) {
+    energy_head_backward(stream_, images_, inputs_, weight(), df, live,
+                         input_is_leaky_ ? x_ : nullptr, dx_);
+  }
+  /// Its part of the gradient of the same sum.
+  void weight_gradient(float df, std::int64_t live, float* theta_gradient) {
+    if (filter_) {
+      energy_head_weight_gradient(stream_, live, inputs_, df, x_, filter_->weight_gradient(),
+                                  filter_->bias_gradient());
+      filter_->store_gradient(theta_gradient);
+    }
+  }
+
+ private:
+  const float* weight() const { return filter_ ? filter_->weight() : identity_.data(); }
+  const float* bias() const { return filter_ ? filter_->bias() : identity_.data() + 1; }
+
+  const CudaStream& stream_;
+  std::int64_t images_;
+  std::int64_t inputs_;
+  bool input_is_leaky_;
+  const T* x_;
+  T* dx_;
+  std::optional<Filter<float>> filter_;
+  DeviceBuffer<float> identity_;  // weight 1, bias 0
+};
+
+template <class T>
+HeadLayer<T>::HeadLayer(const LayerBatch& batch, const Network& network, std::size_t layer,
+                        const Shape& in, bool input_is_leaky, const T* x, T* dx)
+    : stream_(batch.context.stream()),
+      images_(batch.images),
+      inputs_(in.size()),
+      input_is_leaky_(input_is_leaky),
+      x_(x),
+      dx_(dx) {
+  if (layer < network.layers().size()) {
+    ConvolutionParameters parameters{.channels = in.channels, .positions = pixels(in)};
+    parameters.add(network, network.layers()[layer].key);
+    filter_.emplace(stream_, parameters, true);
+  } else {
+    identity_ = DeviceBuffer<float>(stream_, 2);
+    identity_.upload(stream_, std::array{1.0F, 0.0F});
+  }
+}
+
+}  // namespace ebm

@@ -1,0 +1,118 @@
+#include "host/training/compute_device.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "cuda/device/cuda_survey.h"
+#include "cuda/nn/perceptron_tile.h"
+#include "host/errors.h"
+#include "host/output/cache_folder.h"
+#ifdef EBM_CUDA
+#include "cuda/learning/cuda_learner.h"
+#include "cuda/nn/cuda_energy.h"
+#endif
+
+namespace ebm {
+namespace {
+
+/// Why a network cannot be computed on any CUDA device; empty when it can.
+std::string why_not_on_cuda(const Network& network) {
+#ifdef EBM_CUDNN
+  return perceptron_widths(network) ? "" : why_no_cudnn();
+#else
+  static_cast<void>(network);
+  return "";
+#endif
+}
+
+#ifdef EBM_CUDA
+std::filesystem::path plan_cache() {
+  const std::optional<std::filesystem::path> folder = cache_folder();
+  return folder ? *folder / "cudnn" : std::filesystem::path();
+}
+
+void check_memory(const ComputeDevice& device, std::size_t needed) {
+  try {
+    require_memory(device.name, needed, open_cuda_device(device.index));
+  } catch (const DeviceUnavailable& error) {
+    throw ConfigurationError(error.what());
+  }
+}
+#endif
+
+}  // namespace
+
+ComputeDevice choose_compute_device(const std::string& device, Precision precision,
+                                    const Network& network) {
+  const CudaSurvey survey = survey_cuda();
+  DeviceChoice choice;
+  try {
+    choice = choose_device(device, survey);
+  } catch (const DeviceUnavailable& error) {
+    throw ConfigurationError(error.what());
+  }
+  if (choice.on_cuda) {
+    if (const std::string why = why_not_on_cuda(network); !why.empty()) {
+      if (device != "auto") {
+        throw ConfigurationError(
+            fmt::format("device {}: {}; use --device cpu or auto", device, why));
+      }
+      choice = {.on_cuda = false, .index = 0, .reason = why};
+    }
+  }
+  if (!choice.on_cuda) {
+    ComputeDevice cpu;
+#ifdef EBM_CUDA
+    cpu.why_cpu = choice.reason;
+#endif
+    return cpu;
+  }
+  ComputeDevice chosen{.on_cuda = true,
+                       .index = choice.index,
+                       .name = fmt::format("cuda:{}", choice.index),
+                       .precision = precision};
+  for (const CudaDevice& candidate : survey.devices) {
+    if (candidate.index == choice.index) {
+      chosen.name += fmt::format(" ({}, compute capability {}.{})", candidate.name, candidate.major,
+                                 candidate.minor);
+    }
+  }
+#ifdef EBM_CUDA
+  open_cuda_device(choice.index);
+#endif
+  return chosen;
+}
+
+std::unique_ptr<Learner> make_learner(const ComputeDevice& device, const Network& network,
+                                      const LearnerSettings& settings, const LearnerSizes& sizes,
+                                      DataBatches& data) {
+#ifdef EBM_CUDA
+  if (device.on_cuda) {
+    check_memory(device, cuda_learner_bytes(network, settings, sizes.adam, sizes.data_values,
+                                            sizes.bank_rows, device.precision));
+    return make_cuda_learner(network, settings, data,
+                             {.precision = device.precision, .plan_cache = plan_cache()});
+  }
+#else
+  static_cast<void>(device);
+  static_cast<void>(sizes);
+#endif
+  return make_cpu_learner(network, settings, data);
+}
+
+std::unique_ptr<Energy> make_energy(const ComputeDevice& device, const Network& network,
+                                    std::int64_t capacity) {
+#ifdef EBM_CUDA
+  if (device.on_cuda) {
+    check_memory(device, device_energy_bytes(network, capacity, device.precision));
+    return make_cuda_energy(network, capacity, device.precision, plan_cache());
+  }
+#else
+  static_cast<void>(device);
+  static_cast<void>(capacity);
+#endif
+  return make_cpu_energy(network);
+}
+
+}  // namespace ebm
