@@ -1,6 +1,9 @@
 #include "cuda/kernels/channel_order.cuh"
 
-#include "cuda/device/launch.cuh"
+#ifdef __CUDACC__
+#include "cuda/device/bfloat16.cuh"
+#include "cuda/device/packs.cuh"
+#endif
 
 namespace ebm {
 
@@ -24,32 +27,49 @@ void to_channel_major(std::int64_t images, std::int64_t channels, std::int64_t p
 #ifdef __CUDACC__
 namespace {
 
-/// One value of channels-last output.
+template <class In, class Out>
 struct ChannelsLastBody {
   std::int64_t channels;
-  std::int64_t pixels;
-  const float* in;
-  float* out;
+  std::uint32_t pixels;
+  const In* in;
+  Out* out;
 
-  EBM_HOST_DEVICE void operator()(std::int64_t i) const {
-    const std::int64_t channel = i % channels;
-    const std::int64_t pixel = i / channels % pixels;
-    const std::int64_t image = i / channels / pixels;
-    out[i] = in[(image * channels + channel) * pixels + pixel];
+  /// `row` counts the pixels of all images.
+  EBM_HOST_DEVICE void operator()(std::int64_t row, std::int64_t channel) const {
+    const std::int64_t image = static_cast<std::uint32_t>(row) / pixels;
+    const std::int64_t pixel = static_cast<std::uint32_t>(row) % pixels;
+    const In value = in[(image * channels + channel) * pixels + pixel];
+    out[row * channels + channel] = static_cast<Out>(static_cast<float>(value));
   }
 };
 
 }  // namespace
 
+template <class In, class Out>
 void to_channels_last(const CudaStream& stream, std::int64_t images, std::int64_t channels,
-                      std::int64_t pixels, const float* in, float* out) {
-  for_each_index(stream, images * channels * pixels, ChannelsLastBody{channels, pixels, in, out});
+                      std::int64_t pixels, const In* in, Out* out) {
+  for_each_cell(stream, images * pixels, channels,
+                ChannelsLastBody<In, Out>{channels, static_cast<std::uint32_t>(pixels), in, out});
 }
 
+template <class In, class Out>
 void to_channel_major(const CudaStream& stream, std::int64_t images, std::int64_t channels,
-                      std::int64_t pixels, const float* in, float* out) {
+                      std::int64_t pixels, const In* in, Out* out) {
   to_channels_last(stream, images, pixels, channels, in, out);
 }
+
+template void to_channels_last(const CudaStream&, std::int64_t, std::int64_t, std::int64_t,
+                               const float*, float*);
+template void to_channels_last(const CudaStream&, std::int64_t, std::int64_t, std::int64_t,
+                               const float*, Bfloat16*);
+template void to_channels_last(const CudaStream&, std::int64_t, std::int64_t, std::int64_t,
+                               const Bfloat16*, float*);
+template void to_channel_major(const CudaStream&, std::int64_t, std::int64_t, std::int64_t,
+                               const float*, float*);
+template void to_channel_major(const CudaStream&, std::int64_t, std::int64_t, std::int64_t,
+                               const float*, Bfloat16*);
+template void to_channel_major(const CudaStream&, std::int64_t, std::int64_t, std::int64_t,
+                               const Bfloat16*, float*);
 #endif
 
 }  // namespace ebm

@@ -20,7 +20,7 @@ template <class T>
 void column_sums(const CudaStream& stream, std::int64_t rows, std::int64_t columns, const T* x,
                  float* scratch, float* sums);
 
-/// sums[j] = Σ_g partials[g·stride + j] for j < columns, g = 0, 1, …, groups − 1 in this order.
+/// sums[j] = Σ_g partials[g·stride + j] for j < columns and g < groups.
 void sum_partials(const CudaStream& stream, std::int64_t groups, std::int64_t stride,
                   std::int64_t columns, const float* partials, float* sums);
 

@@ -1,6 +1,8 @@
 // The sizes of a convolution, and what else its forward pass does.
 #pragma once
 
+#include "cuda/device/host_device.cuh"
+
 namespace ebm {
 
 /// A convolution of a stack of images with a square kernel.
@@ -14,8 +16,8 @@ struct ConvolutionShape {
   int stride = 1;
   int padding = 0;
 
-  int out_height() const { return (height + 2 * padding - kernel) / stride + 1; }
-  int out_width() const { return (width + 2 * padding - kernel) / stride + 1; }
+  EBM_HOST_DEVICE int out_height() const { return (height + 2 * padding - kernel) / stride + 1; }
+  EBM_HOST_DEVICE int out_width() const { return (width + 2 * padding - kernel) / stride + 1; }
 };
 
 /// What the forward pass does with W∗x + b in the same sweep.

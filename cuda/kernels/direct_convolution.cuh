@@ -10,16 +10,11 @@
 #include <cstddef>
 
 #include "cuda/kernels/convolution_shape.h"
+#include "cuda/kernels/image_layout.cuh"
 
 namespace ebm {
 
 class CudaStream;
-
-/// How a convolution's input lies in memory.
-enum class ImageLayout {
-  channel_major,  ///< images × channels × pixels, as states
-  channels_last,  ///< images × pixels × channels, as activations
-};
 
 /// y = W∗x + b with the epilogue.
 template <class In, class T>

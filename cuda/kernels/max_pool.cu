@@ -1,6 +1,12 @@
 #include "cuda/kernels/max_pool.cuh"
 
 #include "cuda/device/cpu_clones.h"
+#ifdef __CUDACC__
+#include <numeric>
+
+#include "cuda/device/bfloat16.cuh"
+#include "cuda/device/packs.cuh"
+#endif
 
 namespace ebm {
 namespace {
@@ -64,5 +70,133 @@ void max_pool_backward(const PoolShape& shape, const float* y, const float* dy,
                dy + i * out_row, places + i * out_row, dx + 2 * i * row);
   }
 }
+
+#ifdef __CUDACC__
+namespace {
+
+/// Places in memory of one output and the four inputs of its window.
+struct PoolPlaces {
+  std::uint32_t outputs;  // of a row
+  std::int64_t channels;
+  std::int64_t pixel;  // from one input to the next
+  std::int64_t row;
+
+  explicit PoolPlaces(const PoolShape& shape)
+      : outputs(static_cast<std::uint32_t>(shape.width / 2)),
+        channels(shape.channels),
+        pixel(shape.pixel_stride),
+        row(std::int64_t{shape.width} * shape.pixel_stride) {}
+
+  /// The corner of an output's window. As images are even in height, outputs are counted through
+  /// all of them.
+  EBM_HOST_DEVICE std::int64_t corner(std::int64_t output, std::int64_t channel) const {
+    const std::int64_t i = static_cast<std::uint32_t>(output) / outputs;
+    const std::int64_t j = static_cast<std::uint32_t>(output) % outputs;
+    return 2 * (i * row + j * pixel) + channel;
+  }
+  EBM_HOST_DEVICE std::int64_t input(std::int64_t corner, int place) const {
+    return corner + (place / 2) * row + (place % 2) * pixel;
+  }
+};
+
+template <class T, int count>
+struct PoolBody {
+  PoolPlaces at;
+  LeakyRelu after;
+  const T* x;
+  T* y;
+  std::uint8_t* places;
+
+  EBM_HOST_DEVICE void operator()(std::int64_t output, std::int64_t pack) const {
+    const std::int64_t channel = pack * count;
+    const std::int64_t corner = at.corner(output, channel);
+    Floats<count> window[4];
+    for (int place = 0; place < 4; ++place) {
+      window[place] = load_pack<count>(x + at.input(corner, place));
+    }
+    Floats<count> largest;
+    Pack<std::uint8_t, count> winners;
+    for (int k = 0; k < count; ++k) {
+      largest.v[k] = after(pool_maximum(
+          {{window[0].v[k], window[1].v[k], window[2].v[k], window[3].v[k]}}, winners.v[k]));
+    }
+    const std::int64_t out = output * at.channels + channel;
+    store_pack(y + out, largest);
+    *reinterpret_cast<Pack<std::uint8_t, count>*>(places + out) = winners;
+  }
+};
+
+template <class T, int count>
+struct UnpoolBody {
+  PoolPlaces at;
+  LeakyRelu after;
+  const T* y;
+  const T* dy;
+  const std::uint8_t* places;
+  T* dx;
+
+  EBM_HOST_DEVICE void operator()(std::int64_t output, std::int64_t pack) const {
+    const std::int64_t channel = pack * count;
+    const std::int64_t out = output * at.channels + channel;
+    const Floats<count> outputs = load_pack<count>(y + out);
+    const Floats<count> gradients = load_pack<count>(dy + out);
+    const auto winners = *reinterpret_cast<const Pack<std::uint8_t, count>*>(places + out);
+    const std::int64_t corner = at.corner(output, channel);
+    for (int place = 0; place < 4; ++place) {
+      Floats<count> passed;
+      for (int k = 0; k < count; ++k) {
+        passed.v[k] = winners.v[k] == place ? after.gradient(outputs.v[k], gradients.v[k]) : 0.0F;
+      }
+      store_pack(dx + at.input(corner, place), passed);
+    }
+  }
+};
+
+std::int64_t outputs_of(const PoolShape& shape) {
+  return std::int64_t{shape.images} * (shape.height / 2) * (shape.width / 2);
+}
+
+/// Packs must not cross from one pixel to the next, in the input nor in the output.
+std::int64_t run_of_values(const PoolShape& shape) {
+  return std::gcd(shape.channels, shape.pixel_stride);
+}
+
+}  // namespace
+
+template <class T>
+void max_pool_forward(const CudaStream& stream, const PoolShape& shape, const T* x, T* y,
+                      std::uint8_t* places) {
+  with_widest_pack<T>(
+      run_of_values(shape),
+      [&](auto width) {
+        constexpr int kCount = decltype(width)::value;
+        for_each_cell(stream, outputs_of(shape), shape.channels / kCount,
+                      PoolBody<T, kCount>{PoolPlaces(shape), shape.after, x, y, places});
+      },
+      x, y, places);
+}
+
+template <class T>
+void max_pool_backward(const CudaStream& stream, const PoolShape& shape, const T* y, const T* dy,
+                       const std::uint8_t* places, T* dx) {
+  with_widest_pack<T>(
+      run_of_values(shape),
+      [&](auto width) {
+        constexpr int kCount = decltype(width)::value;
+        for_each_cell(stream, outputs_of(shape), shape.channels / kCount,
+                      UnpoolBody<T, kCount>{PoolPlaces(shape), shape.after, y, dy, places, dx});
+      },
+      y, dy, places, dx);
+}
+
+template void max_pool_forward(const CudaStream&, const PoolShape&, const float*, float*,
+                               std::uint8_t*);
+template void max_pool_forward(const CudaStream&, const PoolShape&, const Bfloat16*, Bfloat16*,
+                               std::uint8_t*);
+template void max_pool_backward(const CudaStream&, const PoolShape&, const float*, const float*,
+                                const std::uint8_t*, float*);
+template void max_pool_backward(const CudaStream&, const PoolShape&, const Bfloat16*,
+                                const Bfloat16*, const std::uint8_t*, Bfloat16*);
+#endif
 
 }  // namespace ebm
