@@ -1,5 +1,5 @@
 // Convolutions by cuDNN's graph API: forward, backward to the input, weight gradient. In builds
-// with CUDA only.
+// with cuDNN only.
 #pragma once
 
 #include <cstddef>
@@ -31,17 +31,17 @@ struct ConvolutionPattern {
 /// CudaGraph (which the convolution must outlive) and gives the same bits whenever it runs.
 class CudnnConvolution {
  public:
-  /// The most that workspace_bytes() will be.
+  /// No plan needs more; workspace_bytes() may be more by float copies of x and y in bf16.
   static constexpr std::size_t kLargestWorkspace = std::size_t{256} << 20;
 
-  /// Chooses each pass's fastest plan of the deterministic ones by measuring them on the device, a
-  /// second's work or so; or takes the plans that `cache` has for this device, version of cuDNN and
-  /// pattern. Plans may differ in how they round, so starts that find the same cache give the same
-  /// bits, and a start that measures may not.
+  /// Takes the plans that `cache` has for this device, version of cuDNN and pattern. Where it has
+  /// none, compiles the deterministic plans that cuDNN thinks best, some seconds' work, measures
+  /// them on the device and keeps the fastest. Plans may differ in how they round: starts that find
+  /// the same cache give the same bits, and a start that measures may not.
   ///
   /// Null when cuDNN has no plan for one of the passes. Throws CudaError when the device fails.
   /// The handle must outlive the convolution.
-  static std::unique_ptr<CudnnConvolution> create(CudnnHandle& handle,
+  static std::unique_ptr<CudnnConvolution> create(const CudnnHandle& handle,
                                                   const ConvolutionPattern& pattern,
                                                   const PlanCache& cache);
   ~CudnnConvolution();
@@ -57,7 +57,8 @@ class CudnnConvolution {
   /// LeakyReLU's derivative, which `x` tells; without, x may be null.
   void input_gradient(const void* dy, const void* weight, const void* x, void* dx,
                       void* workspace) const;
-  /// dW from x and dy; what dW held is overwritten.
+  /// dW from x and dy; what dW held is overwritten. In bf16, the products are exact: Bfloat16
+  /// values are values of TF32, and the plan is tf32's on copies in the workspace.
   void weight_gradient(const void* x, const void* dy, float* dweight, void* workspace) const;
 
  private:

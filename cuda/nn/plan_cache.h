@@ -1,16 +1,16 @@
 // cuDNN's plans kept between runs, so that a second start need not measure them again.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ebm {
 
-/// A folder with one small file for each plan; any of them may be deleted at any time. Several
+/// A folder with one file for each plan; any of them may be deleted at any time. Several
 /// programs may use it at once.
 class PlanCache {
  public:
@@ -26,6 +26,8 @@ class PlanCache {
   void keep(const std::string& key, const std::vector<std::uint8_t>& plan) const;
 
  private:
+  std::filesystem::path file_of(const std::string& key) const;
+
   std::filesystem::path folder_;
 };
 

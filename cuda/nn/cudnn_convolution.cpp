@@ -1,0 +1,206 @@
+#include "cuda/nn/cudnn_convolution.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <utility>
+
+#include "cuda/device/bfloat16.cuh"
+#include "cuda/device/device_buffer.h"
+#include "cuda/kernels/bias_activation.cuh"
+#include "cuda/kernels/leaky_relu.cuh"
+#include "cuda/kernels/widen.cuh"
+#include "cuda/nn/plan_choice.h"
+
+namespace ebm {
+namespace {
+
+std::int64_t input_values(const ConvolutionShape& shape) {
+  return std::int64_t{shape.images} * shape.height * shape.width * shape.in_channels;
+}
+std::int64_t output_pixels(const ConvolutionShape& shape) {
+  return std::int64_t{shape.images} * shape.out_height() * shape.out_width();
+}
+std::int64_t output_values(const ConvolutionShape& shape) {
+  return output_pixels(shape) * shape.out_channels;
+}
+std::int64_t weight_values(const ConvolutionShape& shape) {
+  return std::int64_t{shape.out_channels} * shape.kernel * shape.kernel * shape.in_channels;
+}
+
+/// Bytes of floats, up to the next place that any device's loads like to begin at.
+std::size_t float_bytes(std::int64_t values) {
+  constexpr std::size_t kAlignment = 256;
+  return (static_cast<std::size_t>(values) * sizeof(float) + kAlignment - 1) / kAlignment *
+         kAlignment;
+}
+
+/// Bytes of weight_gradient()'s float copies of x and dy.
+std::size_t copy_bytes(const ConvolutionPattern& pattern) {
+  return pattern.precision == Precision::bf16
+             ? float_bytes(input_values(pattern.shape)) + float_bytes(output_values(pattern.shape))
+             : 0;
+}
+
+}  // namespace
+
+struct CudnnConvolution::Plans {
+  const CudnnHandle& handle;
+  ConvolutionPattern pattern;
+  std::optional<PassPlan> forward = std::nullopt;
+  std::optional<PassPlan> input_gradient = std::nullopt;
+  std::optional<PassPlan> weight_gradient = std::nullopt;
+
+  /// Chooses a plan for each pass. False when one has none.
+  bool choose(const PlanCache& cache);
+
+  // What the convolution's functions do, with any plan of the pass.
+  void run_forward(const PassPlan& pass, const void* x, const void* weight, const float* bias,
+                   void* y, void* workspace) const;
+  void run_input_gradient(const PassPlan& pass, const void* dy, const void* weight, const void* x,
+                          void* dx, void* workspace) const;
+  void run_weight_gradient(const PassPlan& pass, const void* x, const void* dy, float* dweight,
+                           void* workspace) const;
+};
+
+void CudnnConvolution::Plans::run_forward(const PassPlan& pass, const void* x, const void* weight,
+                                          const float* bias, void* y, void* workspace) const {
+  if (pass.fused) {
+    pass.plan.run(handle, {{kX, x}, {kW, weight}, {kB, bias}, {kY, y}}, workspace);
+    return;
+  }
+  pass.plan.run(handle, {{kX, x}, {kW, weight}, {kY, y}}, workspace);
+  const std::int64_t pixels = output_pixels(pattern.shape);
+  const std::int64_t channels = pattern.shape.out_channels;
+  const Epilogue epilogue = pattern.leaky_relu ? Epilogue::leaky_relu : Epilogue::store;
+  if (pattern.precision == Precision::bf16) {
+    bias_activation<Bfloat16>(handle.stream(), pixels, channels, bias, epilogue, nullptr,
+                              static_cast<Bfloat16*>(y));
+  } else {
+    bias_activation<float>(handle.stream(), pixels, channels, bias, epilogue, nullptr,
+                           static_cast<float*>(y));
+  }
+}
+
+void CudnnConvolution::Plans::run_input_gradient(const PassPlan& pass, const void* dy,
+                                                 const void* weight, const void* x, void* dx,
+                                                 void* workspace) const {
+  if (pass.fused) {
+    pass.plan.run(handle, {{kDy, dy}, {kW, weight}, {kX, x}, {kDx, dx}}, workspace);
+    return;
+  }
+  pass.plan.run(handle, {{kDy, dy}, {kW, weight}, {kDx, dx}}, workspace);
+  if (!pattern.input_is_leaky) {
+    return;
+  }
+  const std::int64_t values = input_values(pattern.shape);
+  if (pattern.precision == Precision::bf16) {
+    auto* const gradient = static_cast<Bfloat16*>(dx);
+    leaky_relu_backward(handle.stream(), LeakyRelu(), values, static_cast<const Bfloat16*>(x),
+                        gradient, gradient);
+  } else {
+    auto* const gradient = static_cast<float*>(dx);
+    leaky_relu_backward(handle.stream(), LeakyRelu(), values, static_cast<const float*>(x),
+                        gradient, gradient);
+  }
+}
+
+void CudnnConvolution::Plans::run_weight_gradient(const PassPlan& pass, const void* x,
+                                                  const void* dy, float* dweight,
+                                                  void* workspace) const {
+  if (pattern.precision == Precision::bf16) {
+    const std::int64_t inputs = input_values(pattern.shape);
+    const std::int64_t outputs = output_values(pattern.shape);
+    auto* const bytes = static_cast<std::byte*>(workspace);
+    auto* const wide_x = reinterpret_cast<float*>(bytes);
+    auto* const wide_dy = reinterpret_cast<float*>(bytes + float_bytes(inputs));
+    widen(handle.stream(), inputs, static_cast<const Bfloat16*>(x), wide_x);
+    widen(handle.stream(), outputs, static_cast<const Bfloat16*>(dy), wide_dy);
+    x = wide_x;
+    dy = wide_dy;
+    workspace = bytes + copy_bytes(pattern);
+  }
+  pass.plan.run(handle, {{kX, x}, {kDy, dy}, {kDw, dweight}}, workspace);
+}
+
+bool CudnnConvolution::Plans::choose(const PlanCache& cache) {
+  const ConvolutionShape& shape = pattern.shape;
+  const CudaStream& stream = handle.stream();
+  // Zeros to measure on, enough for either type of value.
+  const DeviceBuffer<std::byte> x(stream, float_bytes(input_values(shape)));
+  const DeviceBuffer<std::byte> weight(stream, float_bytes(weight_values(shape)));
+  const DeviceBuffer<float> bias(stream, static_cast<std::size_t>(shape.out_channels));
+  DeviceBuffer<std::byte> y(stream, float_bytes(output_values(shape)));
+  DeviceBuffer<std::byte> dx(stream, x.size());
+  DeviceBuffer<float> dweight(stream, static_cast<std::size_t>(weight_values(shape)));
+  DeviceBuffer<std::byte> workspace(stream, kLargestWorkspace + copy_bytes(pattern));
+
+  const auto test_forward = [&](const PassPlan& pass) {
+    run_forward(pass, x.data(), weight.data(), bias.data(), y.data(), workspace.data());
+  };
+  const auto test_input_gradient = [&](const PassPlan& pass) {
+    run_input_gradient(pass, y.data(), weight.data(), x.data(), dx.data(), workspace.data());
+  };
+  const auto test_weight_gradient = [&](const PassPlan& pass) {
+    run_weight_gradient(pass, x.data(), y.data(), dweight.data(), workspace.data());
+  };
+
+  const PlanChoice choice(handle, pattern, cache);
+  forward = choice.choose(
+      "forward", pattern.precision,
+      {{forward_graph(pattern, true), true}, {forward_graph(pattern, false), false}}, test_forward);
+  std::vector<PassGraph> graphs = {{input_gradient_graph(pattern, false), false}};
+  if (pattern.input_is_leaky) {
+    graphs.push_back({input_gradient_graph(pattern, true), true});
+  }
+  input_gradient = choice.choose("input gradient", pattern.precision, graphs, test_input_gradient);
+  const Precision precision =
+      pattern.precision == Precision::bf16 ? Precision::tf32 : pattern.precision;
+  weight_gradient = choice.choose("weight gradient", precision,
+                                  {{weight_gradient_graph(shape), false}}, test_weight_gradient);
+  if (!forward || !input_gradient || !weight_gradient) {
+    return false;
+  }
+  // Once outside of any capture, so that all kernels are loaded, remembered plans' as well.
+  test_forward(*forward);
+  test_input_gradient(*input_gradient);
+  test_weight_gradient(*weight_gradient);
+  stream.wait();
+  return true;
+}
+
+std::unique_ptr<CudnnConvolution> CudnnConvolution::create(const CudnnHandle& handle,
+                                                           const ConvolutionPattern& pattern,
+                                                           const PlanCache& cache) {
+  std::unique_ptr<Plans> plans(new Plans{handle, pattern});
+  if (!plans->choose(cache)) {
+    return nullptr;
+  }
+  return std::unique_ptr<CudnnConvolution>(new CudnnConvolution(std::move(plans)));
+}
+
+CudnnConvolution::CudnnConvolution(std::unique_ptr<Plans> plans) : plans_(std::move(plans)) {}
+CudnnConvolution::~CudnnConvolution() = default;
+
+std::size_t CudnnConvolution::workspace_bytes() const {
+  return std::max({plans_->forward->plan.workspace_bytes(),
+                   plans_->input_gradient->plan.workspace_bytes(),
+                   plans_->weight_gradient->plan.workspace_bytes() + copy_bytes(plans_->pattern)});
+}
+
+void CudnnConvolution::forward(const void* x, const void* weight, const float* bias, void* y,
+                               void* workspace) const {
+  plans_->run_forward(*plans_->forward, x, weight, bias, y, workspace);
+}
+
+void CudnnConvolution::input_gradient(const void* dy, const void* weight, const void* x, void* dx,
+                                      void* workspace) const {
+  plans_->run_input_gradient(*plans_->input_gradient, dy, weight, x, dx, workspace);
+}
+
+void CudnnConvolution::weight_gradient(const void* x, const void* dy, float* dweight,
+                                       void* workspace) const {
+  plans_->run_weight_gradient(*plans_->weight_gradient, x, dy, dweight, workspace);
+}
+
+}  // namespace ebm

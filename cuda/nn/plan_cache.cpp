@@ -1,0 +1,84 @@
+#include "cuda/nn/plan_cache.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <string_view>
+#include <system_error>
+
+namespace ebm {
+namespace {
+
+constexpr std::string_view kFormat = "ebm plan 1\n";
+
+/// FNV-1a (Fowler, Noll, Vo), 64 bits.
+std::uint64_t hash_of(std::string_view bytes) {
+  std::uint64_t hash = 14695981039346656037U;
+  for (const char byte : bytes) {
+    hash = (hash ^ static_cast<unsigned char>(byte)) * 1099511628211U;
+  }
+  return hash;
+}
+
+std::string hexadecimal(std::uint64_t value) {
+  char digits[17];
+  std::snprintf(digits, sizeof(digits), "%016llx", static_cast<unsigned long long>(value));
+  return digits;
+}
+
+/// A file's text: the format, the key, then the hash of the plan, then the plan.
+std::string head_of(const std::string& key, std::string_view plan) {
+  return std::string(kFormat) + key + "\n" + hexadecimal(hash_of(plan)) + "\n";
+}
+
+}  // namespace
+
+std::filesystem::path PlanCache::file_of(const std::string& key) const {
+  return folder_ / ("plan_" + hexadecimal(hash_of(key)));
+}
+
+std::optional<std::vector<std::uint8_t>> PlanCache::find(const std::string& key) const {
+  if (folder_.empty()) {
+    return std::nullopt;
+  }
+  std::ifstream file(file_of(key), std::ios::binary);
+  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const std::size_t head_size = head_of(key, {}).size();
+  if (text.size() < head_size) {
+    return std::nullopt;
+  }
+  const std::string_view plan = std::string_view(text).substr(head_size);
+  if (std::string_view(text).substr(0, head_size) != head_of(key, plan)) {
+    return std::nullopt;
+  }
+  return std::vector<std::uint8_t>(plan.begin(), plan.end());
+}
+
+void PlanCache::keep(const std::string& key, const std::vector<std::uint8_t>& plan) const {
+  if (folder_.empty()) {
+    return;
+  }
+  std::error_code failure;
+  std::filesystem::create_directories(folder_, failure);
+  const std::filesystem::path path = file_of(key);
+  const std::filesystem::path part = path.string() + "." + std::to_string(getpid());
+  {
+    std::ofstream file(part, std::ios::binary);
+    const std::string bytes(plan.begin(), plan.end());
+    file << head_of(key, bytes) << bytes;
+    file.close();
+    if (file.fail()) {
+      std::filesystem::remove(part, failure);
+      return;
+    }
+  }
+  std::filesystem::rename(part, path, failure);
+  if (failure) {
+    std::filesystem::remove(part, failure);
+  }
+}
+
+}  // namespace ebm
