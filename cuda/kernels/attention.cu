@@ -77,17 +77,18 @@ struct WholeSum {
 };
 
 __device__ WholeSum join_warps(const RunningSum& running) {
-  __shared__ RunningSum all[kQueryWarps][kWarp];
-  all[threadIdx.y][threadIdx.x] = running;
+  __shared__ float highests[kQueryWarps][kWarp];
+  __shared__ float sums[kQueryWarps][kWarp];
+  highests[threadIdx.y][threadIdx.x] = running.highest;
+  sums[threadIdx.y][threadIdx.x] = running.sum;
   __syncthreads();
   float highest = kLowest;
-  for (const auto& warp : all) {
-    const float h = warp[threadIdx.x].highest;
-    highest = h > highest ? h : highest;
+  for (const auto& warp : highests) {
+    highest = warp[threadIdx.x] > highest ? warp[threadIdx.x] : highest;
   }
   float sum = 0;
-  for (const auto& warp : all) {
-    sum += warp[threadIdx.x].sum * exp_nonpositive(warp[threadIdx.x].highest - highest);
+  for (int warp = 0; warp < kQueryWarps; ++warp) {
+    sum += sums[warp][threadIdx.x] * exp_nonpositive(highests[warp][threadIdx.x] - highest);
   }
   return {highest + std::log(sum), exp_nonpositive(running.highest - highest) / sum};
 }
@@ -162,7 +163,7 @@ __global__ void __launch_bounds__(kWarp* kQueryWarps, 2)
     log_sums[pixel] = whole.log_sum;
   }
   const PixelRows<T> result{mixed, channels, channels};
-  add_warps(sum, tile, [&](int i, Four<float> total) {
+  add_warps<kQueryWarps>(sum, tile, [&](int i, Four<float> total) {
     const Four<float> first = image.values.load(0, first_channel + 4 * i);
 #pragma unroll
     for (int c = 0; c < 4; ++c) {
@@ -234,7 +235,7 @@ __global__ void __launch_bounds__(kWarp* kQueryWarps, 2)
   for (int c = 0; c < C; ++c) {
     weighted[c] -= mean * average[c];
   }
-  add_warps(weighted, tile, [&](int i, const Four<float>& total) {
+  add_warps<kQueryWarps>(weighted, tile, [&](int i, const Four<float>& total) {
     if (place.owns) {
       PixelRows<T>{embedded_gradient, 3 * channels, channels}.store(pixel, first_channel + 4 * i,
                                                                     total);
@@ -287,8 +288,8 @@ __global__ void __launch_bounds__(kWarp* kKeyWarps, C <= 16 ? 2 : 1)
       }
     };
   };
-  add_warps(key_gradient, tile, write_to(pooled_gradient));
-  add_warps(value_gradient, tile, write_to(pooled_gradient + channels));
+  add_warps<kKeyWarps>(key_gradient, tile, write_to(pooled_gradient));
+  add_warps<kKeyWarps>(value_gradient, tile, write_to(pooled_gradient + channels));
 }
 
 /// Calls launch(C, log2 of the lanes of a row), C as a type: enough of both for all channels.

@@ -217,23 +217,23 @@ __device__ __forceinline__ void add_lanes(int lanes, float (&values)[N]) {
 
 /// write(i, Σ over the block's warps of the i-th four of `values`) once for every i of every lane.
 /// `shared` has room for C floats of every thread.
-template <int C, class Write>
+template <int Warps, int C, class Write>
 __device__ void add_warps(const float (&values)[C], Four<float>* shared, const Write& write) {
   constexpr int kFours = C / 4;
-  const auto warps = static_cast<int>(blockDim.y);
   const auto warp = static_cast<int>(threadIdx.y);
   const auto lane = static_cast<int>(threadIdx.x);
   __syncthreads();  // what was in `shared` has been used
 #pragma unroll
   for (int i = 0; i < kFours; ++i) {
-    shared[(i * warps + warp) * static_cast<int>(kWarp) + lane] = {
+    shared[(i * Warps + warp) * static_cast<int>(kWarp) + lane] = {
         values[4 * i], values[4 * i + 1], values[4 * i + 2], values[4 * i + 3]};
   }
   __syncthreads();
-  for (int i = warp; i < kFours; i += warps) {
+  for (int i = warp; i < kFours; i += Warps) {
     Four<float> sum{};
-    for (int w = 0; w < warps; ++w) {
-      const Four<float> four = shared[(i * warps + w) * static_cast<int>(kWarp) + lane];
+#pragma unroll
+    for (int w = 0; w < Warps; ++w) {
+      const Four<float> four = shared[(i * Warps + w) * static_cast<int>(kWarp) + lane];
 #pragma unroll
       for (int c = 0; c < 4; ++c) {
         sum.v[c] += four.v[c];
