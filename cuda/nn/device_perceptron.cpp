@@ -1,0 +1,90 @@
+#include "cuda/nn/device_perceptron.h"
+
+#include <cstdint>
+#include <vector>
+
+#include "cuda/device/device_buffer.h"
+#include "cuda/kernels/perceptron_chain.cuh"
+#include "cuda/nn/device_filter.h"
+#include "cuda/nn/perceptron_tile.h"
+
+namespace ebm {
+namespace {
+
+/// More than anybody asks for at once: a call's memory does not depend on its states.
+constexpr std::int64_t kCapacity = std::int64_t{1} << 20;
+
+class PerceptronEnergy final : public DeviceEnergy {
+ public:
+  PerceptronEnergy(CudaContext& context, const Network& network)
+      : stream_(context.stream()),
+        state_size_(network.input().size()),
+        theta_(stream_, static_cast<std::size_t>(network.parameter_count())),
+        perceptron_(make_perceptron(stream_, network)) {}
+
+  std::int64_t state_size() const override { return state_size_; }
+  std::int64_t capacity() const override { return kCapacity; }
+  void set_parameters(const float* theta) override {
+    copy_floats(stream_, theta_.data(), theta, static_cast<std::int64_t>(theta_.size()));
+  }
+  void energies(const float* states, std::int64_t count, float* f) override {
+    perceptron_.evaluate(stream_, theta_.data(), states, count, f, nullptr);
+  }
+  void energies_and_gradients(const float* states, std::int64_t count, float* f,
+                              float* gradients) override {
+    perceptron_.evaluate(stream_, theta_.data(), states, count, f, gradients);
+  }
+  void weight_gradient(const float* states, std::int64_t count, float scale, float* f,
+                       float* theta_gradient) override {
+    perceptron_.weight_gradient(stream_, theta_.data(), states, count, scale, f, theta_gradient);
+  }
+  void langevin(const LangevinSteps& run, std::uint32_t first_chain, std::int64_t chains,
+                float* states, float* norm_sums) override;
+
+ private:
+  static DevicePerceptron make_perceptron(const CudaStream& stream, const Network& network) {
+    // A perceptron's parameters are each layer's weight, then its bias.
+    std::vector<std::int64_t> weights;
+    std::vector<std::int64_t> biases;
+    const std::vector<ParameterTensor>& tensors = network.parameters();
+    for (std::size_t i = 0; i + 1 < tensors.size(); i += 2) {
+      weights.push_back(tensors[i].offset);
+      biases.push_back(tensors[i + 1].offset);
+    }
+    return {stream, *perceptron_widths(network), weights, biases};
+  }
+
+  const CudaStream& stream_;
+  std::int64_t state_size_;
+  DeviceBuffer<float> theta_;
+  DevicePerceptron perceptron_;
+};
+
+void PerceptronEnergy::langevin(const LangevinSteps& run, std::uint32_t first_chain,
+                                std::int64_t chains, float* states, float* norm_sums) {
+  if (run.given_noise == nullptr || run.noise_chains == chains) {
+    perceptron_.langevin(stream_, theta_.data(), run.update, run.steps, first_chain, chains,
+                         run.given_noise, states, norm_sums);
+    return;
+  }
+  // Noise of more chains than these: step by step, so that a step's is in one piece.
+  LangevinUpdate update = run.update;
+  for (int step = 0; step < run.steps; ++step, ++update.step) {
+    perceptron_.langevin(stream_, theta_.data(), update, 1, first_chain, chains,
+                         run.given_noise + step * run.noise_chains * state_size_, states,
+                         norm_sums);
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<DeviceEnergy> make_device_perceptron(CudaContext& context, const Network& network) {
+  return std::make_unique<PerceptronEnergy>(context, network);
+}
+
+std::size_t device_perceptron_bytes(const Network& network) {
+  constexpr std::size_t kScratch = std::size_t{64} << 20;
+  return static_cast<std::size_t>(network.parameter_count()) * sizeof(float) + kScratch;
+}
+
+}  // namespace ebm
