@@ -9,14 +9,6 @@
 #endif
 
 namespace ebm {
-namespace {
-
-/// The bits of |value|: in the values' order, NaN last.
-EBM_HOST_DEVICE std::uint32_t size_bits(float value) {
-  return std::bit_cast<std::uint32_t>(value) & 0x7fffffffU;
-}
-
-}  // namespace
 
 float largest_size(std::int64_t n, const float* values) {
   std::uint32_t largest = 0;

@@ -1,6 +1,9 @@
 #include "cuda/learning/iteration_record.cuh"
 
+#include <bit>
+
 #include "cuda/device/launch.cuh"
+#include "cuda/kernels/largest.cuh"
 #ifdef __CUDACC__
 #include "cuda/device/block_reduce.cuh"
 #endif
@@ -28,7 +31,7 @@ __device__ float block_largest(const float* values, std::int64_t n) {
   __syncthreads();
   unsigned mine = 0;
   for (std::int64_t i = threadIdx.x; i < n; i += kThreads) {
-    mine = max(mine, std::bit_cast<unsigned>(values[i]) & 0x7fffffffU);
+    mine = max(mine, size_bits(values[i]));
   }
   atomicMax(&largest, mine);
   __syncthreads();

@@ -21,7 +21,7 @@ struct ConvolutionParameters {
     std::int64_t bias = 0;    ///< of (outputs)
     std::int64_t outputs = 0;
   };
-  std::vector<Part> parts;
+  std::vector<Part> parts{};
   /// Of a convolution, input channels and kernel · kernel. Of a linear layer behind a flatten,
   /// those of the image that was flattened, and its pixels: activations stay channels last, so it
   /// is the weights whose order changes.
