@@ -1,5 +1,5 @@
-// The CPU's energies against the float64 reference, on networks of every shape; and the invariances
-// they promise: of batch mates, of tiles, of threads.
+// Energies against the float64 reference, on networks of every shape; and the invariances they
+// promise: of batch mates, of tiles, of threads.
 
 #include "cuda/nn/energy.h"
 
@@ -17,6 +17,7 @@
 
 #include "tests/goldens.h"
 #include "tests/reference_network.h"
+#include "tests/tested_energy.h"
 #include "tests/threads.h"
 
 namespace ebm {
@@ -26,6 +27,7 @@ constexpr double kFloat32 = 1e-5;          // energies and gradients, of their n
 constexpr double kFloat32Repeated = 1e-4;  // states after Langevin steps
 constexpr double kRoundings = 8;           // of any one component of a weight gradient
 constexpr int kChains = 17;                // whole tiles and a partial one, of images and of points
+constexpr int kCapacity = 7;               // of a device: two whole parts of kChains and a rest
 
 Layer conv(std::string key, int outputs, int kernel, int stride = 1, int padding = 0) {
   return {LayerKind::conv, std::move(key), outputs, kernel, stride, padding};
@@ -111,7 +113,7 @@ class EnergyTest : public testing::TestWithParam<Network> {
       : network_(GetParam()),
         theta_(golden_parameters(network_, "energy/" + network_.name())),
         states_(hashed_floats("energy/" + network_.name() + "/x", kChains * size())),
-        energy_(make_cpu_energy(network_)) {
+        energy_(make_tested_energy(network_, kCapacity)) {
     energy_->set_parameters(theta_);
   }
 

@@ -23,6 +23,7 @@
 #include "tests/goldens.h"
 #include "tests/reference_learning.h"
 #include "tests/reference_network.h"
+#include "tests/tested_energy.h"
 
 namespace ebm {
 namespace {
@@ -55,8 +56,8 @@ class NetworkGolden : public testing::TestWithParam<Case> {
         prefix_(file_.metadata.at("tag") + "/" + GetParam().stem),
         network_(published_network(GetParam().network, GetParam().channels, 32)),
         theta_(golden_parameters(network_, prefix_)),
-        energy_(make_cpu_energy(network_)),
         batch_(std::stoi(file_.metadata.at("batch"))),
+        energy_(make_tested_energy(network_, batch_)),
         size_(batch_ * network_.input().size()),
         reference_(network_, number("epsilon"), hashed(prefix_ + "/data", size_),
                    hashed(prefix_ + "/model", size_)) {
@@ -225,8 +226,8 @@ class NetworkGolden : public testing::TestWithParam<Case> {
   std::string prefix_;
   Network network_;
   std::vector<float> theta_;
-  std::unique_ptr<Energy> energy_;
   std::int64_t batch_;
+  std::unique_ptr<Energy> energy_;
   std::int64_t size_;
   ReferenceEnergyDifference reference_;
 

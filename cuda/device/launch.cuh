@@ -1,6 +1,6 @@
 // The two ways a kernel's body is run: an OpenMP loop on the CPU, and, where nvcc compiles, a grid
-// of CUDA threads. A body is a functor of one index, `EBM_HOST_DEVICE void operator()(int64)
-// const`.
+// of CUDA threads; tests without a GPU have an emulator do that (tests/emulated_cuda). A body is a
+// functor of one index, `EBM_HOST_DEVICE void operator()(int64) const`.
 #pragma once
 
 #include <algorithm>
@@ -43,15 +43,24 @@ void for_each_row(std::int64_t rows, std::int64_t row_size, const Body& body) {
 template <class... Parameters, class... Arguments>
 void launch_kernel(const CudaStream& stream, dim3 blocks, dim3 threads, std::size_t shared_bytes,
                    void (*kernel)(Parameters...), const Arguments&... arguments) {
+#ifndef EBM_EMULATED_CUDA
   kernel<<<blocks, threads, shared_bytes, stream.get()>>>(arguments...);
   EBM_CHECK_CUDA(cudaGetLastError());
+#else
+  EBM_CHECK_CUDA(
+      emulated_cuda::launch(stream.get(), blocks, threads, shared_bytes, kernel, arguments...));
+#endif
 }
 
 /// In a kernel: the block's memory of the size that the launch gave, aligned to 16 bytes.
 template <class T>
 __device__ __forceinline__ T* dynamic_shared() {
+#ifdef EBM_EMULATED_CUDA
+  return static_cast<T*>(emulated_cuda::dynamic_shared());
+#else
   extern __shared__ float4 dynamic_shared_memory[];
   return reinterpret_cast<T*>(dynamic_shared_memory);
+#endif
 }
 
 /// Runs body(i) for every i in [0, n) on a grid-stride loop.

@@ -1,0 +1,172 @@
+// Errors, the device's description, and what the tests can set and count.
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+#include "runtime.h"
+
+namespace emulated_cuda {
+namespace {
+
+thread_local cudaError_t last_error = cudaSuccess;
+thread_local std::string launch_failure;
+
+/// Which of `names` an environment variable holds; the first if it is not set.
+template <std::size_t size>
+std::size_t choice(const char* variable, const std::array<std::string_view, size>& names) {
+  const char* const value = std::getenv(variable);
+  if (value == nullptr) {
+    return 0;
+  }
+  std::string known;
+  for (std::size_t i = 0; i < size; ++i) {
+    if (names[i] == value) {
+      return i;
+    }
+    known += ' ';
+    known += names[i];
+  }
+  throw std::invalid_argument(std::string(variable) + " is " + value + "; it can be one of" +
+                              known);
+}
+
+Behaviour environment_behaviour() {
+  return {.order = static_cast<Order>(
+              choice<3>("EBM_EMULATED_ORDER", {"ascending", "descending", "shuffled"})),
+          .streams = static_cast<Streams>(choice<2>("EBM_EMULATED_STREAMS", {"at_once", "late"}))};
+}
+
+}  // namespace
+
+std::recursive_mutex& device_mutex() {
+  static std::recursive_mutex mutex;
+  return mutex;
+}
+
+Behaviour& current_behaviour() {
+  static Behaviour behaviour = environment_behaviour();
+  return behaviour;
+}
+
+Counts& current_counts() {
+  static Counts counts;
+  return counts;
+}
+
+cudaError_t report(cudaError_t error) {
+  if (error != cudaSuccess) {
+    last_error = error;
+  }
+  return error;
+}
+
+cudaError_t report_launch_failure(const std::string& message) {
+  launch_failure = message;
+  return report(cudaErrorLaunchFailure);
+}
+
+Behaviour behaviour() {
+  const std::scoped_lock lock(device_mutex());
+  return current_behaviour();
+}
+
+void set_behaviour(const Behaviour& behaviour) {
+  const std::scoped_lock lock(device_mutex());
+  finish_all();
+  current_behaviour() = behaviour;
+}
+
+Counts counts() {
+  const std::scoped_lock lock(device_mutex());
+  return current_counts();
+}
+
+}  // namespace emulated_cuda
+
+using namespace emulated_cuda;
+
+cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
+cudaError_t cudaPeekAtLastError() { return last_error; }
+
+const char* cudaGetErrorName(cudaError_t error) {
+#define EBM_NAME(name) \
+  case name:           \
+    return #name;
+  switch (error) {
+    EBM_NAME(cudaSuccess)
+    EBM_NAME(cudaErrorInvalidValue)
+    EBM_NAME(cudaErrorMemoryAllocation)
+    EBM_NAME(cudaErrorInvalidConfiguration)
+    EBM_NAME(cudaErrorNoDevice)
+    EBM_NAME(cudaErrorInvalidDevice)
+    EBM_NAME(cudaErrorNotReady)
+    EBM_NAME(cudaErrorLaunchFailure)
+    EBM_NAME(cudaErrorStreamCaptureUnsupported)
+    EBM_NAME(cudaErrorStreamCaptureInvalidated)
+    EBM_NAME(cudaErrorStreamCaptureUnjoined)
+    EBM_NAME(cudaErrorStreamCaptureIsolation)
+    EBM_NAME(cudaErrorCapturedEvent)
+  }
+#undef EBM_NAME
+  return "unrecognized error code";
+}
+
+const char* cudaGetErrorString(cudaError_t error) {
+  return error == cudaErrorLaunchFailure ? launch_failure.c_str() : cudaGetErrorName(error);
+}
+
+cudaError_t cudaDriverGetVersion(int* version) {
+  *version = CUDART_VERSION;
+  return cudaSuccess;
+}
+
+cudaError_t cudaRuntimeGetVersion(int* version) { return cudaDriverGetVersion(version); }
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = 1;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDevice(int* device) {
+  *device = 0;
+  return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device) {
+  return report(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
+}
+
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
+  switch (attribute) {
+    case cudaDevAttrMultiProcessorCount:
+      *value = 8;
+      break;
+    case cudaDevAttrComputeCapabilityMajor:
+      *value = 9;
+      break;
+    case cudaDevAttrComputeCapabilityMinor:
+      *value = 0;
+      break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+      *value = static_cast<int>(kMostSharedBytes);
+      break;
+    default:
+      return report(cudaErrorInvalidValue);
+  }
+  return cudaSetDevice(device);
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
+  std::size_t free = 0;
+  *properties = {};
+  std::snprintf(properties->name, sizeof(properties->name), "emulated CUDA device");
+  cudaMemGetInfo(&free, &properties->totalGlobalMem);
+  cudaDeviceGetAttribute(&properties->major, cudaDevAttrComputeCapabilityMajor, device);
+  cudaDeviceGetAttribute(&properties->minor, cudaDevAttrComputeCapabilityMinor, device);
+  return cudaDeviceGetAttribute(&properties->multiProcessorCount, cudaDevAttrMultiProcessorCount,
+                                device);
+}

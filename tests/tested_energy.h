@@ -1,0 +1,25 @@
+// The energy under test: the CPU's, or, in a test that is compiled with EBM_TEST_ON_CUDA, a CUDA
+// device's, held to the same bounds.
+#pragma once
+
+#include <memory>
+
+#include "cuda/nn/energy.h"
+#include "tests/kernel_launch.h"
+#ifdef EBM_TEST_ON_CUDA
+#include "cuda/nn/cuda_energy.h"
+#endif
+
+namespace ebm {
+
+/// In float32. A device takes at most `capacity` states at once, and more in parts.
+inline std::unique_ptr<Energy> make_tested_energy(const Network& network,
+                                                  [[maybe_unused]] std::int64_t capacity) {
+#ifdef EBM_TEST_ON_CUDA
+  return make_cuda_energy(network, capacity, Precision::fp32, {});
+#else
+  return make_cpu_energy(network);
+#endif
+}
+
+}  // namespace ebm
