@@ -1,7 +1,5 @@
 #include "cuda/mcmc/initial_states.h"
 
-#include <cassert>
-
 #include "cuda/kernels/random_states.cuh"
 
 namespace ebm {
@@ -21,20 +19,11 @@ Purpose states_purpose(DataUse use) {
   return Purpose::initial_states;
 }
 
-void draw_noise_states(InitialStates init, const RandomStream& stream, float noise_factor,
-                       std::int64_t state_size, std::span<float> states) {
-  assert(init == InitialStates::uniform || init == InitialStates::gaussian);
-  const auto fill =
-      init == InitialStates::uniform
-          ? static_cast<void (*)(const RandomStream&, float, std::int64_t, std::int64_t, float*)>(
-                fill_uniform)
-          : fill_normal;
-  fill(stream, noise_factor, std::ssize(states) / state_size, state_size, states.data());
-}
-
 void draw_initial_states(InitialStates init, DataUse use, std::uint64_t seed,
                          std::uint32_t iteration, float noise_factor, DataBatches& data,
                          const PersistentBank* bank, std::span<float> states) {
+  const RandomStream noise{seed, states_purpose(use), iteration};
+  const std::int64_t count = std::ssize(states) / data.state_size();
   switch (init) {
     case InitialStates::persistent:
       bank->peek(rows_purpose(use), iteration, states);
@@ -43,9 +32,10 @@ void draw_initial_states(InitialStates init, DataUse use, std::uint64_t seed,
       data.draw(use, iteration, states);
       break;
     case InitialStates::uniform:
+      fill_uniform(noise, noise_factor, count, data.state_size(), states.data());
+      break;
     case InitialStates::gaussian:
-      draw_noise_states(init, {seed, states_purpose(use), iteration}, noise_factor,
-                        data.state_size(), states);
+      fill_normal(noise, noise_factor, count, data.state_size(), states.data());
       break;
   }
 }

@@ -23,8 +23,4 @@ void draw_initial_states(InitialStates init, DataUse use, std::uint64_t seed,
                          std::uint32_t iteration, float noise_factor, DataBatches& data,
                          const PersistentBank* bank, std::span<float> states);
 
-/// Noise starts alone: init is uniform or gaussian.
-void draw_noise_states(InitialStates init, const RandomStream& stream, float noise_factor,
-                       std::int64_t state_size, std::span<float> states);
-
 }  // namespace ebm

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "cuda/device/device_choice.h"
 #include "host/config/yaml_reader.h"
 
 namespace ebm {
