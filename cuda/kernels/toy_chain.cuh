@@ -2,8 +2,8 @@
 // DevicePerceptron, which chooses it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "cuda/device/cuda_stream.h"
 #include "cuda/kernels/chain_noise.cuh"
@@ -12,7 +12,7 @@ namespace ebm {
 
 /// The published toy network: two inputs, layers of 32, 64, 64 and 64 units, one output.
 inline constexpr int kToyWidths[] = {2, 32, 64, 64, 64, 1};
-inline constexpr int kToyLayers = 5;
+inline constexpr std::size_t kToyLayers = 5;
 
 /// Where the toy network's weights and biases begin in θ.
 struct ToyPlaces {
