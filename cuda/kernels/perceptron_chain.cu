@@ -1,4 +1,3 @@
-#ifdef __CUDACC__
 #include "cuda/kernels/perceptron_chain.cuh"
 
 #include <algorithm>
@@ -260,4 +259,3 @@ void DevicePerceptron::weight_gradient(const CudaStream& stream, const float* th
 }
 
 }  // namespace ebm
-#endif

@@ -1,4 +1,3 @@
-#ifdef __CUDACC__
 #include "cuda/kernels/toy_chain.cuh"
 
 #include <algorithm>
@@ -269,4 +268,3 @@ void toy_langevin(const CudaStream& stream, int processors, const ToyPlaces& pla
 }
 
 }  // namespace ebm
-#endif
