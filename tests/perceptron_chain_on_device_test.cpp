@@ -24,7 +24,6 @@ namespace {
 
 constexpr double kFloat32 = 1e-5;          // energies and gradients, of their norm
 constexpr double kFloat32Repeated = 1e-4;  // states after Langevin steps, where rounding feeds back
-constexpr double kRoundings = 8;           // of what cancels in any one component of a gradient
 
 using Widths = std::vector<int>;
 using Floats = std::vector<float>;
@@ -176,13 +175,13 @@ class PerceptronOnDevice : public testing::TestWithParam<Widths> {
 };
 
 // One layer and many; less than a group of lanes, whole groups and one more; states whose noise is
-// more than is drawn at a time; and the last one's weights are 316 KiB, more than any block has.
+// more than is drawn at a time; and the last one's weights are over 300 KiB, more than any block has.
 INSTANTIATE_TEST_SUITE_P(, PerceptronOnDevice,
                          testing::Values(kToy, Widths{1, 1}, Widths{5, 1}, Widths{2, 1, 1},
                                          Widths{3, 7, 1}, Widths{4, 9, 3, 2, 1},
                                          Widths{2, 32, 64, 64, 1}, Widths{33, 65, 31, 1},
                                          Widths{1030, 17, 1}, Widths{2, 280, 281, 1}),
-                         [](const auto& info) { return name_of(info.param); });
+                         [](const auto& test) { return name_of(test.param); });
 
 TEST_P(PerceptronOnDevice, EnergiesAndGradientsAreTheCpus) {
   const Floats states = twins_.states(7);
