@@ -15,6 +15,7 @@
 #include "host/training/run_log.h"
 #include "host/training/trainer.h"
 #include "tests/idx_bytes.h"
+#include "tests/kernel_launch.h"
 #include "tests/temporary_folder.h"
 #include "tests/threads.h"
 
@@ -70,6 +71,16 @@ inline TrainConfig image_config(NetworkKind network, const std::filesystem::path
   return config;
 }
 
+/// Where tests train: on the CPU, or, in a test that is compiled with EBM_TEST_ON_CUDA, on a CUDA
+/// device.
+inline ComputeDevice tested_device([[maybe_unused]] const TrainConfig& config) {
+#ifdef EBM_TEST_ON_CUDA
+  return choose_compute_device("cuda", Precision::fp32, make_network(trained_network(config)));
+#else
+  return {};
+#endif
+}
+
 /// Trains into `folder`, or goes on with the run there. Returns whether it is done.
 inline bool train(const TrainConfig& config, const std::filesystem::path& folder,
                   const StopRequest& stop = never_asked_to_stop) {
@@ -77,7 +88,7 @@ inline bool train(const TrainConfig& config, const std::filesystem::path& folder
   const RunFolder run_folder = is_new ? RunFolder::create(folder) : RunFolder::reopen(folder);
   write_bytes(run_folder.config(), to_yaml(config));
   RunLog log(run_folder.log(), true);
-  return Trainer(config, run_folder, log, stop).run();
+  return Trainer(config, run_folder, log, stop, tested_device(config)).run();
 }
 
 /// Everything of a run that its configuration determines: file name to content.
