@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <ostream>
 #include <vector>
 
@@ -12,6 +13,13 @@
 #include "tests/stored_activations.h"
 
 namespace ebm {
+
+void PrintTo(const ConvolutionShape& s, std::ostream* out) {
+  *out << s.images << " of " << s.in_channels << "x" << s.height << "x" << s.width << " to "
+       << s.out_channels << ", kernel " << s.kernel << ", stride " << s.stride << ", padding "
+       << s.padding;
+}
+
 namespace {
 
 // Kernels 1, 3, 4 and 5, strides to 3, padding 0 to 2, channels on both sides of a tile's and a
@@ -100,12 +108,6 @@ constexpr ConvolutionShape kShapes[] = {
      .kernel = 3,
      .padding = 1},
 };
-
-void PrintTo(const ConvolutionShape& s, std::ostream* out) {
-  *out << s.images << " of " << s.in_channels << "x" << s.height << "x" << s.width << " to "
-       << s.out_channels << ", kernel " << s.kernel << ", stride " << s.stride << ", padding "
-       << s.padding;
-}
 
 struct Sizes {
   explicit Sizes(const ConvolutionShape& s)
