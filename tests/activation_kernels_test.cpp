@@ -55,7 +55,10 @@ std::size_t input_size(const PoolShape& shape) {
 Pooled pool(const PoolShape& shape, const std::vector<float>& x) {
   Pooled out{.y = std::vector<float>(pooled_size(shape)),
              .places = std::vector<std::uint8_t>(pooled_size(shape))};
-  max_pool_forward(shape, x.data(), out.y.data(), out.places.data());
+  run_kernel([&](KernelMemory& memory, const auto&... stream) {
+    max_pool_forward(stream..., shape, memory.in(x), memory.in_out(out.y),
+                     memory.in_out(out.places));
+  });
   return out;
 }
 
@@ -63,7 +66,10 @@ Pooled pool(const PoolShape& shape, const std::vector<float>& x) {
 std::vector<float> unpool(const PoolShape& shape, const std::vector<float>& dy,
                           const Pooled& pooled, float fill) {
   std::vector<float> dx(input_size(shape), fill);
-  max_pool_backward(shape, pooled.y.data(), dy.data(), pooled.places.data(), dx.data());
+  run_kernel([&](KernelMemory& memory, const auto&... stream) {
+    max_pool_backward(stream..., shape, memory.in(pooled.y), memory.in(dy),
+                      memory.in(pooled.places), memory.in_out(dx));
+  });
   return dx;
 }
 
