@@ -151,9 +151,9 @@ struct AttentionPlace {
 
 /// The block brings `count` columns of two matrices, from `begin` on, into shared memory, followed
 /// by zeros up to a multiple of kTileStep.
-template <int C, class First, class Second>
-__device__ void load_tile(const AttentionDivision<C>& division, const First& first,
-                          const Second& second, int begin, int count, Four<float>* tile) {
+template <int C, class Rows>
+__device__ void load_tile(const AttentionDivision<C>& division, const Rows& first,
+                          const Rows& second, int begin, int count, Four<float>* tile) {
   constexpr int kFours = AttentionDivision<C>::kFours;
   constexpr int kFoursLog2 = std::countr_zero(static_cast<unsigned>(kFours));
   const int fours_log2 = kFoursLog2 + division.lanes_log2;  // of one matrix's column
@@ -165,11 +165,8 @@ __device__ void load_tile(const AttentionDivision<C>& division, const First& fir
     const int four = item & ((1 << fours_log2) - 1);
     const int half = item >> fours_log2 & 1;
     const int column = item >> (fours_log2 + 1);
-    Four<float> value{};
-    if (column < count) {
-      value =
-          half == 0 ? first.load(begin + column, 4 * four) : second.load(begin + column, 4 * four);
-    }
+    const Rows rows = half == 0 ? first : second;
+    const Four<float> value = column < count ? rows.load(begin + column, 4 * four) : Four<float>{};
     tile[column * division.column_fours() + (four >> kFoursLog2) * division.lane_fours() +
          half * kFours + (four & (kFours - 1))] = value;
   }
