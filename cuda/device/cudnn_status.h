@@ -9,7 +9,7 @@
 namespace ebm {
 
 /// Throws CudaError unless `status` is success.
-inline void check_cudnn(const cudnn_frontend::error_t& status, const char* call, const char* file,
+inline void check_cudnn(cudnn_frontend::error_t status, const char* call, const char* file,
                         int line) {
   if (status.is_bad()) {
     throw CudaError(call, file, line, status.get_message());

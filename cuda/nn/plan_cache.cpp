@@ -3,9 +3,8 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstring>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 #include <string_view>
 #include <system_error>
 
@@ -45,7 +44,9 @@ std::optional<std::vector<std::uint8_t>> PlanCache::find(const std::string& key)
     return std::nullopt;
   }
   std::ifstream file(file_of(key), std::ios::binary);
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  std::ostringstream contents;
+  contents << file.rdbuf();
+  const std::string text = contents.str();
   const std::size_t head_size = head_of(key, {}).size();
   if (text.size() < head_size) {
     return std::nullopt;

@@ -1,0 +1,250 @@
+// Convolutions by cuDNN against their definition, summed in double.
+
+#include "cuda/nn/cudnn_convolution.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cuda/device/bfloat16.cuh"
+#include "cuda/device/cuda_graph.h"
+#include "cuda/kernels/leaky_relu.cuh"
+#include "tests/kernel_launch.h"
+#include "tests/numbers.h"
+#include "tests/temporary_folder.h"
+
+namespace ebm {
+namespace {
+
+std::size_t input_size(const ConvolutionShape& s) {
+  return static_cast<std::size_t>(s.images) * s.height * s.width * s.in_channels;
+}
+std::size_t output_size(const ConvolutionShape& s) {
+  return static_cast<std::size_t>(s.images) * s.out_height() * s.out_width() * s.out_channels;
+}
+std::size_t weight_size(const ConvolutionShape& s) {
+  return static_cast<std::size_t>(s.out_channels) * s.kernel * s.kernel * s.in_channels;
+}
+
+/// Sums of products, and the sums of the products' magnitudes, which rounding is relative to.
+struct Sums {
+  explicit Sums(std::size_t size) : exact(size), magnitude(size) {}
+  void add(std::size_t i, double product) {
+    exact[i] += product;
+    magnitude[i] += std::abs(product);
+  }
+
+  std::vector<double> exact;
+  std::vector<double> magnitude;
+};
+
+/// Calls product(input, output, weight) with the places of every product that a convolution sums.
+void for_each_product(const ConvolutionShape& s,
+                      const std::function<void(std::size_t, std::size_t, std::size_t)>& product) {
+  std::size_t output = 0;
+  for (int image = 0; image < s.images; ++image) {
+    for (int row = 0; row < s.out_height(); ++row) {
+      for (int column = 0; column < s.out_width(); ++column) {
+        for (int to = 0; to < s.out_channels; ++to, ++output) {
+          std::size_t weight = static_cast<std::size_t>(to) * s.kernel * s.kernel * s.in_channels;
+          for (int i = 0; i < s.kernel; ++i) {
+            for (int j = 0; j < s.kernel; ++j, weight += s.in_channels) {
+              const int y = row * s.stride + i - s.padding;
+              const int x = column * s.stride + j - s.padding;
+              if (y < 0 || y >= s.height || x < 0 || x >= s.width) {
+                continue;
+              }
+              const std::size_t input =
+                  ((static_cast<std::size_t>(image) * s.height + y) * s.width + x) * s.in_channels;
+              for (int from = 0; from < s.in_channels; ++from) {
+                product(input + from, output, weight + from);
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+/// Numbers that Bfloat16 holds exactly, so that only what a convolution does is rounded.
+std::vector<float> short_numbers(std::size_t n, std::uint32_t seed) {
+  std::vector<float> values = numbers(n, seed);
+  for (float& value : values) {
+    value = static_cast<float>(Bfloat16(value));
+  }
+  return values;
+}
+
+/// Values in the device's memory as a precision stores them.
+class StoredArray {
+ public:
+  StoredArray(const CudaStream& stream, bool as_bfloat16, const std::vector<float>& values)
+      : stream_(stream),
+        as_bfloat16_(as_bfloat16),
+        size_(values.size()),
+        bytes_(stream, size_ * (as_bfloat16 ? sizeof(Bfloat16) : sizeof(float))) {
+    if (as_bfloat16) {
+      std::vector<Bfloat16> shorter;
+      for (const float value : values) {
+        shorter.emplace_back(value);
+      }
+      bytes_.upload(stream, std::as_bytes(std::span(shorter)));
+    } else {
+      bytes_.upload(stream, std::as_bytes(std::span(values)));
+    }
+  }
+
+  void* data() { return bytes_.data(); }
+  std::vector<float> values() const {
+    std::vector<float> values(size_);
+    if (as_bfloat16_) {
+      std::vector<Bfloat16> shorter(size_);
+      bytes_.download(stream_, std::as_writable_bytes(std::span(shorter)));
+      stream_.wait();
+      for (std::size_t i = 0; i < size_; ++i) {
+        values[i] = static_cast<float>(shorter[i]);
+      }
+    } else {
+      bytes_.download(stream_, std::as_writable_bytes(std::span(values)));
+      stream_.wait();
+    }
+    return values;
+  }
+
+ private:
+  const CudaStream& stream_;
+  bool as_bfloat16_;
+  std::size_t size_;
+  DeviceBuffer<std::byte> bytes_;
+};
+
+/// What the three passes make of the same arrays.
+struct Results {
+  std::vector<float> y;
+  std::vector<float> dx;
+  std::vector<float> dweight;
+
+  bool operator==(const Results&) const = default;
+};
+
+/// A convolution with its arrays; NaN where a pass has not written.
+struct Experiment {
+  Experiment(const ConvolutionPattern& pattern, const PlanCache& cache)
+      : pattern(pattern),
+        convolution(CudnnConvolution::create(handle, pattern, cache)),
+        workspace(stream, convolution ? convolution->workspace_bytes() : 0) {}
+
+  void enqueue() {
+    convolution->forward(x.data(), weight.data(), static_cast<const float*>(bias.data()), y.data(),
+                         workspace.data());
+    convolution->input_gradient(dy.data(), weight.data(),
+                                pattern.input_is_leaky ? x.data() : nullptr, dx.data(),
+                                workspace.data());
+    convolution->weight_gradient(x.data(), dy.data(), static_cast<float*>(dweight.data()),
+                                 workspace.data());
+  }
+  Results results() const { return {y.values(), dx.values(), dweight.values()}; }
+
+  ConvolutionPattern pattern;
+  bool shorter = pattern.precision == Precision::bf16;
+  std::vector<float> x_values = short_numbers(input_size(pattern.shape), 1);
+  std::vector<float> weight_values = short_numbers(weight_size(pattern.shape), 2);
+  std::vector<float> bias_values =
+      numbers(static_cast<std::size_t>(pattern.shape.out_channels), 3);
+  std::vector<float> dy_values = short_numbers(output_size(pattern.shape), 4);
+
+  CudaStream stream;
+  CudnnHandle handle{stream};
+  std::unique_ptr<CudnnConvolution> convolution;
+  StoredArray x{stream, shorter, x_values};
+  StoredArray weight{stream, shorter, weight_values};
+  StoredArray bias{stream, false, bias_values};
+  StoredArray dy{stream, shorter, dy_values};
+  StoredArray y{stream, shorter, std::vector<float>(dy_values.size(), kNan)};
+  StoredArray dx{stream, shorter, std::vector<float>(x_values.size(), kNan)};
+  StoredArray dweight{stream, false, std::vector<float>(weight_values.size(), kNan)};
+  DeviceBuffer<std::byte> workspace;
+};
+
+/// Layers as the published networks have them, on fewer and smaller images.
+constexpr ConvolutionShape kShapes[] = {
+    {.images = 3, .in_channels = 32, .height = 9, .width = 8, .out_channels = 64, .kernel = 3,
+     .padding = 1},
+    {.images = 3, .in_channels = 32, .height = 8, .width = 8, .out_channels = 64, .kernel = 4,
+     .stride = 2, .padding = 1},
+    {.images = 5, .in_channels = 256, .height = 4, .width = 4, .out_channels = 1, .kernel = 4},
+    {.images = 2, .in_channels = 32, .height = 16, .width = 16, .out_channels = 48},
+    {.images = 7, .in_channels = 2048, .out_channels = 256},
+};
+
+class CudnnConvolutions : public testing::TestWithParam<Precision> {
+ protected:
+  /// |value − exact| ≤ sums of n float products in any order (Higham, Accuracy and Stability of
+  /// Numerical Algorithms, section 3.1), of factors that TF32 cuts to 11 bits, plus the rounding of
+  /// `stores` Bfloat16 results, none larger than the magnitude.
+  void expect_near(const std::vector<float>& values, const Sums& sums, double n, bool exact_factors,
+                   int stores) const {
+    const double factors =
+        GetParam() == Precision::tf32 && !exact_factors ? 2 * 0x1p-10 : 0;
+    const double storing = GetParam() == Precision::bf16 ? stores * 0x1p-8 : 0;
+    const double relative = (n + 2) * kRounding + factors + storing;
+    ASSERT_EQ(values.size(), sums.exact.size());
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      ASSERT_NEAR(values[i], sums.exact[i], relative * sums.magnitude[i]) << "value " << i;
+    }
+  }
+};
+
+TEST_P(CudnnConvolutions, AreTheirDefinition) {
+  const PlanCache no_cache;
+  for (const ConvolutionShape& shape : kShapes) {
+    for (const bool leaky : {false, true}) {
+      SCOPED_TRACE(std::to_string(shape.in_channels) + " channels, kernel " +
+                   std::to_string(shape.kernel) + (leaky ? ", leaky" : ""));
+      Experiment experiment(
+          {.shape = shape, .precision = GetParam(), .leaky_relu = leaky, .input_is_leaky = leaky},
+          no_cache);
+      ASSERT_NE(experiment.convolution, nullptr);
+      experiment.enqueue();
+      const Results results = experiment.results();
+
+      Sums y(experiment.dy_values.size());
+      Sums dx(experiment.x_values.size());
+      Sums dweight(experiment.weight_values.size());
+      const std::vector<float>& x = experiment.x_values;
+      for_each_product(shape, [&](std::size_t input, std::size_t output, std::size_t weight) {
+        const double w = experiment.weight_values[weight];
+        const double dy = experiment.dy_values[output];
+        y.add(output, w * x[input]);
+        dx.add(input, w * dy);
+        dweight.add(weight, dy * x[input]);
+      });
+      for (std::size_t i = 0; i < y.exact.size(); ++i) {
+        y.add(i, experiment.bias_values[i % experiment.bias_values.size()]);
+        y.exact[i] *= leaky && y.exact[i] < 0 ? double{kLeakySlope} : 1;
+      }
+      for (std::size_t i = 0; i < dx.exact.size(); ++i) {
+        dx.exact[i] *= leaky && x[i] <= 0 ? double{kLeakySlope} : 1;
+      }
+      const double taps = shape.kernel * shape.kernel;
+      const double pixels = shape.images * shape.out_height() * shape.out_width();
+      // Factors are Bfloat16 values, which TF32 holds: no factor is cut in any precision. Without a
+      // fused plan, two kernels store.
+      expect_near(results.y, y, taps * shape.in_channels + 1, true, 2);
+      expect_near(results.dx, dx, taps * shape.out_channels, true, 2);
+      expect_near(results.dweight, dweight, pixels, true, 0);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Precisions, CudnnConvolutions,
+                         testing::Values(Precision::fp32, Precision::tf32, Precision::bf16));
+
+}  // namespace
+}  // namespace ebm
