@@ -27,6 +27,7 @@ enum cudaError_t {
   cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
   cudaErrorNotReady = 600,
+  cudaErrorIllegalAddress = 700,
   cudaErrorLaunchFailure = 719,
   cudaErrorStreamCaptureUnsupported = 900,
   cudaErrorStreamCaptureInvalidated = 901,
@@ -38,7 +39,7 @@ enum cudaError_t {
 cudaError_t cudaGetLastError();
 cudaError_t cudaPeekAtLastError();
 const char* cudaGetErrorName(cudaError_t error);
-/// Of cudaErrorLaunchFailure: with the kernel, block and thread of the latest one.
+/// Of kernels' errors, IllegalAddress and LaunchFailure: what the calling thread's latest one was.
 const char* cudaGetErrorString(cudaError_t error);
 
 // ---- The device: one, of compute capability 9.0, with 8 GiB ----

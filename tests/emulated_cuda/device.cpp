@@ -13,7 +13,7 @@ namespace emulated_cuda {
 namespace {
 
 thread_local cudaError_t last_error = cudaSuccess;
-thread_local std::string launch_failure;
+thread_local std::string kernel_failure;
 
 /// Which of `names` an environment variable holds; the first if it is not set.
 template <std::size_t size>
@@ -64,9 +64,9 @@ cudaError_t report(cudaError_t error) {
   return error;
 }
 
-cudaError_t report_launch_failure(const std::string& message) {
-  launch_failure = message;
-  return report(cudaErrorLaunchFailure);
+cudaError_t report_failure(cudaError_t error, const std::string& message) {
+  kernel_failure = message;
+  return report(error);
 }
 
 Behaviour behaviour() {
@@ -104,6 +104,7 @@ const char* cudaGetErrorName(cudaError_t error) {
     EBM_NAME(cudaErrorNoDevice)
     EBM_NAME(cudaErrorInvalidDevice)
     EBM_NAME(cudaErrorNotReady)
+    EBM_NAME(cudaErrorIllegalAddress)
     EBM_NAME(cudaErrorLaunchFailure)
     EBM_NAME(cudaErrorStreamCaptureUnsupported)
     EBM_NAME(cudaErrorStreamCaptureInvalidated)
@@ -116,7 +117,8 @@ const char* cudaGetErrorName(cudaError_t error) {
 }
 
 const char* cudaGetErrorString(cudaError_t error) {
-  return error == cudaErrorLaunchFailure ? launch_failure.c_str() : cudaGetErrorName(error);
+  const bool of_kernel = error == cudaErrorIllegalAddress || error == cudaErrorLaunchFailure;
+  return of_kernel ? kernel_failure.c_str() : cudaGetErrorName(error);
 }
 
 cudaError_t cudaDriverGetVersion(int* version) {

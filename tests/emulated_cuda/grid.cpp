@@ -30,26 +30,6 @@ uint3 index_of(std::uint64_t position, const dim3& extent) {
           static_cast<unsigned>(position / extent.x / extent.y)};
 }
 
-/// The function's name, for which addr2line reads the program's symbols.
-std::string kernel_name(const void* kernel) {
-  Dl_info program{};
-  std::string name;
-  if (dladdr(kernel, &program) != 0) {
-    const auto offset = static_cast<const char*>(kernel) - static_cast<char*>(program.dli_fbase);
-    char number[32];
-    std::snprintf(number, sizeof(number), "0x%tx", offset);
-    const std::string command =
-        std::string("addr2line -f -C -e '") + program.dli_fname + "' " + number + " 2>&1";
-    if (FILE* const output = popen(command.c_str(), "r"); output != nullptr) {
-      for (int c = fgetc(output); c != EOF && c != '\n'; c = fgetc(output)) {
-        name += static_cast<char>(c);
-      }
-      pclose(output);
-    }
-  }
-  return name.empty() ? "(name unknown)" : name;
-}
-
 /// A thread of the running block.
 struct Thread {
   enum class State { fresh, ready, waiting, done };
@@ -338,6 +318,26 @@ Grid& grid() {
 }
 
 }  // namespace
+
+// addr2line reads them.
+std::string kernel_name(const void* kernel) {
+  Dl_info program{};
+  std::string name;
+  if (dladdr(kernel, &program) != 0) {
+    const auto offset = static_cast<const char*>(kernel) - static_cast<char*>(program.dli_fbase);
+    char number[32];
+    std::snprintf(number, sizeof(number), "0x%tx", offset);
+    const std::string command =
+        std::string("addr2line -f -C -e '") + program.dli_fname + "' " + number + " 2>&1";
+    if (FILE* const output = popen(command.c_str(), "r"); output != nullptr) {
+      for (int c = fgetc(output); c != EOF && c != '\n'; c = fgetc(output)) {
+        name += static_cast<char>(c);
+      }
+      pclose(output);
+    }
+  }
+  return name.empty() ? "(name unknown)" : name;
+}
 
 std::string run_grid(const Launch& launch, Order order) { return grid().run(launch, order); }
 void* dynamic_shared() { return grid().shared(); }

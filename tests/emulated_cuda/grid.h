@@ -28,6 +28,9 @@ inline std::uint64_t count(const dim3& extent) {
 /// Runs all of it. Returns what went wrong, with kernel, block and thread; empty when nothing did.
 std::string run_grid(const Launch& launch, Order order);
 
+/// The function's name, if the program has symbols.
+std::string kernel_name(const void* kernel);
+
 /// In a kernel: the block's dynamic shared memory.
 void* dynamic_shared();
 

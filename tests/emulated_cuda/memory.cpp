@@ -7,7 +7,11 @@
 #include <memory>
 #include <vector>
 
+#include "launch.h"
 #include "runtime.h"
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
 
 namespace emulated_cuda {
 namespace {
@@ -47,6 +51,11 @@ cudaError_t allocate(void** memory, std::size_t bytes, bool on_device) {
     return report(cudaErrorMemoryAllocation);
   }
   std::memset(place, 0xff, bytes);
+#ifdef __SANITIZE_ADDRESS__
+  if (on_device) {
+    ASAN_POISON_MEMORY_REGION(place, bytes);
+  }
+#endif
   allocations().emplace(place, Allocation{{place, &std::free}, bytes, on_device});
   *memory = place;
   return cudaSuccess;
@@ -130,6 +139,27 @@ cudaError_t copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind k
 }
 
 }  // namespace
+
+bool is_given_out(const void* memory) {
+  const Kind kind = kind_of(memory, 1);
+  return kind == Kind::device || kind == Kind::pinned;
+}
+
+#ifdef __SANITIZE_ADDRESS__
+DeviceAtWork::DeviceAtWork() {
+  for (const auto& [address, allocation] : allocations()) {
+    ASAN_UNPOISON_MEMORY_REGION(address, allocation.bytes);
+  }
+}
+
+DeviceAtWork::~DeviceAtWork() {
+  for (const auto& [address, allocation] : allocations()) {
+    if (allocation.on_device) {
+      ASAN_POISON_MEMORY_REGION(address, allocation.bytes);
+    }
+  }
+}
+#endif
 
 std::size_t live_allocations() {
   const std::scoped_lock lock(device_mutex());

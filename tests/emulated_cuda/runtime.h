@@ -26,8 +26,8 @@ Counts& current_counts();
 
 /// Keeps `error` for cudaGetLastError(), and returns it.
 cudaError_t report(cudaError_t error);
-/// The same of a launch that failed, with what cudaGetErrorString() is to say.
-cudaError_t report_launch_failure(const std::string& message);
+/// The same of a kernel that failed, with what cudaGetErrorString() is to say.
+cudaError_t report_failure(cudaError_t error, const std::string& message);
 
 /// What a call that waits, takes or gives back memory begins with: counts it, and fails while the
 /// calling thread captures.
@@ -40,5 +40,16 @@ cudaError_t finish_all();
 bool is_capturing(cudaStream_t stream);
 /// Does the work now, keeps it for later, or, while the stream captures, puts it into the graph.
 cudaError_t enqueue(cudaStream_t stream, Work work);
+
+/// While one exists the device's memory can be used. At all other times AddressSanitizer takes an
+/// access for a host's that has mistaken a device's address for its own.
+struct DeviceAtWork {
+#ifdef __SANITIZE_ADDRESS__
+  DeviceAtWork();
+  ~DeviceAtWork();
+  DeviceAtWork(const DeviceAtWork&) = delete;
+  DeviceAtWork& operator=(const DeviceAtWork&) = delete;
+#endif
+};
 
 }  // namespace emulated_cuda

@@ -74,10 +74,15 @@ std::set<cudaStream_t>& streams() {
   return all;
 }
 
+cudaError_t do_now(const Work& work) {
+  [[maybe_unused]] const DeviceAtWork at_work;
+  return work();
+}
+
 void do_next(cudaStream_t stream) {
   const Work work = std::move(stream->queue.front());
   stream->queue.pop_front();
-  if (const cudaError_t status = work(); status != cudaSuccess) {
+  if (const cudaError_t status = do_now(work); status != cudaSuccess) {
     stream->failure = status;
   }
 }
@@ -154,18 +159,23 @@ cudaError_t enqueue(cudaStream_t stream, Work work) {
     stream->queue.push_back(std::move(work));
     return cudaSuccess;
   }
-  return work();
+  return do_now(work);
 }
 
-cudaError_t launch(cudaStream_t stream, Launch work) {
+cudaError_t launch(cudaStream_t stream, Launch work, bool usable) {
   const std::scoped_lock lock(device_mutex());
+  if (!usable) {
+    return report_failure(cudaErrorIllegalAddress,
+                          "kernel " + kernel_name(work.kernel) +
+                              " is given a pointer into memory that is not the device's");
+  }
   if (const cudaError_t status = check(work); status != cudaSuccess) {
     return status;
   }
   ++current_counts().kernels;
   return enqueue(stream, [work = std::move(work)] {
     const std::string error = run_grid(work, current_behaviour().order);
-    return error.empty() ? cudaSuccess : report_launch_failure(error);
+    return error.empty() ? cudaSuccess : report_failure(cudaErrorLaunchFailure, error);
   });
 }
 
