@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "host/output/safetensors.h"
+#include "tests/places.h"
 #include "tests/statistics.h"
 
 namespace ebm {
@@ -40,8 +41,7 @@ bool none_nan(const Values& values) {
 }
 
 TEST(Correlations, MeetTheGoldens) {
-  const TensorFile golden =
-      read_safetensors(std::string(EBM_TEST_DATA) + "/correlations.safetensors");
+  const TensorFile golden = read_safetensors(test_data() / "correlations.safetensors");
   const auto series = [&golden](const char* name) {
     const std::vector<float>& values = golden.at(name).values;
     return std::vector<double>(values.begin(), values.end());

@@ -18,6 +18,7 @@
 #include "host/training/checkpoint.h"
 #include "tests/custom_networks.h"
 #include "tests/numbers.h"
+#include "tests/places.h"
 #include "tests/run_training.h"
 #include "tests/shell.h"
 
@@ -193,7 +194,7 @@ TEST_F(CustomNetwork, HostileMetadataIsAWrongInputFile) {
 
 /// A program, run without plots.
 Outcome program(const std::string& name, const std::string& arguments) {
-  return shell(fmt::format("PATH=/nowhere {}/{} {} --threads 1", EBM_PROGRAMS, name, arguments));
+  return shell(fmt::format("PATH=/nowhere {} {} --threads 1", program_path(name), arguments));
 }
 
 /// Trains with the program, then scores and samples with what it saved.

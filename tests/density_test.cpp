@@ -17,6 +17,7 @@
 #include "cuda/kernels/gaussian_kde.h"
 #include "host/output/safetensors.h"
 #include "tests/kernel_launch.h"
+#include "tests/places.h"
 
 namespace ebm {
 namespace {
@@ -92,7 +93,7 @@ class GoldenDensity : public testing::TestWithParam<GoldenCase> {
   }
 
  private:
-  TensorFile file_ = read_safetensors(EBM_TEST_DATA "/densities.safetensors");
+  TensorFile file_ = read_safetensors(test_data() / "densities.safetensors");
 };
 
 INSTANTIATE_TEST_SUITE_P(

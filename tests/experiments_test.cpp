@@ -9,6 +9,7 @@
 #include "host/output/safetensors.h"
 #include "host/training/checkpoint.h"
 #include "tests/picture_files.h"
+#include "tests/places.h"
 #include "tests/run_training.h"
 #include "tests/shell.h"
 
@@ -17,8 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kOurs = EBM_CONFIGS;
-const fs::path kPublished = fs::path(EBM_TEST_DATA) / "published";
+const fs::path kOurs = shipped_configs();
+const fs::path kPublished = test_data() / "published";
 
 /// data/mnist, data/cifar10 and data/flowers102 as downloads leave them, with a few images each.
 void write_data_sets(const fs::path& data) {
@@ -43,10 +44,10 @@ class Experiments : public testing::Test {
   /// Runs a program in the folder that holds data/, without plots.
   void run(const std::string& program, const fs::path& config, const std::string& out,
            const std::string& settings) const {
-    const Outcome outcome = shell(fmt::format(
-        "cd {} && PATH=/nowhere XDG_CACHE_HOME={} {}/{} {} --quiet --threads 1 --out {}{}",
-        folder_.path().string(), (folder_ / "cache").string(), EBM_PROGRAMS, program,
-        config.string(), out, settings));
+    const Outcome outcome = shell(
+        fmt::format("cd {} && PATH=/nowhere XDG_CACHE_HOME={} {} {} --quiet --threads 1 --out {}{}",
+                    folder_.path().string(), (folder_ / "cache").string(), program_path(program),
+                    config.string(), out, settings));
     EXPECT_EQ(outcome.status, 0) << config << ": " << outcome.output;
   }
 

@@ -13,6 +13,7 @@
 
 #include "cuda/nn/network.h"
 #include "host/output/safetensors.h"
+#include "tests/places.h"
 
 namespace ebm {
 
@@ -44,7 +45,7 @@ inline std::vector<float> hashed_floats(std::string_view name, std::int64_t n, d
 }
 
 inline TensorFile golden_file(const std::string& stem) {
-  return read_safetensors(std::string(EBM_TEST_DATA) + "/" + stem + ".safetensors");
+  return read_safetensors(test_data() / (stem + ".safetensors"));
 }
 
 /// The golden parameters of a network: every value hashed(TAG/STEM/KEY)/√fan_in, 64 for biases.

@@ -8,6 +8,7 @@
 
 #include <numeric>
 
+#include "tests/places.h"
 #include "tests/run_training.h"
 
 namespace ebm {
@@ -22,7 +23,7 @@ TrainConfig shortened(const std::string& name, std::uint64_t seed, int iteration
                                            "landscape.resolution=100",
                                            "landscape.kde.chains=" + std::to_string(kde_chains),
                                            "checkpoint.every=100000"};
-  return load_train_config(std::string(EBM_CONFIGS) + "/" + name + ".yaml", overrides);
+  return load_train_config(shipped_configs() / (name + ".yaml"), overrides);
 }
 
 class Learned {

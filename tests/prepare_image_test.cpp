@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "host/output/safetensors.h"
+#include "tests/places.h"
 
 namespace ebm {
 namespace {
@@ -25,8 +26,7 @@ std::vector<float> prepare(const std::vector<std::uint8_t>& pixels, int height, 
 float scaled(int level) { return static_cast<float>(level / 255.0 * 2.0 - 1.0); }
 
 TEST(PrepareImage, MatchesPillowLevelForLevel) {
-  const TensorFile goldens =
-      read_safetensors(std::filesystem::path(EBM_TEST_DATA) / "images.safetensors");
+  const TensorFile goldens = read_safetensors(test_data() / "images.safetensors");
   for (const std::string name : {"digit", "square", "wide", "tall", "tiny", "same"}) {
     const Tensor& pixels = goldens.at(name + ".pixels");
     const Tensor& expected = goldens.at(name + ".prepared");

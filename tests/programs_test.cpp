@@ -10,6 +10,7 @@
 #include "host/output/npy.h"
 #include "host/output/safetensors.h"
 #include "tests/goldens.h"
+#include "tests/places.h"
 #include "tests/run_training.h"
 #include "tests/shell.h"
 
@@ -19,13 +20,13 @@ namespace {
 class Programs : public testing::Test {
  protected:
   std::string train(const std::string& arguments) const {
-    return std::string(EBM_PROGRAMS) + "/ebm_train " + arguments;
+    return program_path("ebm_train") + " " + arguments;
   }
   std::string score(const std::string& arguments) const {
-    return std::string(EBM_PROGRAMS) + "/ebm_score " + arguments;
+    return program_path("ebm_score") + " " + arguments;
   }
   std::string plot(const std::string& arguments) const {
-    return std::string(EBM_PROGRAMS) + "/ebm_plot " + arguments;
+    return program_path("ebm_plot") + " " + arguments;
   }
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
   /// A toy experiment that takes a moment.
@@ -147,7 +148,7 @@ TEST_F(Programs, TheDefaultFolderIsNamedAfterTheRun) {
 
 TEST_F(Programs, HelpAndVersionAreAnswers) {
   for (const std::string program : {"ebm_train", "ebm_sample", "ebm_plot", "ebm_score"}) {
-    const std::string command = std::string(EBM_PROGRAMS) + "/" + program;
+    const std::string command = program_path(program);
     const Outcome help = shell(command + " --help");
     EXPECT_EQ(help.status, 0);
     EXPECT_TRUE(mentions(help.output, {"\n  " + program + " ", "--help", "--version"}))

@@ -8,6 +8,7 @@
 
 #include "host/config/config.h"
 #include "host/errors.h"
+#include "tests/places.h"
 #include "tests/temporary_folder.h"
 
 namespace ebm {
@@ -15,8 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kPublished = fs::path(EBM_TEST_DATA) / "published";
-const fs::path kOurs = EBM_CONFIGS;
+const fs::path kPublished = test_data() / "published";
+const fs::path kOurs = shipped_configs();
 
 class PublishedJson : public testing::Test {
  protected:

@@ -16,12 +16,13 @@
 
 #include "host/config/config.h"
 #include "host/config/keys.h"
+#include "tests/places.h"
 #include "tests/temporary_folder.h"
 
 namespace ebm {
 namespace {
 
-const std::filesystem::path kConfigs = EBM_CONFIGS;
+const std::filesystem::path kConfigs = shipped_configs();
 
 /// What the file may say of a value's type and range.
 template <class T>

@@ -11,6 +11,7 @@
 
 #include "host/errors.h"
 #include "tests/file_size_limit.h"
+#include "tests/places.h"
 #include "tests/temporary_folder.h"
 
 namespace ebm {
@@ -117,8 +118,7 @@ TEST(Safetensors, FindsTensorsByName) {
 TEST(Safetensors, ReadsWhatPyTorchWrote) {
   for (const char* name : {"correlations", "densities", "images", "nonlocal_1ch", "nonlocal_3ch",
                            "toy", "vanilla_1ch", "vanilla_3ch"}) {
-    const TensorFile file = read_safetensors(std::filesystem::path(EBM_TEST_DATA) /
-                                             (std::string(name) + ".safetensors"));
+    const TensorFile file = read_safetensors(test_data() / (std::string(name) + ".safetensors"));
     EXPECT_FALSE(file.tensors.empty());
     EXPECT_FALSE(file.metadata.empty());
     for (const Tensor& tensor : file.tensors) {
@@ -127,8 +127,7 @@ TEST(Safetensors, ReadsWhatPyTorchWrote) {
       }
     }
   }
-  const TensorFile images =
-      read_safetensors(std::filesystem::path(EBM_TEST_DATA) / "images.safetensors");
+  const TensorFile images = read_safetensors(test_data() / "images.safetensors");
   EXPECT_EQ(images.metadata.at("size"), "32");
   EXPECT_EQ(images.at("wide.pixels").shape, (Shape{47, 61, 3}));
   EXPECT_EQ(images.at("wide.prepared").shape, (Shape{3, 32, 32}));

@@ -11,6 +11,7 @@
 #include "host/data/mnist.h"
 #include "host/output/npy.h"
 #include "host/sampling/sampling_run.h"
+#include "tests/places.h"
 #include "tests/run_training.h"
 #include "tests/shell.h"
 
@@ -50,8 +51,8 @@ class SampleProgram : public testing::Test {
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
   Outcome sample(const std::string& config, const std::string& out,
                  const std::string& more = "") const {
-    return shell(std::string(EBM_PROGRAMS) + "/ebm_sample " + path(config) + " --out " + path(out) +
-                 " " + more);
+    return shell(program_path("ebm_sample") + " " + path(config) + " --out " + path(out) + " " +
+                 more);
   }
   NpyArray array(const std::string& name) const { return read_npy(folder_ / name); }
 
@@ -59,9 +60,9 @@ class SampleProgram : public testing::Test {
   std::vector<float> scored(const std::string& network, const Shape3& shape,
                             std::span<const float> states, float temperature) const {
     write_npy(folder_ / "x.npy", shape, states);
-    const Outcome run = shell(std::string(EBM_PROGRAMS) + "/ebm_score --checkpoint " +
-                              path(network + ".safetensors") + " --input " + path("x.npy") +
-                              " --energy " + path("f.npy"));
+    const Outcome run =
+        shell(program_path("ebm_score") + " --checkpoint " + path(network + ".safetensors") +
+              " --input " + path("x.npy") + " --energy " + path("f.npy"));
     EXPECT_EQ(run.status, 0) << run.output;
     std::vector<float> energies = array("f.npy").values;
     for (float& f : energies) {
@@ -160,7 +161,7 @@ TEST_F(SampleProgram, SamplesImagesFromNoiseAndFromData) {
 }
 
 TEST_F(SampleProgram, HelpIsAnAnswer) {
-  const Outcome help = shell(std::string(EBM_PROGRAMS) + "/ebm_sample --help");
+  const Outcome help = shell(program_path("ebm_sample") + " --help");
   EXPECT_EQ(help.status, 0);
   EXPECT_TRUE(mentions(help.output, {"CONFIG.yaml", "--out", "--set", "--threads", "--version"}));
 }
@@ -198,7 +199,7 @@ TEST_F(SampleProgram, TellsWhatIsWrong) {
     EXPECT_EQ(run.status, c.status) << c.more << "\n" << run.output;
     EXPECT_TRUE(mentions(run.output, c.says)) << c.more;
   }
-  EXPECT_EQ(shell(std::string(EBM_PROGRAMS) + "/ebm_sample").status, 2);
+  EXPECT_EQ(shell(program_path("ebm_sample")).status, 2);
   EXPECT_EQ(sample("toy.yaml", "toy.yaml").status, 2);
 }
 

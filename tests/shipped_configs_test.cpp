@@ -11,13 +11,14 @@
 #include <vector>
 
 #include "host/config/config.h"
+#include "tests/places.h"
 
 namespace ebm {
 namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kShipped = fs::path(EBM_TEST_DATA).parent_path().parent_path() / "configs";
+const fs::path kShipped = shipped_configs();
 
 TrainConfig published_toy(const std::string& name, DataKind kind, int groups, double bandwidth) {
   TrainConfig config;

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <string>
 
+#include "tests/places.h"
 #include "tests/run_training.h"
 #include "tests/shell.h"
 
@@ -14,7 +15,7 @@ namespace {
 class Stopping : public testing::Test {
  protected:
   static std::string ebm_train(const std::string& arguments) {
-    return "PATH=/nowhere " EBM_PROGRAMS "/ebm_train " + arguments;
+    return "PATH=/nowhere " + program_path("ebm_train") + " " + arguments;
   }
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
   /// A toy experiment of a second or so.

@@ -14,6 +14,7 @@
 #include "host/output/safetensors.h"
 #include "tests/environment_variable.h"
 #include "tests/picture_files.h"
+#include "tests/places.h"
 #include "tests/reference_network.h"
 #include "tests/run_training.h"
 
@@ -246,8 +247,8 @@ TEST(Trainer, EveryImageExperimentRuns) {
     const std::vector<std::string> smaller = {
         "data.path=" + (run / "data").string(), "network.features=4", "langevin.steps=3",
         "train={iterations: 2, batch_size: 5}", "longrun={every: 2, steps: 4, init: data}"};
-    const TrainConfig config = load_train_config(
-        std::filesystem::path(EBM_CONFIGS) / fmt::format("{}.yaml", name), smaller);
+    const TrainConfig config =
+        load_train_config(shipped_configs() / fmt::format("{}.yaml", name), smaller);
     write_small_images(run / "data", config.data.kind);
     train(config, run / "out");
     const auto rows = read_csv(run / "out/diagnostics.csv", 3);
