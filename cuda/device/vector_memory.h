@@ -1,9 +1,35 @@
-// Moves whole SIMD vectors (GCC's and Clang's vector types) between memory and registers.
+// SIMD vectors (GCC's and Clang's vector types): how wide the processor has them, and moving them
+// whole between memory and registers. Code is written for vectors of the processor's own width:
+// wider ones, which a compiler would take apart, are ten times slower.
 #pragma once
 
 #include "cuda/device/host_device.cuh"
 
 namespace ebm {
+
+using Float4 [[gnu::vector_size(16)]] = float;
+using Float8 [[gnu::vector_size(32)]] = float;
+using Float16 [[gnu::vector_size(64)]] = float;
+
+#if defined(__x86_64__)
+#define EBM_AVX512 [[gnu::target("avx512f,avx512dq,avx512vl,avx512bw,fma")]]
+#define EBM_AVX2 [[gnu::target("avx2,fma")]]
+#endif
+
+/// Floats in this processor's widest vectors: 16, whose functions are marked EBM_AVX512, 8, marked
+/// EBM_AVX2, or 4.
+inline int widest_vectors() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
+    return 16;
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    return 8;
+  }
+#endif
+  return 4;
+}
 
 /// A vector anywhere in memory. Copying its bytes instead would go through halves of vectors on the
 /// way, which a processor cannot read back whole before they have reached its cache.

@@ -3,18 +3,12 @@
 #include <algorithm>
 #include <cstring>
 
-#include "cuda/device/vector_memory.h"
 #include "cuda/kernels/leaky_relu.cuh"
 
 namespace ebm {
 namespace {
 
-using Float4 [[gnu::vector_size(16)]] = float;
-using Float8 [[gnu::vector_size(32)]] = float;
-using Float16 [[gnu::vector_size(64)]] = float;
-
-/// Image pixels that one pass over the weights makes: two vectors of some rows. Vectors are the
-/// processor's own: wider ones, which a compiler would take apart, are ten times slower here.
+/// Image pixels that one pass over the weights makes: two vectors of some rows.
 constexpr int kVectors = 2;
 constexpr int kMostLanes = 16;
 
@@ -195,13 +189,12 @@ EBM_HOST_DEVICE void gradient_in(const ImageGradientWeights& weights, const floa
 }
 
 #if defined(__x86_64__)
-[[gnu::target("avx512f,avx512dq,avx512vl,avx512bw,fma")]] void gradient_avx512(
-    const ImageGradientWeights& weights, const float* dy, const float* y, float* scratch,
-    float* dx) {
+EBM_AVX512 void gradient_avx512(const ImageGradientWeights& weights, const float* dy,
+                                const float* y, float* scratch, float* dx) {
   gradient_in<Float16>(weights, dy, y, scratch, dx);
 }
-[[gnu::target("avx2,fma")]] void gradient_avx2(const ImageGradientWeights& weights, const float* dy,
-                                               const float* y, float* scratch, float* dx) {
+EBM_AVX2 void gradient_avx2(const ImageGradientWeights& weights, const float* dy, const float* y,
+                            float* scratch, float* dx) {
   gradient_in<Float8>(weights, dy, y, scratch, dx);
 }
 #endif
@@ -230,19 +223,6 @@ void ImageGradientWeights::set(const float* weights) {
 std::int64_t image_gradient_scratch(const ImageConvolution& convolution) {
   const Canvas canvas(convolution);
   return canvas.row_stride * canvas.rows;
-}
-
-int widest_vectors() {
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-    return 16;
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    return 8;
-  }
-#endif
-  return 4;
 }
 
 void image_gradient(const ImageGradientWeights& weights, const float* dy, const float* y,

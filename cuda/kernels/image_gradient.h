@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "cuda/device/buffer.h"
+#include "cuda/device/vector_memory.h"
 
 namespace ebm {
 
@@ -43,9 +44,6 @@ class ImageGradientWeights {
 /// Values of scratch memory that image_gradient needs; zero before its first use, and its own from
 /// then on.
 std::int64_t image_gradient_scratch(const ImageConvolution& convolution);
-
-/// Floats in this processor's widest vectors: 16, 8 or 4.
-int widest_vectors();
 
 /// dx[c][p] = Σ_o Σ_kh Σ_kw w[o][c][kh][kw]·d[o][p + padding − (kh, kw)] for one image, where
 /// d = dy ∘ LeakyReLU'(y), or dy where y is null. dx is channel-major (in_channels × height ×

@@ -1,6 +1,7 @@
 #include "cuda/kernels/perceptron_chain.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -10,165 +11,223 @@
 namespace ebm {
 namespace {
 
-constexpr int kLanes = kPerceptronLanes;
-/// One value of each chain of a group. Memory holds the groups of a value side by side.
-using Lanes [[gnu::vector_size(kLanes * sizeof(float))]] = float;
+/// Steps whose noise is drawn at once, one a lane: chains may be too few to fill vectors.
+constexpr int kNoiseSteps = 16;
 
-/// Outputs [first, first + count): out[m] = start[m] + Σ_k weight[k][m]·in[k], lane by lane. The
-/// sums stay in registers; few outputs are split into `ways` partial sums to hide latency. A lane's
-/// sum is the same bits for any number of groups.
-template <int groups, int count, int ways>
-EBM_HOST_DEVICE void some_outputs(const float* weight, std::int64_t outputs, std::int64_t inputs,
-                                  const float* start, const Lanes* in, Lanes* out) {
-  Lanes sum[ways][count][groups];
-  for (int m = 0; m < count; ++m) {
-    for (int w = 0; w < ways; ++w) {
-      for (int g = 0; g < groups; ++g) {
-        sum[w][m][g] = Lanes{} + (w == 0 && start != nullptr ? start[m] : 0.0F);
+// What becomes of sums before they are stored at `at` in the output array.
+
+struct Keep {
+  template <class Lanes>
+  EBM_HOST_DEVICE void operator()(std::int64_t /*at*/, Lanes& /*sum*/) const {}
+};
+
+struct ThroughLeakyRelu {
+  template <class Lanes>
+  EBM_HOST_DEVICE void operator()(std::int64_t /*at*/, Lanes& sum) const {
+    sum = sum > 0.0F ? sum : kLeakySlope * sum;
+  }
+};
+
+/// The gradient before a LeakyReLU whose output is y.
+struct BackThroughLeakyRelu {
+  const float* y;
+
+  template <class Lanes>
+  EBM_HOST_DEVICE void operator()(std::int64_t at, Lanes& sum) const {
+    Lanes output;
+    load(y + at, output);
+    sum = output > 0.0F ? sum : kLeakySlope * sum;
+  }
+};
+
+/// out[chain][m] = finish(start[m] + Σ_k weight[k][m]·in[chain][k]) for every m of a row; start may
+/// be null.
+struct Product {
+  const float* weight;
+  std::int64_t inputs;
+  std::int64_t in_row;
+  std::int64_t out_row;
+  const float* start;
+  const float* in;
+  float* out;
+};
+
+/// Some vectors of outputs, from `first`, whose sums stay in registers. A chain's sums are made in
+/// the same order for any number of chains.
+template <class Lanes, int chains, int vectors, class Finish>
+EBM_HOST_DEVICE void some_outputs(const Product& p, std::int64_t first, const Finish& finish) {
+  constexpr std::int64_t kLanes = sizeof(Lanes) / sizeof(float);
+  Lanes sum[chains][vectors];
+  for (int v = 0; v < vectors; ++v) {
+    Lanes bias{};
+    if (p.start != nullptr) {
+      load(p.start + first + v * kLanes, bias);
+    }
+    for (int c = 0; c < chains; ++c) {
+      sum[c][v] = bias;
+    }
+  }
+  const float* weight = p.weight + first;
+  for (std::int64_t k = 0; k < p.inputs; ++k, weight += p.out_row) {
+    Lanes row[vectors];
+    for (int v = 0; v < vectors; ++v) {
+      load(weight + v * kLanes, row[v]);
+    }
+    for (int c = 0; c < chains; ++c) {
+      for (int v = 0; v < vectors; ++v) {
+        sum[c][v] += row[v] * p.in[c * p.in_row + k];
       }
     }
   }
-  std::int64_t k = 0;
-  for (; k + ways <= inputs; k += ways) {
-    for (int w = 0; w < ways; ++w) {
-      const float* row = weight + (k + w) * outputs;
-      for (int m = 0; m < count; ++m) {
-        for (int g = 0; g < groups; ++g) {
-          sum[w][m][g] += row[m] * in[(k + w) * groups + g];
-        }
-      }
-    }
-  }
-  for (; k < inputs; ++k) {
-    for (int m = 0; m < count; ++m) {
-      for (int g = 0; g < groups; ++g) {
-        sum[0][m][g] += weight[k * outputs + m] * in[k * groups + g];
-      }
-    }
-  }
-  for (int m = 0; m < count; ++m) {
-    for (int g = 0; g < groups; ++g) {
-      Lanes total = sum[0][m][g];
-      for (int w = 1; w < ways; ++w) {
-        total += sum[w][m][g];
-      }
-      out[m * groups + g] = total;
+  for (int c = 0; c < chains; ++c) {
+    for (int v = 0; v < vectors; ++v) {
+      const std::int64_t at = c * p.out_row + first + v * kLanes;
+      finish(at, sum[c][v]);
+      store(p.out + at, sum[c][v]);
     }
   }
 }
 
-/// out = start + weightᵀ·in for every lane; weight is (inputs, outputs), start may be null.
-template <int groups>
-EBM_HOST_DEVICE void multiply(const float* weight, std::int64_t outputs, std::int64_t inputs,
-                              const float* start, const Lanes* in, Lanes* out) {
-  constexpr int kBlock = 8;
+template <class Lanes, int chains, class Finish>
+EBM_HOST_DEVICE void multiply(const Product& p, const Finish& finish) {
+  constexpr std::int64_t kLanes = sizeof(Lanes) / sizeof(float);
   std::int64_t m = 0;
-  for (; m + kBlock <= outputs; m += kBlock) {
-    some_outputs<groups, kBlock, 1>(weight + m, outputs, inputs,
-                                    start == nullptr ? nullptr : start + m, in, out + m * groups);
+  for (; m + 2 * kLanes <= p.out_row; m += 2 * kLanes) {
+    some_outputs<Lanes, chains, 2>(p, m, finish);
   }
-  for (; m < outputs; ++m) {
-    some_outputs<groups, 1, 8>(weight + m, outputs, inputs, start == nullptr ? nullptr : start + m,
-                               in, out + m * groups);
+  if (m < p.out_row) {
+    some_outputs<Lanes, chains, 1>(p, m, finish);
   }
 }
 
-Lanes* as_lanes(Buffer<float>& values) { return reinterpret_cast<Lanes*>(values.data()); }
+/// A group's memory; see PerceptronChains.
+struct Memory {
+  const std::int64_t* offset;
+  std::int64_t widest;
+  float* activations;
+  float* gradients;
 
-template <int groups>
-EBM_HOST_DEVICE void forward_groups(const Perceptron& net, const std::int64_t* offset,
-                                    Lanes* activations) {
-  const std::size_t layers = net.layers();
+  EBM_HOST_DEVICE float* layer(std::size_t l) const { return activations + offset[l]; }
+};
+
+/// The first `layers` layers, from the states in the first activations.
+template <class Lanes, int chains>
+EBM_HOST_DEVICE void forward_in(const Perceptron& net, std::size_t layers, const Memory& memory) {
   for (std::size_t l = 0; l < layers; ++l) {
-    const std::int64_t outputs = net.widths()[l + 1];
-    Lanes* out = activations + offset[l + 1] * groups;
-    multiply<groups>(net.by_input(l), outputs, net.widths()[l], net.bias(l),
-                     activations + offset[l] * groups, out);
-    if (l + 1 < layers) {
-      for (std::int64_t j = 0; j < outputs * groups; ++j) {
-        out[j] = out[j] > 0.0F ? out[j] : kLeakySlope * out[j];
-      }
+    const Product product{.weight = net.by_input(l),
+                          .inputs = net.widths()[l],
+                          .in_row = Perceptron::row(net.widths()[l]),
+                          .out_row = Perceptron::row(net.widths()[l + 1]),
+                          .start = net.bias(l),
+                          .in = memory.layer(l),
+                          .out = memory.layer(l + 1)};
+    if (l + 1 < net.layers()) {
+      multiply<Lanes, chains>(product, ThroughLeakyRelu{});
+    } else {
+      multiply<Lanes, chains>(product, Keep{});
     }
   }
 }
 
-template <int groups>
-EBM_HOST_DEVICE Lanes* backward_groups(const Perceptron& net, const std::int64_t* offset,
-                                       const Lanes* activations, std::int64_t widest,
-                                       Lanes* gradients) {
-  Lanes* dy = gradients;
-  Lanes* dx = gradients + widest * groups;
-  for (int g = 0; g < groups; ++g) {
-    dy[g] = Lanes{} + 1.0F;
+/// ∇ₓf from the activations, in one of the two arrays of gradients, which are used in turn.
+template <class Lanes, int chains>
+EBM_HOST_DEVICE const float* backward_in(const Perceptron& net, const Memory& memory) {
+  float* dy = memory.gradients;
+  float* dx = memory.gradients + kPerceptronGroup * memory.widest;
+  const std::int64_t one_output = Perceptron::row(1);
+  for (int c = 0; c < chains; ++c) {
+    dy[c * one_output] = 1.0F;
   }
   for (std::size_t l = net.layers(); l-- > 0;) {
-    const std::int64_t inputs = net.widths()[l];
-    multiply<groups>(net.by_output(l), inputs, net.widths()[l + 1], nullptr, dy, dx);
+    const Product product{.weight = net.by_output(l),
+                          .inputs = net.widths()[l + 1],
+                          .in_row = Perceptron::row(net.widths()[l + 1]),
+                          .out_row = Perceptron::row(net.widths()[l]),
+                          .start = nullptr,
+                          .in = dy,
+                          .out = dx};
     if (l > 0) {
-      const Lanes* y = activations + offset[l] * groups;
-      for (std::int64_t i = 0; i < inputs * groups; ++i) {
-        dx[i] = y[i] > 0.0F ? dx[i] : kLeakySlope * dx[i];
-      }
+      multiply<Lanes, chains>(product, BackThroughLeakyRelu{memory.layer(l)});
+    } else {
+      multiply<Lanes, chains>(product, Keep{});
     }
     std::swap(dx, dy);
   }
   return dy;
 }
 
-/// Activations from the states in activations[0]; the energy ends in the last activation.
-EBM_CPU_CLONES void forward(const Perceptron& net, int groups, const std::int64_t* offset,
-                            Lanes* activations) {
-  return groups == 1 ? forward_groups<1>(net, offset, activations)
-                     : forward_groups<2>(net, offset, activations);
+/// Groups are computed as two, four or six chains; those beyond `chains` hold zeros.
+template <class Lanes>
+EBM_HOST_DEVICE void forward_group(const Perceptron& net, std::size_t layers, const Memory& memory,
+                                   int chains) {
+  return chains <= 2   ? forward_in<Lanes, 2>(net, layers, memory)
+         : chains <= 4 ? forward_in<Lanes, 4>(net, layers, memory)
+                       : forward_in<Lanes, kPerceptronGroup>(net, layers, memory);
+}
+template <class Lanes>
+EBM_HOST_DEVICE const float* backward_group(const Perceptron& net, const Memory& memory,
+                                            int chains) {
+  return chains <= 2   ? backward_in<Lanes, 2>(net, memory)
+         : chains <= 4 ? backward_in<Lanes, 4>(net, memory)
+                       : backward_in<Lanes, kPerceptronGroup>(net, memory);
 }
 
-/// ∇ₓf from the activations. gradients holds two arrays of `widest` values, used in turn; returns
-/// the one that holds the result.
-EBM_CPU_CLONES Lanes* backward(const Perceptron& net, int groups, const std::int64_t* offset,
-                               const Lanes* activations, std::int64_t widest, Lanes* gradients) {
-  return groups == 1 ? backward_groups<1>(net, offset, activations, widest, gradients)
-                     : backward_groups<2>(net, offset, activations, widest, gradients);
+#if defined(__x86_64__)
+EBM_AVX512 void forward_avx512(const Perceptron& net, std::size_t layers, const Memory& memory,
+                               int chains) {
+  forward_group<Float16>(net, layers, memory, chains);
 }
+EBM_AVX512 const float* backward_avx512(const Perceptron& net, const Memory& memory, int chains) {
+  return backward_group<Float16>(net, memory, chains);
+}
+EBM_AVX2 void forward_avx2(const Perceptron& net, std::size_t layers, const Memory& memory,
+                           int chains) {
+  forward_group<Float8>(net, layers, memory, chains);
+}
+EBM_AVX2 const float* backward_avx2(const Perceptron& net, const Memory& memory, int chains) {
+  return backward_group<Float8>(net, memory, chains);
+}
+#endif
 
-/// z[component][lane] for the lanes' chains, the first numbered first_chain.
-EBM_CPU_CLONES void draw_noise(const LangevinUpdate& update, std::uint32_t first_chain, int lanes,
-                               std::int64_t size, float* z) {
-  for (int first = 0; first < lanes; first += kLanes) {
-    for (std::int64_t begin = 0; begin < size; begin += 4) {
-      alignas(64) float four[4][kLanes];
+/// Two components, the first an even one, of one chain's noise in kNoiseSteps steps. Philox makes
+/// four at once, but points of the plane need no more than these.
+EBM_CPU_CLONES void draw_two(const LangevinUpdate& update, std::uint32_t chain, int component,
+                             float* first, float* second) {
+  const auto group = static_cast<std::uint32_t>(component / 4);
+  const bool later = component % 4 != 0;
 #pragma omp simd
-      for (int lane = 0; lane < kLanes; ++lane) {
-        const Floats4 noise =
-            update.noise_of(first_chain + static_cast<std::uint32_t>(first + lane),
-                            static_cast<std::uint32_t>(begin / 4));
-        four[0][lane] = noise.v[0];
-        four[1][lane] = noise.v[1];
-        four[2][lane] = noise.v[2];
-        four[3][lane] = noise.v[3];
-      }
-      const std::int64_t count = std::min<std::int64_t>(4, size - begin);
-      for (std::int64_t i = 0; i < count; ++i) {
-        std::copy_n(four[i], kLanes, z + (begin + i) * lanes + first);
+  for (std::uint32_t step = 0; step < kNoiseSteps; ++step) {
+    const Words4 words = update.noise.words(update.step + step, chain, group);
+    box_muller(later ? words.v[2] : words.v[0], later ? words.v[3] : words.v[1], first[step],
+               second[step]);
+  }
+}
+
+/// One chain's noise: z[step·step_stride + component].
+void draw_noise(const LangevinUpdate& update, std::uint32_t chain, int size,
+                std::int64_t step_stride, float* z) {
+  alignas(64) float two[2][kNoiseSteps];
+  for (int begin = 0; begin < size; begin += 2) {
+    draw_two(update, chain, begin, two[0], two[1]);
+    for (int step = 0; step < kNoiseSteps; ++step) {
+      for (int i = begin; i < std::min(begin + 2, size); ++i) {
+        z[step * step_stride + i] = two[i - begin][step];
       }
     }
   }
 }
 
-/// One update of all lanes; adds ‖∇f‖ to norms.
-EBM_CPU_CLONES void move(const LangevinUpdate& update, int lanes, std::int64_t size,
-                         const float* gradient, const float* z, float* x, float* norms) {
-  alignas(64) float squares[kPerceptronCapacity] = {};
-  for (std::int64_t i = 0; i < size; ++i) {
-#pragma omp simd
-    for (int lane = 0; lane < lanes; ++lane) {
-      const float g = gradient[i * lanes + lane];
-      squares[lane] += g * g;
-      x[i * lanes + lane] = update(x[i * lanes + lane], g, z[i * lanes + lane]);
+/// One update of a group's states; adds ‖∇f‖ to norms.
+EBM_CPU_CLONES void move(const LangevinUpdate& update, int chains, int size, std::int64_t row,
+                         const float* gradients, const float* z, float* x, float* norms) {
+  for (int c = 0; c < chains; ++c) {
+    float squares = 0;
+    for (int i = 0; i < size; ++i) {
+      const float g = gradients[c * row + i];
+      squares += g * g;
+      x[c * row + i] = update(x[c * row + i], g, z[c * size + i]);
     }
-  }
-#pragma omp simd
-  for (int lane = 0; lane < lanes; ++lane) {
-    norms[lane] += sqrtf(squares[lane]);
+    norms[c] += sqrtf(squares);
   }
 }
 
@@ -176,115 +235,140 @@ EBM_CPU_CLONES void move(const LangevinUpdate& update, int lanes, std::int64_t s
 
 Perceptron::Perceptron(std::vector<int> widths) : widths_(std::move(widths)) {
   for (std::size_t l = 0; l < layers(); ++l) {
-    const auto size =
-        static_cast<std::size_t>(widths_[l]) * static_cast<std::size_t>(widths_[l + 1]);
-    by_input_.emplace_back(size);
-    by_output_.emplace_back(size);
-    bias_.emplace_back(static_cast<std::size_t>(widths_[l + 1]));
+    const int inputs = widths_[l];
+    const int outputs = widths_[l + 1];
+    by_input_.emplace_back(static_cast<std::size_t>(inputs * row(outputs)));
+    by_output_.emplace_back(static_cast<std::size_t>(outputs * row(inputs)));
+    bias_.emplace_back(static_cast<std::size_t>(row(outputs)));
   }
-}
-
-int perceptron_chains_together(std::int64_t batch, int threads) {
-#if defined(__x86_64__)
-  const bool wide = __builtin_cpu_supports("avx512f") != 0;  // 32 registers of 16 lanes
-#else
-  const bool wide = false;
-#endif
-  return wide && batch > std::int64_t{kPerceptronLanes} * threads ? kPerceptronCapacity
-                                                                  : kPerceptronLanes;
 }
 
 void Perceptron::set_layer(std::size_t l, const float* weight, const float* bias) {
-  const auto inputs = static_cast<std::size_t>(widths_[l]);
-  const auto outputs = static_cast<std::size_t>(widths_[l + 1]);
-  std::copy_n(weight, inputs * outputs, by_output_[l].data());
+  const int inputs = widths_[l];
+  const int outputs = widths_[l + 1];
   std::copy_n(bias, outputs, bias_[l].data());
-  for (std::size_t j = 0; j < outputs; ++j) {
-    for (std::size_t i = 0; i < inputs; ++i) {
-      by_input_[l][i * outputs + j] = weight[j * inputs + i];
+  for (int j = 0; j < outputs; ++j) {
+    std::copy_n(weight + std::int64_t{j} * inputs, inputs, by_output_[l].data() + j * row(inputs));
+    for (int i = 0; i < inputs; ++i) {
+      by_input_[l].data()[i * row(outputs) + j] = weight[std::int64_t{j} * inputs + i];
     }
   }
 }
 
-PerceptronChains::PerceptronChains(const Perceptron& perceptron) : perceptron_(&perceptron) {
+PerceptronChains::PerceptronChains(const Perceptron& perceptron, int lanes)
+    : perceptron_(&perceptron), lanes_(lanes) {
   std::int64_t total = 0;
   for (const int width : perceptron.widths()) {
     offset_.push_back(total);
-    total += width;
+    total += kPerceptronGroup * Perceptron::row(width);
+    widest_ = std::max(widest_, Perceptron::row(width));
   }
-  widest_ = *std::ranges::max_element(perceptron.widths());
-  activations_ = Buffer<float>(static_cast<std::size_t>(total * kPerceptronCapacity));
-  gradients_ = Buffer<float>(static_cast<std::size_t>(2 * widest_ * kPerceptronCapacity));
-  noise_ =
-      Buffer<float>(static_cast<std::size_t>(perceptron.widths().front() * kPerceptronCapacity));
+  activations_ = Buffer<float>(static_cast<std::size_t>(total));
+  gradients_ = Buffer<float>(static_cast<std::size_t>(2 * kPerceptronGroup * widest_));
+  noise_ = Buffer<float>(static_cast<std::size_t>(kNoiseSteps * kPerceptronGroup * state_size()));
 }
 
-/// Lanes beyond the chains hold zeros; their results are never read.
+/// The states of a group; the chains it lacks are zeros, whose results are never read.
 void PerceptronChains::load(const float* states, int chains) {
-  groups_ = (chains + kLanes - 1) / kLanes;
-  const int size = perceptron_->widths().front();
-  std::fill_n(activations_.data(), size * lanes(), 0.0F);
-  spread(states, chains, activations_.data());
-}
-
-/// lane_values[component][lane] = values[chain][component], of the chains that there are.
-void PerceptronChains::spread(const float* values, int chains, float* lane_values) const {
-  const int size = perceptron_->widths().front();
+  const int size = state_size();
+  const std::int64_t row = Perceptron::row(size);
+  std::fill_n(activations_.data(), kPerceptronGroup * row, 0.0F);
   for (int c = 0; c < chains; ++c) {
-    for (int i = 0; i < size; ++i) {
-      lane_values[i * lanes() + c] = values[c * size + i];
-    }
+    std::copy_n(states + std::int64_t{c} * size, size, activations_.data() + c * row);
   }
 }
 
-/// And back.
-void PerceptronChains::gather(const float* lane_values, int chains, float* values) const {
-  const int size = perceptron_->widths().front();
-  for (int c = 0; c < chains; ++c) {
-    for (int i = 0; i < size; ++i) {
-      values[c * size + i] = lane_values[i * lanes() + c];
-    }
+void PerceptronChains::forward(int chains, std::size_t layers) {
+  const Memory memory{offset_.data(), widest_, activations_.data(), gradients_.data()};
+#if defined(__x86_64__)
+  if (lanes_ == 16) {
+    return forward_avx512(*perceptron_, layers, memory, chains);
   }
+  if (lanes_ == 8) {
+    return forward_avx2(*perceptron_, layers, memory, chains);
+  }
+#endif
+  forward_group<Float4>(*perceptron_, layers, memory, chains);
 }
 
-/// f, in the last activations, and ∇ₓf, which is returned, of the states in the first.
-const float* PerceptronChains::gradient() {
-  forward(*perceptron_, groups_, offset_.data(), as_lanes(activations_));
-  return reinterpret_cast<const float*>(backward(*perceptron_, groups_, offset_.data(),
-                                                 as_lanes(activations_), widest_,
-                                                 as_lanes(gradients_)));
+/// ∇ₓf of a group after forward(), a row a chain.
+const float* PerceptronChains::backward(int chains) {
+  const Memory memory{offset_.data(), widest_, activations_.data(), gradients_.data()};
+#if defined(__x86_64__)
+  if (lanes_ == 16) {
+    return backward_avx512(*perceptron_, memory, chains);
+  }
+  if (lanes_ == 8) {
+    return backward_avx2(*perceptron_, memory, chains);
+  }
+#endif
+  return backward_group<Float4>(*perceptron_, memory, chains);
 }
 
 void PerceptronChains::evaluate(const float* states, int chains, float* f, float* gradients) {
-  load(states, chains);
-  if (gradients == nullptr) {
-    forward(*perceptron_, groups_, offset_.data(), as_lanes(activations_));
-  } else {
-    gather(gradient(), chains, gradients);
+  const int size = state_size();
+  for (int first = 0; first < chains; first += kPerceptronGroup) {
+    const int count = std::min(kPerceptronGroup, chains - first);
+    const std::int64_t at = std::int64_t{first} * size;
+    load(states + at, count);
+    forward(count, perceptron_->layers());
+    for (int c = 0; c < count; ++c) {
+      f[first + c] = activations_.data()[offset_.back() + c * Perceptron::row(1)];
+    }
+    if (gradients != nullptr) {
+      const float* rows = backward(count);
+      for (int c = 0; c < count; ++c) {
+        std::copy_n(rows + c * Perceptron::row(size), size,
+                    gradients + at + std::int64_t{c} * size);
+      }
+    }
   }
-  std::copy_n(activations_.data() + offset_.back() * lanes(), chains, f);
 }
 
 void PerceptronChains::run(const LangevinUpdate& update, int steps, std::uint32_t first_chain,
                            int chains, const float* given_noise, std::int64_t noise_stride,
                            float* states, float* norm_sums) {
-  const int size = perceptron_->widths().front();
-  alignas(64) float norms[kPerceptronCapacity] = {};
+  for (int first = 0; first < chains; first += kPerceptronGroup) {
+    const std::int64_t at = std::int64_t{first} * state_size();
+    run_group(update, steps, first_chain + static_cast<std::uint32_t>(first),
+              std::min(kPerceptronGroup, chains - first),
+              given_noise == nullptr ? nullptr : given_noise + at, noise_stride, states + at,
+              norm_sums + first);
+  }
+}
+
+/// The normals of a group at one of a run's steps, chain by chain.
+const float* PerceptronChains::noise(const LangevinUpdate& update, int step,
+                                     std::uint32_t first_chain, int chains) {
+  const int size = state_size();
+  const std::int64_t step_stride = std::int64_t{chains} * size;
+  const int ahead = step % kNoiseSteps;
+  if (ahead == 0) {
+    for (int c = 0; c < chains; ++c) {
+      draw_noise(update, first_chain + static_cast<std::uint32_t>(c), size, step_stride,
+                 noise_.data() + std::int64_t{c} * size);
+    }
+  }
+  return noise_.data() + ahead * step_stride;
+}
+
+void PerceptronChains::run_group(const LangevinUpdate& update, int steps, std::uint32_t first_chain,
+                                 int chains, const float* given_noise, std::int64_t noise_stride,
+                                 float* states, float* norm_sums) {
+  const int size = state_size();
+  const std::int64_t row = Perceptron::row(size);
   LangevinUpdate now = update;
   load(states, chains);
   for (int step = 0; step < steps; ++step, ++now.step) {
-    const float* dx = gradient();
-    if (given_noise == nullptr) {
-      draw_noise(now, first_chain, lanes(), size, noise_.data());
-    } else {
-      spread(given_noise + step * noise_stride, chains, noise_.data());
-    }
-    move(now, lanes(), size, dx, noise_.data(), activations_.data(), norms);
+    forward(chains, perceptron_->layers() - 1);  // ∇ₓf needs no energies
+    const float* gradients = backward(chains);
+    const float* z = given_noise == nullptr ? noise(now, step, first_chain, chains)
+                                            : given_noise + step * noise_stride;
+    move(now, chains, size, row, gradients, z, activations_.data(), norm_sums);
   }
   for (int c = 0; c < chains; ++c) {
-    norm_sums[c] += norms[c];
+    std::copy_n(activations_.data() + c * row, size, states + std::int64_t{c} * size);
   }
-  gather(activations_.data(), chains, states);
 }
 
 }  // namespace ebm

@@ -25,6 +25,7 @@ class OneThread {
 
 /// Small enough for a core's cache, large enough to keep its vector units busy.
 constexpr int kImagesPerTile = 4;
+constexpr int kPointsPerTile = 32;  // of weight gradients
 
 }  // namespace
 
@@ -35,8 +36,7 @@ std::unique_ptr<Energy> make_cpu_energy(const Network& network) {
   std::shared_ptr<OneDnnNetwork> layers_of_one;  // for tiles of images that are not full
   {
     const OneThread one_thread;
-    layers =
-        std::make_shared<OneDnnNetwork>(network, perceptron ? kPerceptronCapacity : kImagesPerTile);
+    layers = std::make_shared<OneDnnNetwork>(network, perceptron ? kPointsPerTile : kImagesPerTile);
     if (!perceptron) {
       layers_of_one = std::make_shared<OneDnnNetwork>(network, 1);
     }

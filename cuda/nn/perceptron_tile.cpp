@@ -1,9 +1,17 @@
 #include "cuda/nn/perceptron_tile.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace ebm {
 namespace {
+
+/// Few enough that a thread that is held up does not hold up the others for long.
+constexpr std::int64_t kMostTogether = 96;
+
+std::int64_t quotient_rounded_up(std::int64_t dividend, std::int64_t divisor) {
+  return (dividend + divisor - 1) / divisor;
+}
 
 class PerceptronTile final : public TileEnergy {
  public:
@@ -13,9 +21,11 @@ class PerceptronTile final : public TileEnergy {
         chains_(*perceptron_),
         weight_gradients_(std::move(weight_gradients)) {}
 
-  int capacity() const override { return kPerceptronCapacity; }
+  int capacity() const override { return weight_gradients_->capacity(); }
+  /// Equal shares: any number of chains is about as fast, chain for chain.
   int chains_together(std::int64_t batch, int threads) const override {
-    return perceptron_chains_together(batch, threads);
+    const std::int64_t tiles = threads * quotient_rounded_up(batch, threads * kMostTogether);
+    return static_cast<int>(std::max<std::int64_t>(1, quotient_rounded_up(batch, tiles)));
   }
   std::int64_t state_size() const override { return perceptron_->widths().front(); }
   void energies(const float* states, int chains, float* f) override {

@@ -19,8 +19,8 @@ std::optional<std::vector<int>> perceptron_widths(const Network& network);
 /// Copies θ's layers into the perceptron.
 void set_parameters(Perceptron& perceptron, const Network& network, std::span<const float> theta);
 
-/// One thread's executor of the perceptron. `weight_gradients` computes what this does not, for
-/// tiles of the same capacity. Keeps `perceptron` alive.
+/// One thread's executor of the perceptron. `weight_gradients` computes what this does not. Keeps
+/// `perceptron` alive.
 std::unique_ptr<TileEnergy> make_perceptron_tile(std::shared_ptr<const Perceptron> perceptron,
                                                  std::unique_ptr<TileEnergy> weight_gradients);
 

@@ -17,15 +17,16 @@ struct LangevinSteps {
   std::int64_t noise_chains = 0;
 };
 
-/// f(x; θ) and its gradients for 1 … capacity() chains, with all the memory they need: nothing is
+/// f(x; θ) and its gradients for a tile of chains, with all the memory they need: nothing is
 /// allocated after construction. Used by one thread at a time. States are chains × state size.
 class TileEnergy {
  public:
   virtual ~TileEnergy() = default;
 
+  /// The most chains that weight_gradient takes.
   virtual int capacity() const = 0;
-  /// How many chains of a batch, 1 … capacity(), one call had best be given when `threads` threads
-  /// share the batch.
+  /// How many chains of a batch, the most that there may be, one call of the other functions had
+  /// best be given when `threads` threads share the batch.
   virtual int chains_together(std::int64_t batch, int threads) const {
     static_cast<void>(batch);
     static_cast<void>(threads);
