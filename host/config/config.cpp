@@ -36,12 +36,15 @@ std::string read_text(const std::filesystem::path& file) {
     refuse(fmt::format("cannot open this configuration file: {}",
                        std::generic_category().message(errno)));
   }
-  std::string text(kLargestFile + 1, '\0');
-  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  std::string text;
+  std::array<char, 4096> piece{};
+  while (stream && text.size() <= kLargestFile) {
+    stream.read(piece.data(), std::ssize(piece));
+    text.append(piece.data(), static_cast<std::size_t>(stream.gcount()));
+  }
   if (stream.bad()) {
     refuse("cannot read this configuration file");
   }
-  text.resize(static_cast<std::size_t>(stream.gcount()));
   if (text.size() > kLargestFile) {
     refuse("is larger than 1 MiB, too large for a configuration file");
   }

@@ -68,15 +68,16 @@ class ArchiveReader {
     if (total_ > kLargestTotal) {
       fail(fmt::format("holds more than {} bytes of images", kLargestTotal));
     }
-    std::vector<std::byte> bytes(static_cast<std::size_t>(size));
-    std::size_t filled = 0;
-    while (filled < bytes.size()) {
-      const la_ssize_t count =
-          archive_read_data(archive_.get(), bytes.data() + filled, bytes.size() - filled);
-      if (count <= 0) {
-        fail(fmt::format("{} is cut short: {}; fetch the archive again", name_, reason()));
-      }
-      filled += static_cast<std::size_t>(count);
+    std::vector<std::byte> bytes;  // grows with what is there: a size alone takes no memory
+    const void* block = nullptr;
+    std::size_t count = 0;
+    la_int64_t offset = 0;
+    while (archive_read_data_block(archive_.get(), &block, &count, &offset) == ARCHIVE_OK) {
+      const auto* first = static_cast<const std::byte*>(block);
+      bytes.insert(bytes.end(), first, first + count);
+    }
+    if (std::ssize(bytes) != size) {
+      fail(fmt::format("{} is cut short: {}; fetch the archive again", name_, reason()));
     }
     return bytes;
   }

@@ -4,15 +4,13 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
-#include <optional>
 #include <ranges>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include "host/errors.h"
 #include "host/output/atomic_file.h"
+#include "host/output/input_file.h"
 #include "host/output/posix_file.h"
 
 namespace ebm {
@@ -25,17 +23,18 @@ constexpr std::string_view kState = "state";
 constexpr std::string_view kDiverged = "diverged";
 constexpr std::string_view kExtension = ".safetensors";
 
+/// "state_000100.safetensors".
+std::string file_name(std::string_view stem, std::int64_t iteration) {
+  return fmt::format("{}_{:06}{}", stem, iteration, kExtension);
+}
+
 /// 100 of "state_000100.safetensors".
 std::optional<std::int64_t> state_iteration(std::string_view name) {
-  if (!name.starts_with(kState) || !name.ends_with(kExtension)) {
-    return std::nullopt;
-  }
-  name.remove_suffix(kExtension.size());
-  name.remove_prefix(std::min(name.size(), kState.size() + 1));
+  const std::string_view number = name.substr(std::min(name.size(), kState.size() + 1));
   std::int64_t iteration = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), iteration);
-  return error == std::errc{} && end == name.data() + name.size() ? std::optional(iteration)
-                                                                  : std::nullopt;
+  std::from_chars(number.data(), number.data() + number.size(), iteration);
+  return iteration > 0 && name == file_name(kState, iteration) ? std::optional(iteration)
+                                                               : std::nullopt;
 }
 
 /// What is not needed any more does no harm either, should it stay.
@@ -55,7 +54,7 @@ CheckpointFolder::CheckpointFolder(fs::path folder, const CheckpointConfig& conf
       warn_(std::move(warn)) {}
 
 fs::path CheckpointFolder::file(std::string_view stem, std::int64_t iteration) const {
-  return folder_ / fmt::format("{}_{:06}{}", stem, iteration, kExtension);
+  return folder_ / file_name(stem, iteration);
 }
 
 void CheckpointFolder::save_network(std::string_view stem, std::int64_t iteration,
@@ -140,11 +139,32 @@ std::vector<std::int64_t> CheckpointFolder::states_on_disk() const {
   return found;
 }
 
+/// Nothing where there is no such file, or, with a warning, where it names no state.
+std::optional<std::int64_t> CheckpointFolder::named_by_latest() const {
+  const fs::path path = folder_ / "latest";
+  std::error_code none;
+  if (!fs::exists(path, none)) {
+    return std::nullopt;
+  }
+  try {
+    constexpr std::uint64_t kLongestLine = 100;
+    InputFile file(path);
+    std::string line(std::min(file.remaining(), kLongestLine), '\0');
+    file.read(std::as_writable_bytes(std::span(line)));
+    const auto iteration = state_iteration(line.substr(0, line.find('\n')));
+    if (!iteration) {
+      file.fail("does not name a state");
+    }
+    return iteration;
+  } catch (const InputFileError& error) {
+    warn_(fmt::format("{}; taking the newest state there is", error.what()));
+    return std::nullopt;
+  }
+}
+
 bool CheckpointFolder::load_latest(TrainingState& state) {
   std::vector<std::int64_t> candidates = states_on_disk();
-  std::string name;
-  std::ifstream latest(folder_ / "latest");
-  if (const auto named = std::getline(latest, name) ? state_iteration(name) : std::nullopt) {
+  if (const std::optional<std::int64_t> named = named_by_latest()) {
     std::erase_if(candidates, [&](std::int64_t iteration) { return iteration > *named; });
     if (candidates.empty() || candidates.front() != *named) {
       candidates.insert(candidates.begin(), *named);  // which says that it is missing

@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cuda/nn/network.h"
 #include "host/config/config.h"
@@ -64,6 +66,7 @@ class CheckpointFolder {
   void save_network(std::string_view stem, std::int64_t iteration, std::span<const float> theta);
   bool load_first_whole(std::span<const std::int64_t> candidates, TrainingState& state);
   std::vector<std::int64_t> states_on_disk() const;
+  std::optional<std::int64_t> named_by_latest() const;
   void remove_superseded(TrainingState& state);
 
   std::filesystem::path folder_;

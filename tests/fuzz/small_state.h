@@ -6,14 +6,17 @@
 
 namespace ebm {
 
+inline Network small_network() {
+  return {"custom", {2, 1, 1}, parse_layers("layers: [linear: {outputs: 1}]", "")};
+}
+
 inline TrainingState small_state() {
   TrainConfig config;
   config.data.kind = DataKind::gmm;
   config.optimizer = {.kind = OptimizerKind::adam, .lr = 0.001};
   config.langevin.init = InitialStates::persistent;
   config.langevin.bank_size = 4;
-  const Network network("custom", {2, 1, 1}, parse_layers("layers: [linear: {outputs: 1}]", ""));
-  return initial_state(config, network, 0);
+  return initial_state(config, small_network(), 0);
 }
 
 /// Of four chains.
