@@ -72,11 +72,11 @@ void for_each_product(const ConvolutionShape& s,
   }
 }
 
-/// Numbers that Bfloat16 holds exactly, so that only what a convolution does is rounded.
-std::vector<float> short_numbers(std::size_t n, std::uint32_t seed) {
+/// Numbers that the precision stores as they are.
+std::vector<float> numbers_of(Precision precision, std::size_t n, std::uint32_t seed) {
   std::vector<float> values = numbers(n, seed);
   for (float& value : values) {
-    value = static_cast<float>(Bfloat16(value));
+    value = precision == Precision::bf16 ? static_cast<float>(Bfloat16(value)) : value;
   }
   return values;
 }
@@ -89,17 +89,20 @@ class StoredArray {
         as_bfloat16_(as_bfloat16),
         size_(values.size()),
         bytes_(stream, size_ * (as_bfloat16 ? sizeof(Bfloat16) : sizeof(float))) {
-    if (as_bfloat16) {
+    upload(values);
+  }
+
+  void upload(const std::vector<float>& values) {
+    if (as_bfloat16_) {
       std::vector<Bfloat16> shorter;
       for (const float value : values) {
         shorter.emplace_back(value);
       }
-      bytes_.upload(stream, std::as_bytes(std::span(shorter)));
+      bytes_.upload(stream_, std::as_bytes(std::span(shorter)));
     } else {
-      bytes_.upload(stream, std::as_bytes(std::span(values)));
+      bytes_.upload(stream_, std::as_bytes(std::span(values)));
     }
   }
-
   void* data() { return bytes_.data(); }
   std::vector<float> values() const {
     std::vector<float> values(size_);
@@ -149,15 +152,20 @@ struct Experiment {
     convolution->weight_gradient(x.data(), dy.data(), static_cast<float*>(dweight.data()),
                                  workspace.data());
   }
+  /// Writes NaN over them.
+  void forget_results() {
+    y.upload(std::vector<float>(dy_values.size(), kNan));
+    dx.upload(std::vector<float>(x_values.size(), kNan));
+    dweight.upload(std::vector<float>(weight_values.size(), kNan));
+  }
   Results results() const { return {y.values(), dx.values(), dweight.values()}; }
 
   ConvolutionPattern pattern;
   bool shorter = pattern.precision == Precision::bf16;
-  std::vector<float> x_values = short_numbers(input_size(pattern.shape), 1);
-  std::vector<float> weight_values = short_numbers(weight_size(pattern.shape), 2);
-  std::vector<float> bias_values =
-      numbers(static_cast<std::size_t>(pattern.shape.out_channels), 3);
-  std::vector<float> dy_values = short_numbers(output_size(pattern.shape), 4);
+  std::vector<float> x_values = numbers_of(pattern.precision, input_size(pattern.shape), 1);
+  std::vector<float> weight_values = numbers_of(pattern.precision, weight_size(pattern.shape), 2);
+  std::vector<float> bias_values = numbers(static_cast<std::size_t>(pattern.shape.out_channels), 3);
+  std::vector<float> dy_values = numbers_of(pattern.precision, output_size(pattern.shape), 4);
 
   CudaStream stream;
   CudnnHandle handle{stream};
@@ -174,10 +182,21 @@ struct Experiment {
 
 /// Layers as the published networks have them, on fewer and smaller images.
 constexpr ConvolutionShape kShapes[] = {
-    {.images = 3, .in_channels = 32, .height = 9, .width = 8, .out_channels = 64, .kernel = 3,
+    {.images = 3,
+     .in_channels = 32,
+     .height = 9,
+     .width = 8,
+     .out_channels = 64,
+     .kernel = 3,
      .padding = 1},
-    {.images = 3, .in_channels = 32, .height = 8, .width = 8, .out_channels = 64, .kernel = 4,
-     .stride = 2, .padding = 1},
+    {.images = 3,
+     .in_channels = 32,
+     .height = 8,
+     .width = 8,
+     .out_channels = 64,
+     .kernel = 4,
+     .stride = 2,
+     .padding = 1},
     {.images = 5, .in_channels = 256, .height = 4, .width = 4, .out_channels = 1, .kernel = 4},
     {.images = 2, .in_channels = 32, .height = 16, .width = 16, .out_channels = 48},
     {.images = 7, .in_channels = 2048, .out_channels = 256},
@@ -185,14 +204,13 @@ constexpr ConvolutionShape kShapes[] = {
 
 class CudnnConvolutions : public testing::TestWithParam<Precision> {
  protected:
-  /// |value − exact| ≤ sums of n float products in any order (Higham, Accuracy and Stability of
-  /// Numerical Algorithms, section 3.1), of factors that TF32 cuts to 11 bits, plus the rounding of
-  /// `stores` Bfloat16 results, none larger than the magnitude.
-  void expect_near(const std::vector<float>& values, const Sums& sums, double n, bool exact_factors,
-                   int stores) const {
-    const double factors =
-        GetParam() == Precision::tf32 && !exact_factors ? 2 * 0x1p-10 : 0;
-    const double storing = GetParam() == Precision::bf16 ? stores * 0x1p-8 : 0;
+  /// |value − exact| is at most what sums of n products in float, in any order, are off by (Higham,
+  /// Accuracy and Stability of Numerical Algorithms, section 3.1); in tf32, of factors cut to 11
+  /// bits; and what storing `bfloat16_stores` results no larger than the magnitude rounds.
+  void expect_near(const std::vector<float>& values, const Sums& sums, int n,
+                   int bfloat16_stores) const {
+    const double factors = GetParam() == Precision::tf32 ? 2 * 0x1p-10 : 0;
+    const double storing = GetParam() == Precision::bf16 ? bfloat16_stores * 0x1p-8 : 0;
     const double relative = (n + 2) * kRounding + factors + storing;
     ASSERT_EQ(values.size(), sums.exact.size());
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -232,15 +250,56 @@ TEST_P(CudnnConvolutions, AreTheirDefinition) {
       for (std::size_t i = 0; i < dx.exact.size(); ++i) {
         dx.exact[i] *= leaky && x[i] <= 0 ? double{kLeakySlope} : 1;
       }
-      const double taps = shape.kernel * shape.kernel;
-      const double pixels = shape.images * shape.out_height() * shape.out_width();
-      // Factors are Bfloat16 values, which TF32 holds: no factor is cut in any precision. Without a
-      // fused plan, two kernels store.
-      expect_near(results.y, y, taps * shape.in_channels + 1, true, 2);
-      expect_near(results.dx, dx, taps * shape.out_channels, true, 2);
-      expect_near(results.dweight, dweight, pixels, true, 0);
+      const int taps = shape.kernel * shape.kernel;
+      const int pixels = shape.images * shape.out_height() * shape.out_width();
+      // Two kernels store, one after the other, where the plan is not a fused one.
+      expect_near(results.y, y, taps * shape.in_channels + 1, 2);
+      expect_near(results.dx, dx, taps * shape.out_channels, 2);
+      expect_near(results.dweight, dweight, pixels, 0);
     }
   }
+}
+
+TEST_P(CudnnConvolutions, GiveTheSameBitsAgainAndInAGraph) {
+  for (const ConvolutionShape& shape : kShapes) {
+    SCOPED_TRACE(std::to_string(shape.in_channels) + " channels, kernel " +
+                 std::to_string(shape.kernel));
+    Experiment experiment(
+        {.shape = shape, .precision = GetParam(), .leaky_relu = true, .input_is_leaky = true},
+        PlanCache());
+    ASSERT_NE(experiment.convolution, nullptr);
+    experiment.enqueue();
+    const Results first = experiment.results();
+    experiment.enqueue();
+    EXPECT_TRUE(experiment.results() == first);
+    const CudaGraph graph = CudaGraph::capture(experiment.stream, [&] { experiment.enqueue(); });
+    experiment.forget_results();
+    graph.launch(experiment.stream);
+    EXPECT_TRUE(experiment.results() == first);
+  }
+}
+
+TEST_P(CudnnConvolutions, OfRememberedPlansGiveTheSameBits) {
+  const TemporaryFolder folder;
+  const PlanCache cache(folder.path());
+  const ConvolutionPattern pattern = {
+      .shape = kShapes[0], .precision = GetParam(), .leaky_relu = true, .input_is_leaky = true};
+  Experiment measured(pattern, cache);
+  ASSERT_NE(measured.convolution, nullptr);
+  const std::vector<std::string> files = folder.names();
+  EXPECT_EQ(files.size(), 3U);  // one for each pass
+  std::vector<std::filesystem::file_time_type> times;
+  for (const std::string& file : files) {
+    times.push_back(std::filesystem::last_write_time(folder / file));
+  }
+  Experiment remembered(pattern, cache);
+  ASSERT_NE(remembered.convolution, nullptr);
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    EXPECT_EQ(std::filesystem::last_write_time(folder / files[i]), times[i]) << "measured again";
+  }
+  measured.enqueue();
+  remembered.enqueue();
+  EXPECT_TRUE(measured.results() == remembered.results());
 }
 
 INSTANTIATE_TEST_SUITE_P(Precisions, CudnnConvolutions,

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that building, testing and running ebm needs, and that are missing.
+# Installs the Debian packages that building, testing and running ebm needs, and that are missing;
+# for the preset cuda also cuDNN's C++ headers from PyPI, into build/cudnn-frontend.
 # Where none is missing it does nothing: no root, no network.
 # usage: setup.sh [--dry-run] [PRESET]      --dry-run prints the missing packages, one a line, and
 #                                           stops; PRESET, of CMakePresets.json, may need more [cpu];
@@ -44,7 +45,31 @@ if $dry_run; then
   [[ ${#missing[@]} -eq 0 ]] || printf '%s\n' "${missing[@]}"
   exit 0
 fi
-[[ ${#missing[@]} -gt 0 ]] || exit 0
+
+# cudnn_frontend is on PyPI, and not among Debian's packages.
+install_cudnn_frontend() {
+  local version=1.32.0 folder
+  folder=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/build/cudnn-frontend
+  [[ ! -d $folder/nvidia_cudnn_frontend-$version.dist-info ]] || return 0
+  echo "setup: installing cudnn_frontend $version into $folder"
+  local venv
+  venv=$(mktemp -d)
+  rm -rf "$folder"
+  if ! python3 -m venv "$venv" ||
+    ! "$venv/bin/pip" --quiet --disable-pip-version-check --retries 1 install --no-deps \
+      --target "$folder" "nvidia-cudnn-frontend==$version"; then
+    rm -rf "$venv" "$folder"
+    echo "setup: pip could not install it; is the network up? Or set CUDNN_FRONTEND_INCLUDE_DIR to" \
+      "the headers of https://github.com/NVIDIA/cudnn-frontend when you configure" >&2
+    return 1
+  fi
+  rm -rf "$venv" "$folder/cudnn"  # the Python package itself
+}
+
+if [[ ${#missing[@]} -eq 0 ]]; then
+  [[ ${1:-} != cuda ]] || install_cudnn_frontend
+  exit
+fi
 
 if ! command -v apt-get >/dev/null; then
   echo "setup: this is not a Debian system (no apt-get). Install what these Debian packages hold," \
@@ -83,3 +108,4 @@ if ! quiet_apt install --no-install-recommends "${missing[@]}"; then
   echo "setup: apt-get could not install them; is the network up?" >&2
   exit 1
 fi
+[[ ${1:-} != cuda ]] || install_cudnn_frontend
