@@ -138,9 +138,9 @@ struct Results {
 
 /// A convolution with its arrays; NaN where a pass has not written.
 struct Experiment {
-  Experiment(const ConvolutionPattern& pattern, const PlanCache& cache)
-      : pattern(pattern),
-        convolution(CudnnConvolution::create(handle, pattern, cache)),
+  Experiment(const ConvolutionPattern& what, const PlanCache& cache)
+      : pattern(what),
+        convolution(CudnnConvolution::create(handle, what, cache)),
         workspace(stream, convolution ? convolution->workspace_bytes() : 0) {}
 
   void enqueue() {
