@@ -18,7 +18,8 @@ struct ImageSize {
 
   EBM_HOST_DEVICE int pixels() const { return height * width; }
   EBM_HOST_DEVICE bool contains(int row, int column) const {
-    return row >= 0 && row < height && column >= 0 && column < width;
+    return static_cast<unsigned>(row) < static_cast<unsigned>(height) &&
+           static_cast<unsigned>(column) < static_cast<unsigned>(width);
   }
 };
 
@@ -34,40 +35,27 @@ struct Pixel {
     row = within / size.width;
     column = within % size.width;
   }
-  EBM_HOST_DEVICE void next(const ImageSize& size) {
-    if (++column == size.width) {
-      column = 0;
-      if (++row == size.height) {
-        row = 0;
-        ++image;
-      }
-    }
-  }
 };
 
-/// A tap of the kernel on one channel, in the order of the weights.
+/// A tap of the kernel on one channel, counted in the order of the weights.
 struct Tap {
   int channel;
   int row;
   int column;
 
-  EBM_HOST_DEVICE Tap(int tap, int kernel)
-      : channel(tap / (kernel * kernel)), row(tap / kernel % kernel), column(tap % kernel) {}
-  EBM_HOST_DEVICE void next(int kernel) {
-    if (++column == kernel) {
-      column = 0;
-      if (++row == kernel) {
-        row = 0;
-        ++channel;
-      }
-    }
-  }
+  EBM_HOST_DEVICE Tap(std::int64_t tap, int kernel)
+      : channel(static_cast<int>(tap) / (kernel * kernel)),
+        row(static_cast<int>(tap) / kernel % kernel),
+        column(static_cast<int>(tap) % kernel) {}
 };
 
-/// A convolution's input, zero in its padding.
+/// A convolution's input, zero in its padding. What a tap meets is at the sum of the tap's place
+/// and that of the output's pixel.
 template <class In>
 struct Input {
   ImageSize size;
+  ImageSize output;
+  int kernel;
   int stride;
   int padding;
   ImagePlaces places;
@@ -75,20 +63,27 @@ struct Input {
 
   Input(const ConvolutionShape& shape, ImageLayout layout, const In* values)
       : size{shape.height, shape.width},
+        output{shape.out_height(), shape.out_width()},
+        kernel(shape.kernel),
         stride(shape.stride),
         padding(shape.padding),
         places(layout, shape.in_channels, size.pixels()),
         x(values) {}
 
-  /// What `tap` meets for the output at `pixel`.
-  EBM_HOST_DEVICE float at(const Pixel& pixel, const Tap& tap) const {
-    const int row = pixel.row * stride - padding + tap.row;
-    const int column = pixel.column * stride - padding + tap.column;
-    if (!size.contains(row, column)) {
-      return 0;
-    }
-    return static_cast<float>(x[pixel.image * places.image + tap.channel * places.channel +
-                                (row * size.width + column) * places.pixel]);
+  EBM_HOST_DEVICE GatheredPlace place(std::int64_t offset, int row, int column) const {
+    return {offset + std::int64_t{row * size.width + column} * places.pixel, row, column};
+  }
+  EBM_HOST_DEVICE GatheredPlace place_of_output(std::int64_t output_pixel) const {
+    const Pixel pixel(output_pixel, output);
+    return place(pixel.image * places.image, pixel.row * stride - padding,
+                 pixel.column * stride - padding);
+  }
+  EBM_HOST_DEVICE GatheredPlace place_of_tap(std::int64_t index) const {
+    const Tap tap(index, kernel);
+    return place(std::int64_t{tap.channel} * places.channel, tap.row, tap.column);
+  }
+  EBM_HOST_DEVICE float at(const GatheredPlace& place) const {
+    return size.contains(place.row, place.column) ? static_cast<float>(x[place.offset]) : 0.0F;
   }
 };
 
@@ -106,8 +101,7 @@ struct OutputGradient {
         dy(gradient),
         y(mask) {}
 
-  EBM_HOST_DEVICE float at(std::int64_t pixel, std::int64_t channel) const {
-    const std::int64_t place = pixel * channels + channel;
+  EBM_HOST_DEVICE float at(std::int64_t place) const {
     const auto gradient = static_cast<float>(dy[place]);
     return y == nullptr ? gradient : LeakyRelu{}.gradient(static_cast<float>(y[place]), gradient);
   }
@@ -125,8 +119,6 @@ struct ForwardProblem {
   static constexpr bool kTermsAreNeighbours = true;
 
   ProductSize size;
-  ImageSize output;
-  int kernel;
   Input<In> input;
   const float* weight;
   const float* bias;
@@ -134,35 +126,31 @@ struct ForwardProblem {
   bool whole_packs;
   T* y;
 
-  struct Walk {
-    Input<In> input;
-    int kernel;
-    bool inside;
-    Pixel pixel;
-    Tap tap;
-
-    __device__ float next() {
-      const float value = inside ? input.at(pixel, tap) : 0.0F;
-      tap.next(kernel);
-      return value;
-    }
-  };
-  __device__ Walk walk(std::int64_t row, std::int64_t term) const {
-    return {input, kernel, row < size.rows, Pixel(row, output),
-            Tap(static_cast<int>(term), kernel)};
+  __device__ GatheredPlace place_of_row(std::int64_t row) const {
+    return input.place_of_output(row);
   }
-
-  __device__ float b(std::int64_t term, std::int64_t column) const {
+  __device__ GatheredPlace place_of_term(std::int64_t term) const {
+    return input.place_of_tap(term);
+  }
+  __device__ float a(const GatheredPlace& place) const { return input.at(place); }
+  __device__ float b(std::int64_t term, int column) const {
     return weight[column * size.terms + term];
   }
+  __device__ Floats<4> start(int column) const {
+    Floats<4> biases{};
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      biases.v[k] = column + k < size.columns ? bias[column + k] : 0.0F;
+    }
+    return biases;
+  }
 
-  __device__ float finished(float sum, float before, std::int64_t column) const {
-    sum += bias[column];
+  __device__ float finished(float sum, float before) const {
     return epilogue == Epilogue::add          ? before + sum
            : epilogue == Epilogue::leaky_relu ? LeakyRelu{}(sum)
                                               : sum;
   }
-  __device__ void store(std::int64_t /*group*/, std::int64_t row, std::int64_t column,
+  __device__ void store(std::int64_t /*group*/, std::int64_t row, int column,
                         const Floats<4>& sums) const {
     T* const to = y + row * size.columns + column;
     const bool adds = epilogue == Epilogue::add;
@@ -170,7 +158,7 @@ struct ForwardProblem {
       Floats<4> values = adds ? load_pack<4>(to) : Floats<4>{};
 #pragma unroll
       for (int k = 0; k < 4; ++k) {
-        values.v[k] = finished(sums.v[k], values.v[k], column + k);
+        values.v[k] = finished(sums.v[k], values.v[k]);
       }
       store_pack(to, values);
       return;
@@ -179,7 +167,7 @@ struct ForwardProblem {
     for (int k = 0; k < 4; ++k) {
       if (column + k < size.columns) {
         const float before = adds ? static_cast<float>(to[k]) : 0.0F;
-        to[k] = static_cast<T>(finished(sums.v[k], before, column + k));
+        to[k] = static_cast<T>(finished(sums.v[k], before));
       }
     }
   }
@@ -191,58 +179,45 @@ struct InputGradientProblem {
   static constexpr bool kTermsAreNeighbours = true;
 
   ProductSize size;
-  int kernel;
   Input<In> input;  // its x is the mask, or null
   OutputGradient<T> gradient;
   const float* weight;
   In* dx;
 
-  struct Walk {
-    int kernel;
-    int stride;
-    int padding;
-    OutputGradient<T> gradient;
-    bool inside;
-    Pixel pixel;
-    Tap tap;  // its channel is dy's
-
-    __device__ float next() {
-      const float value = inside ? met() : 0.0F;
-      tap.next(kernel);
-      return value;
-    }
-    /// dy of the output whose tap met this pixel, if there is one.
-    __device__ float met() const {
-      const int down = pixel.row + padding - tap.row;
-      const int across = pixel.column + padding - tap.column;
-      const int row = down / stride;
-      const int column = across / stride;
-      if (row * stride != down || column * stride != across ||
-          !gradient.size.contains(row, column)) {
+  // A tap met a pixel for the output at (pixel + padding − tap) / stride, if that is whole.
+  __device__ GatheredPlace place_of_row(std::int64_t row) const {
+    const Pixel pixel(row, input.size);
+    return {pixel.image * gradient.size.pixels() * gradient.channels, pixel.row + input.padding,
+            pixel.column + input.padding};
+  }
+  __device__ GatheredPlace place_of_term(std::int64_t term) const {
+    const Tap tap(term, input.kernel);  // its channel is dy's
+    return {tap.channel, -tap.row, -tap.column};
+  }
+  __device__ float a(const GatheredPlace& place) const {
+    int row = place.row;
+    int column = place.column;
+    if (input.stride > 1) {
+      if (row % input.stride != 0 || column % input.stride != 0) {
         return 0;
       }
-      return gradient.at((pixel.image * gradient.size.height + row) * gradient.size.width + column,
-                         tap.channel);
+      row /= input.stride;
+      column /= input.stride;
     }
-  };
-  __device__ Walk walk(std::int64_t row, std::int64_t term) const {
-    return {kernel,
-            input.stride,
-            input.padding,
-            gradient,
-            row < size.rows,
-            Pixel(row, input.size),
-            Tap(static_cast<int>(term), kernel)};
+    return gradient.size.contains(row, column)
+               ? gradient.at(place.offset +
+                             std::int64_t{row * gradient.size.width + column} * gradient.channels)
+               : 0.0F;
   }
-
-  __device__ float b(std::int64_t term, std::int64_t column) const {
-    const int positions = kernel * kernel;
+  __device__ float b(std::int64_t term, int column) const {
+    const int positions = input.kernel * input.kernel;
     const int output = static_cast<int>(term) / positions;
     const int position = static_cast<int>(term) % positions;
-    return weight[(output * size.columns + column) * positions + position];
+    return weight[(std::int64_t{output} * size.columns + column) * positions + position];
   }
+  __device__ Floats<4> start(int /*column*/) const { return {}; }
 
-  __device__ void store(std::int64_t /*group*/, std::int64_t row, std::int64_t column,
+  __device__ void store(std::int64_t /*group*/, std::int64_t row, int column,
                         const Floats<4>& sums) const {
     const Pixel pixel(row, input.size);
     const ImagePlaces& places = input.places;
@@ -268,40 +243,27 @@ struct WeightGradientProblem {
   static constexpr bool kTermsAreNeighbours = false;
 
   ProductSize size;
-  int kernel;
   Input<In> input;
   OutputGradient<T> gradient;
   float* partials;
 
-  struct Walk {
-    Input<In> input;
-    ImageSize output;
-    bool is_bias;
-    bool inside;
-    Pixel pixel;
-    Tap tap;
+  static constexpr int kOnes = 1 << 29;  // a row of places where A is 1
 
-    __device__ float next() {
-      const float value = is_bias ? 1.0F : inside ? input.at(pixel, tap) : 0.0F;
-      pixel.next(output);
-      return value;
-    }
-  };
-  __device__ Walk walk(std::int64_t row, std::int64_t term) const {
-    const std::int64_t bias_row = size.rows - 1;
-    return {input,
-            gradient.size,
-            row == bias_row,
-            row < bias_row,
-            Pixel(term, gradient.size),
-            Tap(static_cast<int>(row), kernel)};
+  __device__ GatheredPlace place_of_row(std::int64_t row) const {
+    return row < size.rows - 1 ? input.place_of_tap(row) : GatheredPlace{0, kOnes, 0};
   }
-
-  __device__ float b(std::int64_t term, std::int64_t column) const {
-    return gradient.at(term, column);
+  __device__ GatheredPlace place_of_term(std::int64_t term) const {
+    return input.place_of_output(term);
   }
+  __device__ float a(const GatheredPlace& place) const {
+    return place.row >= kOnes / 2 ? 1.0F : input.at(place);
+  }
+  __device__ float b(std::int64_t term, int column) const {
+    return gradient.at(term * size.columns + column);
+  }
+  __device__ Floats<4> start(int /*column*/) const { return {}; }
 
-  __device__ void store(std::int64_t group, std::int64_t row, std::int64_t column,
+  __device__ void store(std::int64_t group, std::int64_t row, int column,
                         const Floats<4>& sums) const {
     const std::int64_t taps = size.rows - 1;
     float* const to = partials + group * size.rows * size.columns;
@@ -340,8 +302,6 @@ void convolution_forward(const CudaStream& stream, const ConvolutionShape& shape
   gathered_product(stream,
                    ForwardProblem<In, T>{
                        .size = {out_pixels(shape), shape.out_channels, taps(shape), taps(shape)},
-                       .output = {shape.out_height(), shape.out_width()},
-                       .kernel = shape.kernel,
                        .input = Input<In>(shape, layout, x),
                        .weight = weight,
                        .bias = bias,
@@ -362,7 +322,6 @@ void convolution_input_gradient(const CudaStream& stream, const ConvolutionShape
   const std::int64_t pixels = std::int64_t{shape.images} * shape.height * shape.width;
   gathered_product(stream,
                    InputGradientProblem<In, T>{.size = {pixels, shape.in_channels, terms, terms},
-                                               .kernel = shape.kernel,
                                                .input = Input<In>(shape, layout, x),
                                                .gradient = OutputGradient<T>(shape, dy, y),
                                                .weight = weight,
@@ -380,7 +339,6 @@ void convolution_weight_gradient(const CudaStream& stream, const ConvolutionShap
                                  float* scratch, float* weight_gradient, float* bias_gradient) {
   const ProductSize size = weight_gradient_size(shape);
   gathered_product(stream, WeightGradientProblem<In, T>{.size = size,
-                                                        .kernel = shape.kernel,
                                                         .input = Input<In>(shape, layout, x),
                                                         .gradient = OutputGradient<T>(shape, dy, y),
                                                         .partials = scratch});

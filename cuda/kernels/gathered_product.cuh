@@ -15,7 +15,7 @@ namespace ebm {
 /// The sizes of a product. Its terms are split into groups, whose sums stay apart.
 struct ProductSize {
   std::int64_t rows;
-  std::int64_t columns;
+  int columns;
   std::int64_t terms;
   std::int64_t terms_per_group;
 
@@ -24,22 +24,40 @@ struct ProductSize {
   }
 };
 
+/// Where a value of A lies: the sum of a part that its row gives and one that its term gives. `row`
+/// and `column` are of an image, which need not contain them; `offset` is in memory.
+struct GatheredPlace {
+  std::int64_t offset;
+  int row;
+  int column;
+
+  EBM_HOST_DEVICE GatheredPlace operator+(const GatheredPlace& other) const {
+    return {offset + other.offset, row + other.row, column + other.column};
+  }
+};
+
+/// In no image, whatever is added; half of the least int, as two of them may be.
+inline constexpr GatheredPlace kNowhere{.offset = 0, .row = -(1 << 30), .column = 0};
+
 inline constexpr int kTileRows = 128;  // and threads of a block: each gathers one row of A
 inline constexpr int kTileColumns = 32;
 inline constexpr int kTileTerms = 32;
 inline constexpr int kGathered = 8;              // reads that are under way at a time
 inline constexpr int kPitch = kTileColumns + 4;  // rows of B on different banks, and on 16 bytes
-inline constexpr std::size_t kTileBytes = sizeof(float) * kTileTerms * (kTileRows + kPitch);
+inline constexpr std::size_t kTileBytes =
+    kTileTerms * (sizeof(GatheredPlace) + sizeof(float) * (kTileRows + kPitch));
 static_assert(kTileTerms % kGathered == 0);
 
-/// The terms [first, first + depth) of one row of A; zeros behind them.
-template <class Walk>
-__device__ __forceinline__ void gather_row(Walk walk, int depth, float* column_of_tile) {
+/// `depth` terms of one row of A, and zeros behind them up to a multiple of kGathered.
+template <class Problem>
+__device__ __forceinline__ void gather_row(const Problem& problem, const GatheredPlace& row,
+                                           const GatheredPlace* terms, int depth,
+                                           float* column_of_tile) {
   for (int begin = 0; begin < depth; begin += kGathered) {
     float values[kGathered];
 #pragma unroll
     for (int k = 0; k < kGathered; ++k) {
-      values[k] = begin + k < depth ? walk.next() : 0.0F;
+      values[k] = problem.a(row + terms[begin + k]);
     }
 #pragma unroll
     for (int k = 0; k < kGathered; ++k) {
@@ -51,25 +69,30 @@ __device__ __forceinline__ void gather_row(Walk walk, int depth, float* column_o
 /// The same terms of the tile's columns of B. Neighbouring threads read neighbours in memory.
 template <class Problem>
 __device__ __forceinline__ void gather_columns(const Problem& problem, std::int64_t first,
-                                               int depth, std::int64_t first_column, float* tile) {
-  for (int i = static_cast<int>(threadIdx.x); i < kTileTerms * kTileColumns; i += kTileRows) {
-    const int term = Problem::kTermsAreNeighbours ? i % kTileTerms : i / kTileColumns;
-    const int column = Problem::kTermsAreNeighbours ? i / kTileTerms : i % kTileColumns;
-    const bool inside = term < depth && first_column + column < problem.size.columns;
+                                               int depth, int first_column, float* tile) {
+  const int columns = problem.size.columns - first_column;
+#pragma unroll
+  for (int i = 0; i < kTileTerms * kTileColumns; i += kTileRows) {
+    const int at = i + static_cast<int>(threadIdx.x);
+    const int term = Problem::kTermsAreNeighbours ? at % kTileTerms : at / kTileColumns;
+    const int column = Problem::kTermsAreNeighbours ? at / kTileTerms : at % kTileColumns;
+    const bool inside = term < depth && column < columns;
     tile[term * kPitch + column] = inside ? problem.b(first + term, first_column + column) : 0.0F;
   }
 }
 
-/// A Problem has a ProductSize `size`; walk(row, term), whose next() is A's value there and goes on
-/// to the next term, for any row; b(term, column); and store(group, row, column, sums), which takes
-/// the sums of 4 columns, or of as many as there are.
+/// A Problem has a ProductSize `size`; place_of_row(row) and place_of_term(term) for those within
+/// the size, and a(their sum), 0 for kNowhere; b(term, column); start(column), what the sums of 4
+/// columns start from; and store(group, row, column, sums), which takes those of as many of them as
+/// there are.
 template <class Problem>
 __global__ void __launch_bounds__(kTileRows, 5) gathered_product_kernel(Problem problem) {
   float* const a = dynamic_shared<float>();
   float* const b = a + kTileTerms * kTileRows;
+  auto* const terms = reinterpret_cast<GatheredPlace*>(b + kTileTerms * kPitch);
   const int thread = static_cast<int>(threadIdx.x);
   const std::int64_t first_row = std::int64_t{blockIdx.x} * kTileRows;
-  const std::int64_t first_column = std::int64_t{blockIdx.y} * kTileColumns;
+  const int first_column = static_cast<int>(blockIdx.y) * kTileColumns;
   const std::int64_t begin = std::int64_t{blockIdx.z} * problem.size.terms_per_group;
   const std::int64_t end = std::min(problem.size.terms, begin + problem.size.terms_per_group);
   // A thread's rows are neighbours; its columns are two groups of 4, so that 4 threads store 64
@@ -77,12 +100,24 @@ __global__ void __launch_bounds__(kTileRows, 5) gathered_product_kernel(Problem 
   const int row = thread / 4 * 4;
   const int column = thread % 4 * 4;
 
-  Floats<4> sums[4][2] = {};
+  const GatheredPlace gathered =
+      first_row + thread < problem.size.rows ? problem.place_of_row(first_row + thread) : kNowhere;
+  const Floats<4> start[2] = {problem.start(first_column + column),
+                              problem.start(first_column + kTileColumns / 2 + column)};
+  Floats<4> sums[4][2];
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    sums[i / 2][i % 2] = start[i % 2];
+  }
   for (std::int64_t term = begin; term < end; term += kTileTerms) {
     const int depth = static_cast<int>(std::min<std::int64_t>(kTileTerms, end - term));
     __syncthreads();  // the last turn's values have been used
-    gather_row(problem.walk(first_row + thread, term), depth, a + thread);
+    if (thread < kTileTerms) {
+      terms[thread] = thread < depth ? problem.place_of_term(term + thread) : kNowhere;
+    }
     gather_columns(problem, term, depth, first_column, b);
+    __syncthreads();
+    gather_row(problem, gathered, terms, depth, a + thread);
     __syncthreads();
     for (int k = 0; k < depth; ++k) {
       const Floats<4> left = load_pack<4>(a + k * kTileRows + row);
@@ -101,7 +136,7 @@ __global__ void __launch_bounds__(kTileRows, 5) gathered_product_kernel(Problem 
   for (int i = 0; i < 4; ++i) {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      const std::int64_t first = first_column + half * kTileColumns / 2 + column;
+      const int first = first_column + half * (kTileColumns / 2) + column;
       if (first_row + row + i < problem.size.rows && first < problem.size.columns) {
         problem.store(blockIdx.z, first_row + row + i, first, sums[i][half]);
       }
