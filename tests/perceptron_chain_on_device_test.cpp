@@ -175,7 +175,8 @@ class PerceptronOnDevice : public testing::TestWithParam<Widths> {
 };
 
 // One layer and many; less than a group of lanes, whole groups and one more; states whose noise is
-// more than is drawn at a time; and the last one's weights are over 300 KiB, more than any block has.
+// more than is drawn at a time; and the last one's weights are over 300 KiB, more than any block
+// has.
 INSTANTIATE_TEST_SUITE_P(, PerceptronOnDevice,
                          testing::Values(kToy, Widths{1, 1}, Widths{5, 1}, Widths{2, 1, 1},
                                          Widths{3, 7, 1}, Widths{4, 9, 3, 2, 1},

@@ -104,7 +104,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
     for (int u = static_cast<int>(threadIdx.x); u < net.units - net.state_size; u += kThreads) {
       derivatives[row + net.state_size + u] = block.output_derivatives()[u];
     }
-    __syncthreads();
+    __syncthreads();  // before the next state comes
   }
 }
 

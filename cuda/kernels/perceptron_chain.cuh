@@ -62,7 +62,7 @@ class DevicePerceptron {
   void evaluate(const CudaStream& stream, const float* theta, const float* states,
                 std::int64_t count, float* f, float* gradients) const;
 
-  /// f of `count` states, and theta_gradient = scale·Σ ∂f/∂θ, the whole of θ.
+  /// f of `count` states, 1 or more, and theta_gradient = scale·Σ ∂f/∂θ, the whole of θ.
   void weight_gradient(const CudaStream& stream, const float* theta, const float* states,
                        std::int64_t count, float scale, float* f, float* theta_gradient);
 
