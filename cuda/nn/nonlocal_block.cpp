@@ -20,11 +20,12 @@ Buffer<float> floats(std::int64_t count) { return Buffer<float>(static_cast<std:
 
 }  // namespace
 
-NonlocalPlan::NonlocalPlan(int images, const Shape& shape)
+NonlocalPlan::NonlocalPlan(int images, const Shape& shape, Factors factors)
     : embed(std::make_shared<ConvolutionPlan>(
-          pointwise(images, shape, shape.channels, 3 * (shape.channels / 2)), Epilogue::store)),
+          pointwise(images, shape, shape.channels, 3 * (shape.channels / 2)), Epilogue::store,
+          factors)),
       merge(std::make_shared<ConvolutionPlan>(
-          pointwise(images, shape, shape.channels / 2, shape.channels), Epilogue::add)) {}
+          pointwise(images, shape, shape.channels / 2, shape.channels), Epilogue::add, factors)) {}
 
 NonlocalBlock::NonlocalBlock(const NonlocalPlan& plan, int images, const Shape& shape, float* x,
                              float* y, float* dx, float* dy)

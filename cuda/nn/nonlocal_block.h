@@ -14,7 +14,7 @@ namespace ebm {
 
 /// The block's two convolutions. θ, φ and g are one: their weights stacked, 3k output channels.
 struct NonlocalPlan {
-  NonlocalPlan(int images, const Shape& shape);
+  NonlocalPlan(int images, const Shape& shape, Factors factors);
 
   std::shared_ptr<ConvolutionPlan> embed;  ///< C → 3k: θ, then φ, then g
   std::shared_ptr<ConvolutionPlan> merge;  ///< W, k → C, added to the block's input
