@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "cuda/device/bfloat16.cuh"
 #include "cuda/device/cpu_clones.h"
 
 namespace ebm {
@@ -34,6 +35,10 @@ struct Values {
   std::vector<double> value;
   std::vector<double> magnitude;
 };
+
+double to_bfloat16(double value) {
+  return static_cast<double>(static_cast<float>(Bfloat16(static_cast<float>(value))));
+}
 
 struct Sum {
   double value = 0;
@@ -88,11 +93,12 @@ struct Node {
 /// Runs the operations of one evaluation forward, remembering how to run each backward.
 class Tape {
  public:
-  Tape(const Network& network, std::span<const double> theta, bool with_parameters,
+  Tape(const Network& network, std::span<const double> theta, bool with_parameters, bool bfloat16,
        std::span<const Branch> other_way)
       : network_(network),
         theta_(theta),
         with_parameters_(with_parameters),
+        bfloat16_(bfloat16),
         other_way_(other_way),
         parameters_(with_parameters ? network.parameter_count() : 0) {}
 
@@ -142,6 +148,7 @@ class Tape {
   const Network& network_;
   std::span<const double> theta_;
   bool with_parameters_;
+  bool bfloat16_;
   std::span<const Branch> other_way_;
   Values parameters_;
   std::vector<Branch> undecided_;
@@ -195,8 +202,12 @@ Node& Tape::affine(Node& x, const Layer& layer) {
   const std::size_t pixels = y.forward.value.size() / outputs;
   const auto inputs = static_cast<std::size_t>(network_.parameter(layer.key + ".weight").fan_in);
 
+  const bool rounded = bfloat16_ && layer.key != network_.layers().back().key;
   for (std::size_t pixel = 0; pixel < pixels; ++pixel) {
-    const Values patch = patch_under(x, layer, y.shape, pixel);
+    Values patch = patch_under(x, layer, y.shape, pixel);
+    if (rounded) {
+      std::ranges::transform(patch.value, patch.value.begin(), to_bfloat16);
+    }
     for (std::size_t o = 0; o < outputs; ++o) {
       const double bias = theta_[first_bias + o];
       const Sum sum = dot(inputs, &theta_[first_weight + o * inputs], patch.value.data());
@@ -378,8 +389,8 @@ Node& Tape::nonlocal(Node& x, const std::string& key, std::size_t layer) {
 
 ReferenceEvaluation evaluate(const Network& network, std::span<const double> theta,
                              std::span<const double> state, std::span<const Branch> other_way,
-                             bool with_parameters) {
-  Tape tape(network, theta, with_parameters, other_way);
+                             bool with_parameters, bool bfloat16 = false) {
+  Tape tape(network, theta, with_parameters, bfloat16, other_way);
   Node& input = tape.input(state);
   Node* x = &input;
   for (std::size_t i = 0; i < network.layers().size(); ++i) {
@@ -423,6 +434,20 @@ ReferenceEvaluation evaluate_reference_in_x(const Network& network, std::span<co
                                             std::span<const double> state,
                                             std::span<const Branch> other_way) {
   return evaluate(network, theta, state, other_way, false);
+}
+
+ReferenceEvaluation evaluate_reference_of_bfloat16(const Network& network,
+                                                   std::span<const double> theta,
+                                                   std::span<const double> state) {
+  std::vector<double> rounded(theta.begin(), theta.end());
+  const std::string last = network.layers().back().key + ".";
+  for (const ParameterTensor& tensor : network.parameters()) {
+    if (tensor.name.ends_with(".weight") && !tensor.name.starts_with(last)) {
+      const auto begin = rounded.begin() + tensor.offset;
+      std::transform(begin, begin + tensor.size, begin, to_bfloat16);
+    }
+  }
+  return evaluate(network, rounded, state, {}, false, true);
 }
 
 }  // namespace ebm

@@ -53,4 +53,11 @@ ReferenceEvaluation evaluate_reference_in_x(const Network& network, std::span<co
                                             std::span<const double> state,
                                             std::span<const Branch> other_way = {});
 
+/// The same where a program multiplies bfloat16: weights, and in the forward pass what they are
+/// multiplied with, are rounded to it in every layer but the last, so that branches are taken as
+/// the program takes them. Gradients are not rounded.
+ReferenceEvaluation evaluate_reference_of_bfloat16(const Network& network,
+                                                   std::span<const double> theta,
+                                                   std::span<const double> state);
+
 }  // namespace ebm

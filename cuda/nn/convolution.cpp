@@ -22,6 +22,8 @@ ConvolutionShape merge_pixels(ConvolutionShape s) {
   return s;
 }
 
+constexpr auto kDirect = dnnl::algorithm::convolution_direct;
+
 dnnl::primitive_attr attributes(Epilogue epilogue) {
   dnnl::primitive_attr attribute;
   attribute.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -42,33 +44,51 @@ const dnnl::engine& cpu_engine() {
   return engine;
 }
 
-ConvolutionPlan::ConvolutionPlan(ConvolutionShape shape, Epilogue epilogue) {
+bool have_bfloat16() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512bf16") != 0;
+#else
+  return false;
+#endif
+}
+
+ConvolutionPlan::ConvolutionPlan(ConvolutionShape shape, Epilogue epilogue, Factors factors) {
   const ConvolutionShape s = merge_pixels(shape);
   const int out_height = (s.height + 2 * s.padding - s.kernel) / s.stride + 1;
   const int out_width = (s.width + 2 * s.padding - s.kernel) / s.stride + 1;
-  const memory::desc x({s.images, s.in_channels, s.height, s.width}, Type::f32, Tag::nhwc);
-  const memory::desc y({s.images, s.out_channels, out_height, out_width}, Type::f32, Tag::nhwc);
-  const memory::dims weight_dims{s.out_channels, s.in_channels, s.kernel, s.kernel};
-  const memory::desc any_weights(weight_dims, Type::f32, Tag::any);
-  const memory::desc b({s.out_channels}, Type::f32, Tag::x);
+  const memory::dims x{s.images, s.in_channels, s.height, s.width};
+  const memory::dims y{s.images, s.out_channels, out_height, out_width};
+  const memory::dims weights{s.out_channels, s.in_channels, s.kernel, s.kernel};
   const memory::dims strides{s.stride, s.stride};
   const memory::dims padding{s.padding, s.padding};
+  const memory::desc b({s.out_channels}, Type::f32, Tag::x);
+  const Type rounded = factors == Factors::bfloat16 ? Type::bf16 : Type::f32;
+  const auto image = [](const memory::dims& dims, Type type) {
+    return memory::desc(dims, type, Tag::nhwc);
+  };
+  const auto any = [&weights](Type type) { return memory::desc(weights, type, Tag::any); };
   const dnnl::engine& engine = cpu_engine();
+  const auto forward = [&](Type in, Type out, Epilogue after) {
+    return dnnl::convolution_forward::primitive_desc(
+        {dnnl::prop_kind::forward_training, kDirect, image(x, in), any(in), b, image(y, out),
+         strides, padding, padding},
+        attributes(after), engine);
+  };
   const dnnl::primitive_attr plain = attributes(Epilogue::store);
-  constexpr auto kDirect = dnnl::algorithm::convolution_direct;
 
-  forward_ = {
-      {dnnl::prop_kind::forward_training, kDirect, x, any_weights, b, y, strides, padding, padding},
-      attributes(epilogue),
-      engine};
-  const dnnl::convolution_forward::primitive_desc hint(
-      {dnnl::prop_kind::forward_training, kDirect, x, any_weights, b, y, strides, padding, padding},
-      plain, engine);
-  backward_ = {{kDirect, x, any_weights, y, strides, padding, padding}, plain, engine, hint};
-  weight_gradient_ = {
-      {kDirect, x, any_weights, b, y, strides, padding, padding}, plain, engine, hint};
+  forward_ = forward(rounded, Type::f32, epilogue);
+  backward_ = {
+      {kDirect, image(x, Type::f32), any(rounded), image(y, rounded), strides, padding, padding},
+      plain,
+      engine,
+      forward(rounded, rounded, Epilogue::store)};
+  weight_gradient_ = {{kDirect, image(x, Type::f32), any(Type::f32), b, image(y, Type::f32),
+                       strides, padding, padding},
+                      plain,
+                      engine,
+                      forward(Type::f32, Type::f32, Epilogue::store)};
 
-  plain_weights_ = memory::desc(weight_dims, Type::f32, Tag::oihw);
+  plain_weights_ = memory::desc(weights, Type::f32, Tag::oihw);
   weights_ = Buffer<float>(plain_weights_.get_size() / sizeof(float));
   bias_ = Buffer<float>(static_cast<std::size_t>(s.out_channels));
   forward_weights_ = memory(forward_.weights_desc(), engine);
@@ -96,15 +116,16 @@ Convolution::Convolution(std::shared_ptr<const ConvolutionPlan> plan, float* x, 
   const auto& forward = plan_->forward_;
   const auto& backward = plan_->backward_;
   const auto& gradient = plan_->weight_gradient_;
-  const memory input(forward.src_desc(), engine, x);
-  const memory output_gradient(backward.diff_dst_desc(), engine, dy);
+  const memory input(gradient.src_desc(), engine, x);
+  const memory output_gradient(gradient.diff_dst_desc(), engine, dy);
   const memory bias(forward.bias_desc(), engine, const_cast<float*>(plan_->bias_.data()));
-  forward_arguments_ = {{DNNL_ARG_SRC, input},
+  forward_arguments_ = {{DNNL_ARG_SRC, as_factors(input, forward.src_desc(), round_input_)},
                         {DNNL_ARG_WEIGHTS, plan_->forward_weights_},
                         {DNNL_ARG_BIAS, bias},
                         {DNNL_ARG_DST, memory(forward.dst_desc(), engine, y)},
                         {DNNL_ARG_SCRATCHPAD, memory(forward.scratchpad_desc(), engine)}};
-  backward_arguments_ = {{DNNL_ARG_DIFF_DST, output_gradient},
+  backward_arguments_ = {{DNNL_ARG_DIFF_DST, as_factors(output_gradient, backward.diff_dst_desc(),
+                                                        round_output_gradient_)},
                          {DNNL_ARG_WEIGHTS, plan_->backward_weights_},
                          {DNNL_ARG_DIFF_SRC, memory(backward.diff_src_desc(), engine, dx)},
                          {DNNL_ARG_SCRATCHPAD, memory(backward.scratchpad_desc(), engine)}};
@@ -119,6 +140,31 @@ Convolution::Convolution(std::shared_ptr<const ConvolutionPlan> plan, float* x, 
   const memory plain(plan_->plain_weights_, engine, plain_gradient_.data());
   to_plain_ = dnnl::reorder(blocked, plain);
   to_plain_arguments_ = {{DNNL_ARG_FROM, blocked}, {DNNL_ARG_TO, plain}};
+}
+
+/// The memory to multiply: `values` themselves, or a rounded copy that `rounding` fills.
+dnnl::memory Convolution::as_factors(const memory& values, const memory::desc& factors,
+                                     Rounding& rounding) const {
+  if (factors == values.get_desc()) {
+    return values;
+  }
+  const memory copy(factors, cpu_engine());
+  rounding = {dnnl::reorder(values, copy), {{DNNL_ARG_FROM, values}, {DNNL_ARG_TO, copy}}};
+  return copy;
+}
+
+void Convolution::forward() {
+  if (round_input_.reorder) {
+    round_input_.reorder.execute(stream_, round_input_.arguments);
+  }
+  forward_.execute(stream_, forward_arguments_);
+}
+
+void Convolution::backward() {
+  if (round_output_gradient_.reorder) {
+    round_output_gradient_.reorder.execute(stream_, round_output_gradient_.arguments);
+  }
+  backward_.execute(stream_, backward_arguments_);
 }
 
 void Convolution::weight_gradient() {

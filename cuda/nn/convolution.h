@@ -12,12 +12,22 @@
 
 namespace ebm {
 
+/// What the forward and the backward pass multiply. Everything else is float: sums, what comes out,
+/// and the weight gradient with all that goes into it.
+enum class Factors {
+  float32,
+  bfloat16,  ///< weights and inputs are rounded to it; the processor must have_bfloat16()
+};
+
+/// Whether the processor multiplies bfloat16, twice as fast as float.
+bool have_bfloat16();
+
 /// The compiled primitives of one convolution and its weights in the layouts they want. Shared by
 /// all threads; changed only by prepare(), while no thread computes.
 class ConvolutionPlan {
  public:
   /// Throws dnnl::error when oneDNN has no implementation.
-  ConvolutionPlan(ConvolutionShape shape, Epilogue epilogue);
+  ConvolutionPlan(ConvolutionShape shape, Epilogue epilogue, Factors factors);
 
   /// (out, in, kh, kw) and (out): fill both, then call prepare().
   std::span<float> weights() { return weights_.span(); }
@@ -47,9 +57,9 @@ class Convolution {
               float* dy);
 
   /// y from x, with the plan's epilogue.
-  void forward() { forward_.execute(stream_, forward_arguments_); }
+  void forward();
   /// dx from dy, where dy is the gradient before any epilogue.
-  void backward() { backward_.execute(stream_, backward_arguments_); }
+  void backward();
   /// The two arrays below from x and dy.
   void weight_gradient();
   /// (out, in, kh, kw) and (out).
@@ -58,11 +68,21 @@ class Convolution {
 
  private:
   using Arguments = std::unordered_map<int, dnnl::memory>;
+  /// Rounds an array to the plan's factors before it is multiplied; nothing where they are float.
+  struct Rounding {
+    dnnl::reorder reorder;
+    Arguments arguments;
+  };
+
+  dnnl::memory as_factors(const dnnl::memory& values, const dnnl::memory::desc& factors,
+                          Rounding& rounding) const;
 
   std::shared_ptr<const ConvolutionPlan> plan_;
   dnnl::stream stream_;
   dnnl::primitive forward_;
   dnnl::primitive backward_;
+  Rounding round_input_;
+  Rounding round_output_gradient_;
   Arguments forward_arguments_;
   Arguments backward_arguments_;
 

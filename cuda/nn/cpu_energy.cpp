@@ -29,16 +29,19 @@ constexpr int kPointsPerTile = 32;  // of weight gradients
 
 }  // namespace
 
-std::unique_ptr<Energy> make_cpu_energy(const Network& network) {
+std::unique_ptr<Energy> make_cpu_energy(const Network& network, Precision precision) {
   const std::optional<std::vector<int>> widths = perceptron_widths(network);
   std::shared_ptr<Perceptron> perceptron = widths ? std::make_shared<Perceptron>(*widths) : nullptr;
+  const bool rounded = precision == Precision::bf16 && have_bfloat16() && !perceptron;
+  const Factors factors = rounded ? Factors::bfloat16 : Factors::float32;
   std::shared_ptr<OneDnnNetwork> layers;
   std::shared_ptr<OneDnnNetwork> layers_of_one;  // for tiles of images that are not full
   {
     const OneThread one_thread;
-    layers = std::make_shared<OneDnnNetwork>(network, perceptron ? kPointsPerTile : kImagesPerTile);
+    layers = std::make_shared<OneDnnNetwork>(network, perceptron ? kPointsPerTile : kImagesPerTile,
+                                             factors);
     if (!perceptron) {
-      layers_of_one = std::make_shared<OneDnnNetwork>(network, 1);
+      layers_of_one = std::make_shared<OneDnnNetwork>(network, 1, factors);
     }
   }
   return std::make_unique<TiledEnergy>(

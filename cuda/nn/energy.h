@@ -6,6 +6,7 @@
 #include <span>
 
 #include "cuda/nn/network.h"
+#include "cuda/nn/precision.h"
 #include "cuda/nn/sampling_steps.h"
 #include "cuda/nn/tile_energy.h"
 
@@ -41,8 +42,10 @@ class Energy {
   virtual void sample(const SamplingSteps& run, const SamplingChains& chains) = 0;
 };
 
-/// The network on the CPU, by oneDNN; a perceptron on 1×1 states runs its chains fused. θ must be
-/// set before use.
-std::unique_ptr<Energy> make_cpu_energy(const Network& network);
+/// The network on the CPU, by oneDNN; a perceptron on 1×1 states runs its chains fused, in float32.
+/// A precision that the processor does not have is float32: bf16 asks for AVX-512's. θ must be set
+/// before use.
+std::unique_ptr<Energy> make_cpu_energy(const Network& network,
+                                        Precision precision = Precision::fp32);
 
 }  // namespace ebm

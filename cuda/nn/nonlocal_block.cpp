@@ -20,11 +20,12 @@ Buffer<float> floats(std::int64_t count) { return Buffer<float>(static_cast<std:
 
 }  // namespace
 
-NonlocalPlan::NonlocalPlan(int images, const Shape& shape)
+NonlocalPlan::NonlocalPlan(int images, const Shape& shape, Factors factors)
     : embed(std::make_shared<ConvolutionPlan>(
-          pointwise(images, shape, shape.channels, 3 * (shape.channels / 2)), Epilogue::store)),
+          pointwise(images, shape, shape.channels, 3 * (shape.channels / 2)), Epilogue::store,
+          factors)),
       merge(std::make_shared<ConvolutionPlan>(
-          pointwise(images, shape, shape.channels / 2, shape.channels), Epilogue::add)) {}
+          pointwise(images, shape, shape.channels / 2, shape.channels), Epilogue::add, factors)) {}
 
 NonlocalBlock::NonlocalBlock(const NonlocalPlan& plan, int images, const Shape& shape, float* x,
                              float* y, float* dx, float* dy)
@@ -45,7 +46,7 @@ NonlocalBlock::NonlocalBlock(const NonlocalPlan& plan, int images, const Shape& 
       embedded_(floats(images * pixels_ * pool_.pixel_stride)),
       pooled_(floats(images * keys_ * pool_.channels)),
       places_(pooled_.size()),
-      attention_(floats(images * pixels_ * keys_)),
+      attention_(floats(pixels_ * keys_)),
       mixed_(floats(images * pixels_ * half_)),
       embedded_gradient_(embedded_.size()),
       pooled_gradient_(pooled_.size()),
@@ -55,41 +56,42 @@ NonlocalBlock::NonlocalBlock(const NonlocalPlan& plan, int images, const Shape& 
       embed_(plan.embed, x, embedded_.data(), dx, embedded_gradient_.data()),
       merge_(plan.merge, mixed_.data(), y, mixed_gradient_.data(), dy) {}
 
-/// A = softmax(Q Kᵀ) and A V of one image.
+/// A = softmax(Q Kᵀ) of one image. It is computed again for the backward pass, to the same bits,
+/// unless it is the image that came last: a whole tile's would be most of what a step touches.
+const float* NonlocalBlock::attention_of(std::int64_t image) {
+  if (image != attending_) {
+    turn(keys(image));
+    small_product(pixels_, half_, keys_, {queries(image), pool_.pixel_stride},
+                  {turned_.data(), keys_}, attention_.data(), keys_);
+    softmax_forward(pixels_, keys_, attention_.data());
+    attending_ = image;
+  }
+  return attention_.data();
+}
+
+/// A V of one image.
 void NonlocalBlock::attend(std::int64_t image) {
-  const std::int64_t wide = pool_.pixel_stride;
-  const std::int64_t pooled = pool_.channels;
-  const float* queries = embedded_.data() + image * pixels_ * wide;
-  const float* keys = pooled_.data() + image * keys_ * pooled;
-  const float* values = keys + half_;
-  float* attention = attention_.data() + image * pixels_ * keys_;
-  turn(keys);
-  small_product(pixels_, half_, keys_, {queries, wide}, {turned_.data(), keys_}, attention, keys_);
-  softmax_forward(pixels_, keys_, attention);
-  small_product(pixels_, keys_, half_, {attention, keys_}, {values, pooled},
-                mixed_.data() + image * pixels_ * half_, half_);
+  small_product(pixels_, keys_, half_, {attention_of(image), keys_},
+                {values(image), pool_.channels}, mixed_.data() + image * pixels_ * half_, half_);
 }
 
 /// The gradients of Q, K and V of one image from that of A V.
 void NonlocalBlock::attend_backward(std::int64_t image) {
   const std::int64_t wide = pool_.pixel_stride;
   const std::int64_t pooled = pool_.channels;
-  const float* queries = embedded_.data() + image * pixels_ * wide;
-  const float* keys = pooled_.data() + image * keys_ * pooled;
-  const float* values = keys + half_;
-  const MatrixView attention{attention_.data() + image * pixels_ * keys_, keys_};
+  const MatrixView attention{attention_of(image), keys_};
   const MatrixView d_mixed{mixed_gradient_.data() + image * pixels_ * half_, half_};
   float* d_queries = embedded_gradient_.data() + image * pixels_ * wide;
   float* d_keys = pooled_gradient_.data() + image * keys_ * pooled;
   float* d_values = d_keys + half_;
   float* d_scores = attention_gradient_.data();
 
-  turn(values);
+  turn(values(image));
   small_product(pixels_, half_, keys_, d_mixed, {turned_.data(), keys_}, d_scores, keys_);
   softmax_backward(pixels_, keys_, attention.data, d_scores);
   const MatrixView d_s{d_scores, keys_};
-  small_product(pixels_, keys_, half_, d_s, {keys, pooled}, d_queries, wide);
-  small_product(keys_, pixels_, half_, d_s.transposed(), {queries, wide}, d_keys, pooled);
+  small_product(pixels_, keys_, half_, d_s, {keys(image), pooled}, d_queries, wide);
+  small_product(keys_, pixels_, half_, d_s.transposed(), {queries(image), wide}, d_keys, pooled);
   small_product(keys_, pixels_, half_, attention.transposed(), d_mixed, d_values, pooled);
 }
 
@@ -105,6 +107,7 @@ void NonlocalBlock::turn(const float* matrix) {
 void NonlocalBlock::forward() {
   embed_.forward();
   max_pool_forward(pool_, embedded_.data() + half_, pooled_.data(), places_.data());
+  attending_ = kNone;
   for (std::int64_t image = 0; image < images_; ++image) {
     attend(image);
   }
@@ -114,7 +117,7 @@ void NonlocalBlock::forward() {
 
 void NonlocalBlock::backward() {
   merge_.backward();
-  for (std::int64_t image = 0; image < images_; ++image) {
+  for (std::int64_t image = images_; image-- > 0;) {
     attend_backward(image);
   }
   max_pool_backward(pool_, pooled_.data(), pooled_gradient_.data(), places_.data(),

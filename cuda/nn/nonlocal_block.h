@@ -14,7 +14,7 @@ namespace ebm {
 
 /// The block's two convolutions. θ, φ and g are one: their weights stacked, 3k output channels.
 struct NonlocalPlan {
-  NonlocalPlan(int images, const Shape& shape);
+  NonlocalPlan(int images, const Shape& shape, Factors factors);
 
   std::shared_ptr<ConvolutionPlan> embed;  ///< C → 3k: θ, then φ, then g
   std::shared_ptr<ConvolutionPlan> merge;  ///< W, k → C, added to the block's input
@@ -38,6 +38,16 @@ class NonlocalBlock {
   const Convolution& merge() const { return merge_; }
 
  private:
+  static constexpr std::int64_t kNone = -1;
+
+  const float* queries(std::int64_t image) const {
+    return embedded_.data() + image * pixels_ * pool_.pixel_stride;
+  }
+  const float* keys(std::int64_t image) const {
+    return pooled_.data() + image * keys_ * pool_.channels;
+  }
+  const float* values(std::int64_t image) const { return keys(image) + half_; }
+  const float* attention_of(std::int64_t image);
   void attend(std::int64_t image);
   void attend_backward(std::int64_t image);
   void turn(const float* matrix);
@@ -53,13 +63,13 @@ class NonlocalBlock {
   float* dy_;
   PoolShape pool_;  // over φ and g side by side
 
-  Buffer<float> embedded_;       // N × 3k: θ, φ, g
-  Buffer<float> pooled_;         // M × 2k: K, V
-  Buffer<std::uint8_t> places_;  // M × 2k
-  Buffer<float> attention_;      // N × M
-  Buffer<float> mixed_;          // N × k: A V
-  Buffer<float>
-      embedded_gradient_;  // and the same for gradients, but attention_gradient_ of one image
+  Buffer<float> embedded_;           // N × 3k: θ, φ, g
+  Buffer<float> pooled_;             // M × 2k: K, V
+  Buffer<std::uint8_t> places_;      // M × 2k
+  std::int64_t attending_ = kNone;   // the image whose A is in attention_
+  Buffer<float> attention_;          // N × M, of one image
+  Buffer<float> mixed_;              // N × k: A V
+  Buffer<float> embedded_gradient_;  // and the same for gradients
   Buffer<float> pooled_gradient_;
   Buffer<float> attention_gradient_;
   Buffer<float> mixed_gradient_;

@@ -49,7 +49,7 @@ std::unique_ptr<ImageGradientWeights> OneDnnNetwork::make_image_gradient() const
                                                                  .padding = layer.padding});
 }
 
-OneDnnNetwork::OneDnnNetwork(Network network, int tile_chains)
+OneDnnNetwork::OneDnnNetwork(Network network, int tile_chains, Factors factors)
     : network_(std::move(network)), tile_chains_(tile_chains) {
   const std::vector<Layer>& layers = network_.layers();
   const auto is = [&layers](std::size_t i, LayerKind kind) {
@@ -77,14 +77,14 @@ OneDnnNetwork::OneDnnNetwork(Network network, int tile_chains)
                              .kernel = layer.kernel,
                              .stride = layer.stride,
                              .padding = layer.padding},
-            relu_follows ? Epilogue::leaky_relu : Epilogue::store);
+            relu_follows ? Epilogue::leaky_relu : Epilogue::store, factors);
         planned.parts.push_back(part(planned.convolution, 0, layer.key));
         planned.image_gradient = i == 0 ? make_image_gradient() : nullptr;
         break;
       }
       case LayerKind::nonlocal: {
         const int half = in.channels / 2;
-        planned.nonlocal = std::make_unique<NonlocalPlan>(tile_chains, in);
+        planned.nonlocal = std::make_unique<NonlocalPlan>(tile_chains, in, factors);
         planned.parts = {part(planned.nonlocal->embed, 0, layer.key + ".theta"),
                          part(planned.nonlocal->embed, half, layer.key + ".phi.0"),
                          part(planned.nonlocal->embed, std::int64_t{2} * half, layer.key + ".g.0"),

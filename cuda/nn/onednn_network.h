@@ -17,7 +17,7 @@ namespace ebm {
 /// What the threads share: every layer's primitives and weights for tiles of one size.
 class OneDnnNetwork {
  public:
-  OneDnnNetwork(Network network, int tile_chains);
+  OneDnnNetwork(Network network, int tile_chains, Factors factors);
 
   /// Takes a new θ, in every layout that computing needs it in. No tile may be computing.
   void set_parameters(std::span<const float> theta);
