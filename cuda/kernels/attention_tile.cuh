@@ -173,7 +173,7 @@ __device__ void load_tile(const AttentionDivision<C>& division, const Rows& firs
   __syncthreads();
 }
 
-/// Σ a_c b_c over a row's channels, on all of its lanes; b is in shared memory.
+/// Σ a_c b_c over the channels of one lane; b is in shared memory.
 template <int C>
 __device__ __forceinline__ float dot(const float (&a)[C], const Four<float>* b) {
   float sum = 0;
