@@ -1,0 +1,197 @@
+// Every published network on a CUDA device, at every precision, against PyTorch's float64 numbers:
+// what a precision may cost. (network_golden_test holds float32 to its own rounding.)
+//
+// Energies, d_s, r_s and chains are held to a precision's bound. A gradient jumps where a LeakyReLU
+// or a maximum changes branch, and an energy is what is left of terms that cancel; rounding the
+// inputs alone, once, moves both by more than the bound. How far is computed here, in float32, with
+// parameters and states rounded to the precision: no arithmetic on such numbers can be held to
+// less.
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "cuda/device/bfloat16.cuh"
+#include "cuda/learning/energy_difference.h"
+#include "cuda/nn/cuda_energy.h"
+#include "tests/goldens.h"
+#include "tests/kernel_launch.h"
+
+namespace ebm {
+namespace {
+
+struct Case {
+  std::string stem;
+  std::string network;
+  int channels;
+  std::string precision_name;
+  Precision precision;
+  double bound;
+
+  friend void PrintTo(const Case& c, std::ostream* out) { *out << c.stem << c.precision_name; }
+};
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const auto& [stem, network, channels] :
+       {std::tuple("toy", "toy", 2), std::tuple("vanilla_1ch", "vanilla", 1),
+        std::tuple("vanilla_3ch", "vanilla", 3), std::tuple("nonlocal_1ch", "nonlocal", 1),
+        std::tuple("nonlocal_3ch", "nonlocal", 3)}) {
+    all.push_back({stem, network, channels, "fp32", Precision::fp32, 1e-5});
+    all.push_back({stem, network, channels, "tf32", Precision::tf32, 1e-3});
+    all.push_back({stem, network, channels, "bf16", Precision::bf16, 2e-2});
+  }
+  return all;
+}
+
+class PrecisionGolden : public testing::TestWithParam<Case> {
+ protected:
+  PrecisionGolden()
+      : file_(golden_file(GetParam().stem)),
+        prefix_(file_.metadata.at("tag") + "/" + GetParam().stem),
+        network_(published_network(GetParam().network, GetParam().channels, 32)),
+        batch_(std::stoi(file_.metadata.at("batch"))),
+        energy_(make_cuda_energy(network_, batch_, GetParam().precision, {})) {
+    energy_->set_parameters(golden_parameters(network_, prefix_));
+  }
+
+  /// The float nearest to x with the precision's bits.
+  static float rounded(float x) {
+    switch (GetParam().precision) {
+      case Precision::bf16:
+        return static_cast<float>(Bfloat16(x));
+      case Precision::tf32: {
+        const auto bits = std::bit_cast<std::uint32_t>(x);
+        return std::bit_cast<float>((bits + 0x1000U) & ~0x1fffU);
+      }
+      case Precision::fp32:
+        break;
+    }
+    return x;
+  }
+  static std::vector<float> rounded(std::vector<float> values) {
+    std::ranges::transform(values, values.begin(), [](float x) { return rounded(x); });
+    return values;
+  }
+  /// The same network in float32, its parameters rounded.
+  std::unique_ptr<Energy> rounded_energy() const {
+    auto energy = make_cuda_energy(network_, batch_, Precision::fp32, {});
+    energy->set_parameters(rounded(golden_parameters(network_, prefix_)));
+    return energy;
+  }
+
+  double number(const std::string& key) const { return std::stod(file_.metadata.at(key)); }
+  std::vector<float> input(const std::string& name) const {
+    return hashed_floats(prefix_ + "/" + name, batch_ * network_.input().size());
+  }
+  std::vector<double> golden(const std::string& name) const {
+    return doubles(file_.at(name).values);
+  }
+
+  /// An error relative to the golden is below the precision's bound; or, where rounding the inputs
+  /// costs more, below a few times that: every layer rounds once more.
+  void expect_near(const std::string& kind, double error, double of_rounded_inputs = 0) const {
+    constexpr double kRoundedLayers = 3;
+    const double bound = std::max(GetParam().bound, kRoundedLayers * of_rounded_inputs);
+    fmt::print("  {:12} error {:.1e} of {:.1e}\n", kind, error, bound);
+    EXPECT_LT(error, bound) << kind;
+  }
+  struct Evaluation {
+    std::vector<float> f;
+    std::vector<float> gradient;
+  };
+  Evaluation evaluate(Energy& energy, const std::vector<float>& x) const {
+    Evaluation result{std::vector<float>(static_cast<std::size_t>(batch_)),
+                      std::vector<float>(x.size())};
+    energy.energies_and_gradients(x, result.f, result.gradient);
+    return result;
+  }
+  /// The golden sample of ∂d_s/∂θ and what `energy` makes of it, without sums and norms.
+  double theta_gradient_error(Energy& energy, const std::vector<float>& data,
+                              const std::vector<float>& samples, double* d_s) const {
+    std::vector<float> gradient(static_cast<std::size_t>(network_.parameter_count()));
+    EnergyDifference difference(static_cast<float>(number("epsilon")));
+    *d_s = difference(energy, data, samples, gradient);
+    std::vector<double> mine;
+    std::vector<double> exact;
+    for (const ParameterTensor& tensor : network_.parameters()) {
+      std::vector<double> sample = sampled(std::span(gradient).subspan(
+          static_cast<std::size_t>(tensor.offset), static_cast<std::size_t>(tensor.size)));
+      std::vector<double> expected = golden("grad." + tensor.name);
+      sample.resize(sample.size() - 2);
+      expected.resize(sample.size());
+      mine.insert(mine.end(), sample.begin(), sample.end());
+      exact.insert(exact.end(), expected.begin(), expected.end());
+    }
+    return relative_error(mine, exact);
+  }
+
+  TensorFile file_;
+  std::string prefix_;
+  Network network_;
+  std::int64_t batch_;
+  std::unique_ptr<Energy> energy_;
+};
+
+TEST_P(PrecisionGolden, EnergyAndInputGradient) {
+  const Evaluation mine = evaluate(*energy_, input("x"));
+  const Evaluation least = evaluate(*rounded_energy(), rounded(input("x")));
+  expect_near("energy", relative_error(mine.f, golden("energy")),
+              relative_error(least.f, golden("energy")));
+  expect_near("grad_x", relative_error(mine.gradient, golden("grad_x")),
+              relative_error(least.gradient, golden("grad_x")));
+}
+
+TEST_P(PrecisionGolden, LangevinSteps) {
+  const int steps = std::stoi(file_.metadata.at("langevin_steps"));
+  std::vector<float> x = input("x");
+  const std::vector<float> noise =
+      hashed_floats(prefix_ + "/noise", steps * batch_ * network_.input().size(), std::sqrt(3.0));
+  LangevinSteps run;
+  run.update.epsilon = static_cast<float>(number("epsilon"));
+  run.steps = steps;
+  run.given_noise = noise.data();
+  run.noise_chains = batch_;
+  std::vector<float> norm_sums(static_cast<std::size_t>(batch_));
+  energy_->langevin(run, x, norm_sums);
+  expect_near("langevin_x", relative_error(x, golden("langevin_x")));
+  const double r = sum_of(doubles(norm_sums)) / static_cast<double>(steps * batch_);
+  expect_near("langevin_r", relative_error(std::vector<double>{r}, golden("langevin_r")));
+}
+
+// d_s is held to the bound as a difference: relative to the energies it is left of.
+TEST_P(PrecisionGolden, EnergyDifferenceAndItsGradient) {
+  double d_s = 0;
+  const double error = theta_gradient_error(*energy_, input("data"), input("model"), &d_s);
+  const double golden_d_s = golden("d_s")[0];
+  double size = 0;
+  for (const float f : evaluate(*energy_, input("data")).f) {
+    size += std::abs(static_cast<double>(f)) / static_cast<double>(batch_);
+  }
+  size *= energy_factor(static_cast<float>(number("epsilon")));
+  expect_near("d_s", std::abs(d_s - golden_d_s) / std::max(size, std::abs(golden_d_s)));
+  if (GetParam().precision == Precision::fp32) {
+    return;  // the gradient is network_golden_test's, which knows the branches that rounding takes
+  }
+  double ignored = 0;
+  expect_near("grad", error,
+              theta_gradient_error(*rounded_energy(), rounded(input("data")),
+                                   rounded(input("model")), &ignored));
+}
+
+INSTANTIATE_TEST_SUITE_P(Published, PrecisionGolden, testing::ValuesIn(cases()),
+                         [](const auto& instance) {
+                           return instance.param.stem + "_" + instance.param.precision_name;
+                         });
+
+}  // namespace
+}  // namespace ebm
