@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <ostream>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "cuda/kernels/leaky_relu.cuh"
@@ -100,7 +102,7 @@ constexpr ConvolutionShape kShapes[] = {
      .out_channels = 40,
      .kernel = 3,
      .padding = 1},
-    {.images = 2,
+    {.images = 1,
      .in_channels = 3,
      .height = 32,
      .width = 32,
@@ -261,9 +263,11 @@ TYPED_TEST(DirectConvolution, InputGradientIsThePlainSumBetweenItsMasks) {
     const Sizes sizes(shape);
     const auto weight = numbers(sizes.weight, 1);
     const auto dy = stored_numbers<T>(sizes.y, 2);
-    for (const bool behind_relu : {false, true}) {
-      const auto y = stored_numbers<T>(behind_relu ? sizes.y : 0, 3);
-      const auto x = stored_numbers<In>(behind_relu ? 0 : sizes.x, 4);
+    for (const auto& [y_size, x_size] :
+         {std::pair{sizes.y, sizes.x}, std::pair{sizes.y, std::size_t{0}},
+          std::pair{std::size_t{0}, sizes.x}, std::pair{std::size_t{0}, std::size_t{0}}}) {
+      const auto y = stored_numbers<T>(y_size, 3);
+      const auto x = stored_numbers<In>(x_size, 4);
       const auto gradient = masked(dy, y);
       std::vector<ExactSum> exact(sizes.x);
       for_each_product(shape, layout, [&](std::size_t from, std::size_t to, std::size_t with) {
@@ -301,7 +305,7 @@ TYPED_TEST(DirectConvolution, WeightGradientIsThePlainSum) {
       for (std::size_t i = 0; i < sizes.y; ++i) {
         exact_bias[i % sizes.bias].add(gradient[i]);
       }
-      std::vector<float> scratch(convolution_weight_gradient_scratch(shape), kNan);
+      auto scratch = guarded<float>(convolution_weight_gradient_scratch(shape));
       auto weight_gradient = guarded<float>(sizes.weight);
       auto bias_gradient = guarded<float>(sizes.bias);
       run_kernel([&](KernelMemory& memory, const CudaStream& stream) {
@@ -311,10 +315,46 @@ TYPED_TEST(DirectConvolution, WeightGradientIsThePlainSum) {
       });
       expect_sums(weight_gradient, exact);
       expect_sums(bias_gradient, exact_bias);
+      expect_guard(scratch);
       expect_guard(weight_gradient);
       expect_guard(bias_gradient);
     }
   });
+}
+
+TYPED_TEST(DirectConvolution, TwoRunsGiveTheSameBits) {
+  using In = typename TypeParam::In;
+  using T = typename TypeParam::T;
+  const ConvolutionShape shape{
+      .images = 7, .in_channels = 3, .height = 16, .width = 16, .out_channels = 8, .kernel = 3};
+  const Sizes sizes(shape);
+  const auto x = stored_numbers<In>(sizes.x, 1);
+  const auto dy = stored_numbers<T>(sizes.y, 2);
+  const auto weight = numbers(sizes.weight, 3);
+  const auto bias = numbers(sizes.bias, 4);
+  const auto run = [&] {
+    std::vector<T> y(sizes.y);
+    std::vector<In> dx(sizes.x);
+    std::vector<float> scratch(convolution_weight_gradient_scratch(shape));
+    std::vector<float> gradients(sizes.weight + sizes.bias);
+    run_kernel([&](KernelMemory& memory, const CudaStream& stream) {
+      const ImageLayout layout = ImageLayout::channel_major;
+      const In* const input = memory.in(x);
+      const T* const output_gradient = memory.in(dy);
+      const float* const weights = memory.in(weight);
+      T* const output = memory.in_out(y);
+      convolution_forward(stream, shape, layout, input, weights, memory.in(bias),
+                          Epilogue::leaky_relu, output);
+      const T* const mask = output;
+      convolution_input_gradient(stream, shape, layout, output_gradient, mask, weights, input,
+                                 memory.in_out(dx));
+      float* const sums = memory.in_out(gradients);
+      convolution_weight_gradient(stream, shape, layout, input, output_gradient, mask,
+                                  memory.in_out(scratch), sums, sums + sizes.weight);
+    });
+    return std::tuple(floats(y), floats(dx), gradients);
+  };
+  EXPECT_EQ(run(), run());
 }
 
 }  // namespace
