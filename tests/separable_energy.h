@@ -47,9 +47,11 @@ class SeparableTile final : public TileEnergy {
     }
   }
   void weight_gradient(const float* /*states*/, int /*chains*/, float /*scale*/, float* /*f*/,
-                       float* /*theta_gradient*/) override {
+                       float* /*gradient*/) override {
     FAIL() << "this energy has no parameters";
   }
+  std::int64_t gradient_values() const override { return 0; }
+  void add_in_order_of_parameters(float* /*gradient*/, float* /*theta_gradient*/) override {}
   void langevin(const LangevinSteps& run, std::uint32_t first_chain, int chains, float* states,
                 float* norm_sums) override {
     langevin_by_steps(*this, run, first_chain, chains, f_.span(), gradients_.span(), states,
@@ -68,7 +70,7 @@ inline std::unique_ptr<Energy> separable(const SeparableTile::Potential& potenti
                                          std::int64_t dimensions) {
   return std::make_unique<TiledEnergy>(
       [=] { return std::make_unique<SeparableTile>(potential, dimensions); },
-      [](std::span<const float>) {}, 0);
+      [](std::span<const float>) {});
 }
 
 }  // namespace ebm

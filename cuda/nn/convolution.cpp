@@ -24,6 +24,12 @@ ConvolutionShape merge_pixels(ConvolutionShape s) {
 
 constexpr auto kDirect = dnnl::algorithm::convolution_direct;
 
+/// Floats that an array takes, and those that fill its last cache line.
+std::int64_t whole_cache_lines(const memory::desc& array) {
+  constexpr std::size_t kLine = 64;
+  return static_cast<std::int64_t>((array.get_size() + kLine - 1) / kLine * kLine / sizeof(float));
+}
+
 dnnl::primitive_attr attributes(Epilogue epilogue) {
   dnnl::primitive_attr attribute;
   attribute.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -89,6 +95,8 @@ ConvolutionPlan::ConvolutionPlan(ConvolutionShape shape, Epilogue epilogue, Fact
                       forward(Type::f32, Type::f32, Epilogue::store)};
 
   plain_weights_ = memory::desc(weights, Type::f32, Tag::oihw);
+  gradient_weights_ = whole_cache_lines(weight_gradient_.diff_weights_desc());
+  gradient_bias_ = whole_cache_lines(weight_gradient_.diff_bias_desc());
   weights_ = Buffer<float>(plain_weights_.get_size() / sizeof(float));
   bias_ = Buffer<float>(static_cast<std::size_t>(s.out_channels));
   forward_weights_ = memory(forward_.weights_desc(), engine);
@@ -110,8 +118,7 @@ Convolution::Convolution(std::shared_ptr<const ConvolutionPlan> plan, float* x, 
       forward_(plan_->forward_),
       backward_(plan_->backward_),
       weight_gradient_(plan_->weight_gradient_),
-      plain_gradient_(plan_->weights_.size()),
-      bias_gradient_(plan_->bias_.size()) {
+      plain_gradient_(plan_->weights_.size()) {
   const dnnl::engine& engine = cpu_engine();
   const auto& forward = plan_->forward_;
   const auto& backward = plan_->backward_;
@@ -130,16 +137,16 @@ Convolution::Convolution(std::shared_ptr<const ConvolutionPlan> plan, float* x, 
                          {DNNL_ARG_DIFF_SRC, memory(backward.diff_src_desc(), engine, dx)},
                          {DNNL_ARG_SCRATCHPAD, memory(backward.scratchpad_desc(), engine)}};
 
-  const memory blocked(gradient.diff_weights_desc(), engine);
-  weight_gradient_arguments_ = {
-      {DNNL_ARG_SRC, input},
-      {DNNL_ARG_DIFF_DST, output_gradient},
-      {DNNL_ARG_DIFF_WEIGHTS, blocked},
-      {DNNL_ARG_DIFF_BIAS, memory(gradient.diff_bias_desc(), engine, bias_gradient_.data())},
-      {DNNL_ARG_SCRATCHPAD, memory(gradient.scratchpad_desc(), engine)}};
+  ordered_by_onednn_ = memory(gradient.diff_weights_desc(), engine, DNNL_MEMORY_NONE);
+  of_bias_ = memory(gradient.diff_bias_desc(), engine, DNNL_MEMORY_NONE);
+  weight_gradient_arguments_ = {{DNNL_ARG_SRC, input},
+                                {DNNL_ARG_DIFF_DST, output_gradient},
+                                {DNNL_ARG_DIFF_WEIGHTS, ordered_by_onednn_},
+                                {DNNL_ARG_DIFF_BIAS, of_bias_},
+                                {DNNL_ARG_SCRATCHPAD, memory(gradient.scratchpad_desc(), engine)}};
   const memory plain(plan_->plain_weights_, engine, plain_gradient_.data());
-  to_plain_ = dnnl::reorder(blocked, plain);
-  to_plain_arguments_ = {{DNNL_ARG_FROM, blocked}, {DNNL_ARG_TO, plain}};
+  to_plain_ = dnnl::reorder(ordered_by_onednn_, plain);
+  to_plain_arguments_ = {{DNNL_ARG_FROM, ordered_by_onednn_}, {DNNL_ARG_TO, plain}};
 }
 
 /// The memory to multiply: `values` themselves, or a rounded copy that `rounding` fills.
@@ -167,9 +174,16 @@ void Convolution::backward() {
   backward_.execute(stream_, backward_arguments_);
 }
 
-void Convolution::weight_gradient() {
+void Convolution::weight_gradient(float* gradient) {
+  ordered_by_onednn_.set_data_handle(gradient);
+  of_bias_.set_data_handle(gradient + plan_->gradient_weights_);
   weight_gradient_.execute(stream_, weight_gradient_arguments_);
+}
+
+void Convolution::put_in_order(float* gradient) {
+  ordered_by_onednn_.set_data_handle(gradient);
   to_plain_.execute(stream_, to_plain_arguments_);
+  bias_gradient_ = {gradient + plan_->gradient_weights_, plan_->bias_.size()};
 }
 
 }  // namespace ebm

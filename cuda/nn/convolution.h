@@ -43,6 +43,8 @@ class ConvolutionPlan {
   dnnl::convolution_backward_data::primitive_desc backward_;
   dnnl::convolution_backward_weights::primitive_desc weight_gradient_;
   dnnl::memory::desc plain_weights_;
+  std::int64_t gradient_weights_ = 0;  // values of the gradient in oneDNN's order, to a cache line
+  std::int64_t gradient_bias_ = 0;
   Buffer<float> weights_;
   Buffer<float> bias_;
   dnnl::memory forward_weights_;
@@ -60,11 +62,14 @@ class Convolution {
   void forward();
   /// dx from dy, where dy is the gradient before any epilogue.
   void backward();
-  /// The two arrays below from x and dy.
-  void weight_gradient();
+  /// The gradient of weights and bias from x and dy, gradient_values() values in oneDNN's order.
+  void weight_gradient(float* gradient);
+  std::int64_t gradient_values() const { return plan_->gradient_weights_ + plan_->gradient_bias_; }
+  /// The two arrays below from such a gradient, or a sum of them.
+  void put_in_order(float* gradient);
   /// (out, in, kh, kw) and (out).
   std::span<const float> weights_gradient() const { return plain_gradient_.span(); }
-  std::span<const float> bias_gradient() const { return bias_gradient_.span(); }
+  std::span<const float> bias_gradient() const { return bias_gradient_; }
 
  private:
   using Arguments = std::unordered_map<int, dnnl::memory>;
@@ -88,10 +93,12 @@ class Convolution {
 
   dnnl::primitive weight_gradient_;
   Arguments weight_gradient_arguments_;
+  dnnl::memory ordered_by_onednn_;  // weights' and bias's gradients: whoever computes says where
+  dnnl::memory of_bias_;
   dnnl::reorder to_plain_;
   Arguments to_plain_arguments_;
   Buffer<float> plain_gradient_;
-  Buffer<float> bias_gradient_;
+  std::span<const float> bias_gradient_;
 };
 
 /// The CPU as oneDNN's engine; one for the process.

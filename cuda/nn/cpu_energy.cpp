@@ -60,8 +60,7 @@ std::unique_ptr<Energy> make_cpu_energy(const Network& network, Precision precis
         } else {
           layers_of_one->set_parameters(theta);
         }
-      },
-      network.parameter_count());
+      });
 }
 
 }  // namespace ebm

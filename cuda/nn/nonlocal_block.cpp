@@ -130,9 +130,14 @@ void NonlocalBlock::backward() {
   }
 }
 
-void NonlocalBlock::weight_gradient() {
-  merge_.weight_gradient();
-  embed_.weight_gradient();
+void NonlocalBlock::weight_gradient(float* gradient) {
+  embed_.weight_gradient(gradient);
+  merge_.weight_gradient(gradient + embed_.gradient_values());
+}
+
+void NonlocalBlock::put_in_order(float* gradient) {
+  embed_.put_in_order(gradient);
+  merge_.put_in_order(gradient + embed_.gradient_values());
 }
 
 }  // namespace ebm

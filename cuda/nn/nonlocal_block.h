@@ -32,8 +32,13 @@ class NonlocalBlock {
   void forward();
   /// dx from dy; forward() must have run on the same x.
   void backward();
-  /// Weight gradients of both convolutions, to be read from them; backward() must have run.
-  void weight_gradient();
+  /// The gradients of both convolutions, embed's first; backward() must have run.
+  void weight_gradient(float* gradient);
+  std::int64_t gradient_values() const {
+    return embed_.gradient_values() + merge_.gradient_values();
+  }
+  /// For embed and merge to show such a gradient, or a sum of them, in θ's order.
+  void put_in_order(float* gradient);
   const Convolution& embed() const { return embed_; }
   const Convolution& merge() const { return merge_; }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <utility>
 
 #include "cuda/kernels/channel_order.cuh"
@@ -143,7 +144,9 @@ class OneDnnTile final : public TileEnergy {
   void energies(const float* states, int chains, float* f) override;
   void energies_and_gradients(const float* states, int chains, float* f, float* gradients) override;
   void weight_gradient(const float* states, int chains, float scale, float* f,
-                       float* theta_gradient) override;
+                       float* gradient) override;
+  std::int64_t gradient_values() const override { return gradient_values_; }
+  void add_in_order_of_parameters(float* gradient, float* theta_gradient) override;
   void langevin(const LangevinSteps& run, std::uint32_t first_chain, int chains, float* states,
                 float* norm_sums) override;
 
@@ -159,6 +162,7 @@ class OneDnnTile final : public TileEnergy {
     float* dy;
     bool relu_done = false;
     bool pooled_relu = false;
+    std::int64_t gradient = 0;  // where its weights' gradient is in the tile's
     const OneDnnNetwork::Head* head = nullptr;
     std::unique_ptr<Convolution> convolution = nullptr;
     std::unique_ptr<NonlocalBlock> nonlocal = nullptr;
@@ -170,7 +174,7 @@ class OneDnnTile final : public TileEnergy {
   void forward(BoundLayer& layer);
   void backward(BoundLayer& layer);
   void input_gradients(int chains, float* gradients);
-  void store_weight_gradient(std::size_t layer, float* theta_gradient);
+  void add_layer_in_order(std::size_t layer, float* gradient, float* theta_gradient);
 
   std::shared_ptr<const OneDnnNetwork> shared_;
   Shape input_;
@@ -178,7 +182,7 @@ class OneDnnTile final : public TileEnergy {
   std::array<Buffer<float>, 2> gradients_;
   std::vector<BoundLayer> layers_;
   Buffer<float> image_gradient_scratch_;
-  Buffer<float> head_gradient_;  // of the last layer's weights, channels last
+  std::int64_t gradient_values_ = 0;
   Buffer<float> step_energies_;  // of a tile, for the Langevin loop
   Buffer<float> step_gradients_;
 };
@@ -222,14 +226,17 @@ OneDnnTile::OneDnnTile(std::shared_ptr<const OneDnnNetwork> shared)
       activations_.emplace_back(static_cast<std::size_t>(tile * bound.out.size()));
       bound.y = activations_.back().data();
     }
+    bound.gradient = gradient_values_;
     if (planned.head) {
-      head_gradient_ = Buffer<float>(planned.head->weights.size());
+      gradient_values_ += bound.in.size() + 1;
     } else if (planned.convolution) {
       bound.convolution =
           std::make_unique<Convolution>(planned.convolution, bound.x, bound.y, bound.dx, bound.dy);
+      gradient_values_ += bound.convolution->gradient_values();
     } else if (planned.nonlocal) {
       bound.nonlocal = std::make_unique<NonlocalBlock>(
           *planned.nonlocal, shared_->tile_chains_, bound.in, bound.x, bound.y, bound.dx, bound.dy);
+      gradient_values_ += bound.nonlocal->gradient_values();
     } else if (layer.kind == LayerKind::max_pool) {
       bound.places.resize(static_cast<std::size_t>(tile * bound.out.size()));
     }
@@ -356,37 +363,52 @@ void OneDnnTile::input_gradients(int chains, float* gradients) {
 }
 
 void OneDnnTile::weight_gradient(const float* states, int chains, float scale, float* f,
-                                 float* theta_gradient) {
+                                 float* gradient) {
   energies(states, chains, f);
   float* seed = layers_.back().dy;
   std::fill_n(seed, chains, scale);
   std::fill(seed + chains, seed + capacity(), 0.0F);
   for (std::size_t i = layers_.size(); i-- > 0;) {
     BoundLayer& layer = layers_[i];
+    float* mine = gradient + layer.gradient;
     if (layer.nonlocal) {  // its inner gradients come first
       layer.nonlocal->backward();
-      layer.nonlocal->weight_gradient();
-    } else {
-      if (layer.convolution) {
-        layer.convolution->weight_gradient();
-      }
-      if (i > 0) {
-        backward(layer);
-      }
+      layer.nonlocal->weight_gradient(mine);
+      continue;
     }
-    store_weight_gradient(i, theta_gradient);
+    if (layer.convolution) {
+      layer.convolution->weight_gradient(mine);
+    } else if (layer.head != nullptr) {
+      mine[layer.in.size()] =
+          energy_head_weight_gradient(capacity(), layer.in.size(), layer.dy, layer.x, mine);
+    }
+    if (i > 0) {
+      backward(layer);
+    }
   }
 }
 
-void OneDnnTile::store_weight_gradient(std::size_t index, float* theta_gradient) {
+void OneDnnTile::add_in_order_of_parameters(float* gradient, float* theta_gradient) {
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    add_layer_in_order(i, gradient + layers_[i].gradient, theta_gradient);
+  }
+}
+
+void OneDnnTile::add_layer_in_order(std::size_t index, float* gradient, float* theta_gradient) {
+  const auto add = [theta_gradient](std::int64_t count, const float* from, std::int64_t at) {
+    std::transform(from, from + count, theta_gradient + at, theta_gradient + at, std::plus<>());
+  };
   BoundLayer& layer = layers_[index];
   if (layer.head != nullptr) {
     const std::int64_t inputs = layer.in.size();
-    theta_gradient[layer.head->bias_tensor->offset] =
-        energy_head_weight_gradient(capacity(), inputs, layer.dy, layer.x, head_gradient_.data());
-    to_channel_major(1, layer.in.channels, inputs / layer.in.channels, head_gradient_.data(),
-                     theta_gradient + layer.head->weight_tensor->offset);
-    return;
+    float* in_order = gradients_.front().data();  // a state's size at least
+    to_channel_major(1, layer.in.channels, inputs / layer.in.channels, gradient, in_order);
+    add(inputs, in_order, layer.head->weight_tensor->offset);
+    add(1, gradient + inputs, layer.head->bias_tensor->offset);
+  } else if (layer.convolution) {
+    layer.convolution->put_in_order(gradient);
+  } else if (layer.nonlocal) {
+    layer.nonlocal->put_in_order(gradient);
   }
   const OneDnnNetwork::PlannedLayer& planned = shared_->layers_[index];
   for (const OneDnnNetwork::Part& part : planned.parts) {
@@ -394,10 +416,9 @@ void OneDnnTile::store_weight_gradient(std::size_t index, float* theta_gradient)
                               : part.plan == planned.nonlocal->merge ? layer.nonlocal->merge()
                                                                      : layer.nonlocal->embed();
     const std::int64_t inputs = part.weight->size / part.bias->size;
-    std::copy_n(from.weights_gradient().data() + part.first_output * inputs, part.weight->size,
-                theta_gradient + part.weight->offset);
-    std::copy_n(from.bias_gradient().data() + part.first_output, part.bias->size,
-                theta_gradient + part.bias->offset);
+    add(part.weight->size, from.weights_gradient().data() + part.first_output * inputs,
+        part.weight->offset);
+    add(part.bias->size, from.bias_gradient().data() + part.first_output, part.bias->offset);
   }
 }
 

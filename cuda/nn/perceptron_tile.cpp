@@ -36,8 +36,12 @@ class PerceptronTile final : public TileEnergy {
     chains_.evaluate(states, chains, f, gradients);
   }
   void weight_gradient(const float* states, int chains, float scale, float* f,
-                       float* theta_gradient) override {
-    weight_gradients_->weight_gradient(states, chains, scale, f, theta_gradient);
+                       float* gradient) override {
+    weight_gradients_->weight_gradient(states, chains, scale, f, gradient);
+  }
+  std::int64_t gradient_values() const override { return weight_gradients_->gradient_values(); }
+  void add_in_order_of_parameters(float* gradient, float* theta_gradient) override {
+    weight_gradients_->add_in_order_of_parameters(gradient, theta_gradient);
   }
   void langevin(const LangevinSteps& run, std::uint32_t first_chain, int chains, float* states,
                 float* norm_sums) override {

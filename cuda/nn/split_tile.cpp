@@ -39,8 +39,12 @@ class SplitTile final : public TileEnergy {
     }
   }
   void weight_gradient(const float* states, int chains, float scale, float* f,
-                       float* theta_gradient) override {
-    whole_->weight_gradient(states, chains, scale, f, theta_gradient);
+                       float* gradient) override {
+    whole_->weight_gradient(states, chains, scale, f, gradient);
+  }
+  std::int64_t gradient_values() const override { return whole_->gradient_values(); }
+  void add_in_order_of_parameters(float* gradient, float* theta_gradient) override {
+    whole_->add_in_order_of_parameters(gradient, theta_gradient);
   }
   void langevin(const LangevinSteps& run, std::uint32_t first_chain, int chains, float* states,
                 float* norm_sums) override {

@@ -41,9 +41,13 @@ class TileEnergy {
   virtual void energies_and_gradients(const float* states, int chains, float* f,
                                       float* gradients) = 0;
 
-  /// f for each chain, and theta_gradient = scale·Σ_chains ∂f/∂θ (overwritten, the whole of θ).
+  /// f for each chain, and gradient = scale·Σ_chains ∂f/∂θ (overwritten), gradient_values() values
+  /// in an order of the energy's own: sums of several are put into θ's order once.
   virtual void weight_gradient(const float* states, int chains, float scale, float* f,
-                               float* theta_gradient) = 0;
+                               float* gradient) = 0;
+  virtual std::int64_t gradient_values() const = 0;
+  /// theta_gradient, in θ's order, += such a gradient, or a sum of them.
+  virtual void add_in_order_of_parameters(float* gradient, float* theta_gradient) = 0;
 
   /// Runs the chains, numbered from first_chain, in place; adds Σ_steps ‖∇ₓf‖ to norm_sums.
   virtual void langevin(const LangevinSteps& run, std::uint32_t first_chain, int chains,

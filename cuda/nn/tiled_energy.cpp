@@ -18,9 +18,8 @@ constexpr std::int64_t kRoundValues = std::int64_t{1} << 22;
 }  // namespace
 
 TiledEnergy::TiledEnergy(const std::function<std::unique_ptr<TileEnergy>()>& make_tile,
-                         std::function<void(std::span<const float>)> load,
-                         std::int64_t parameter_count)
-    : load_(std::move(load)), parameter_count_(parameter_count) {
+                         std::function<void(std::span<const float>)> load)
+    : load_(std::move(load)) {
   const int threads = omp_get_max_threads();
   for (int thread = 0; thread < threads; ++thread) {
     tiles_.push_back(make_tile());
@@ -80,16 +79,21 @@ void TiledEnergy::add_weight_gradient(std::span<const float> states, float scale
   const std::int64_t size = state_size();
   const auto threads = static_cast<std::int64_t>(tiles_.size());
   assert(std::ssize(states) == std::ssize(f) * size);
-  assert(std::ssize(theta_gradient) == parameter_count_);
   // Rounds of some tiles, each tile's partial sum in memory of its own; after a round they are
   // added in tile order.
   const std::int64_t capacity = tiles_.front()->capacity();
   const std::int64_t all_tiles = (std::ssize(f) + capacity - 1) / capacity;
-  const std::int64_t round_tiles = std::min(
-      all_tiles, std::max(threads, kRoundValues / std::max<std::int64_t>(parameter_count_, 1)));
+  const std::int64_t values = tiles_.front()->gradient_values();
+  const std::int64_t round_tiles =
+      std::min(all_tiles, std::max(threads, kRoundValues / std::max<std::int64_t>(values, 1)));
   while (std::ssize(weight_gradients_) < round_tiles) {
-    weight_gradients_.emplace_back(static_cast<std::size_t>(parameter_count_));
+    weight_gradients_.emplace_back(static_cast<std::size_t>(values));
   }
+  if (weight_gradient_sum_.size() == 0) {
+    weight_gradient_sum_ = Buffer<float>(static_cast<std::size_t>(values));
+  }
+  float* sum = weight_gradient_sum_.data();
+  std::fill_n(sum, values, 0.0F);
   const std::int64_t round = round_tiles * capacity;
   for (std::int64_t begin = 0; begin < std::ssize(f); begin += round) {
     const std::int64_t chains = std::min(round, std::ssize(f) - begin);
@@ -99,14 +103,14 @@ void TiledEnergy::add_weight_gradient(std::span<const float> states, float scale
                            f.data() + begin + first,
                            weight_gradients_[static_cast<std::size_t>(first / capacity)].data());
     });
-    float* total = theta_gradient.data();
-#pragma omp parallel for schedule(static) if (tiles * parameter_count_ >= kValuesWorthThreads)
-    for (std::int64_t i = 0; i < parameter_count_; ++i) {
+#pragma omp parallel for schedule(static) if (tiles * values >= kValuesWorthThreads)
+    for (std::int64_t i = 0; i < values; ++i) {
       for (std::int64_t tile = 0; tile < tiles; ++tile) {
-        total[i] += weight_gradients_[static_cast<std::size_t>(tile)][static_cast<std::size_t>(i)];
+        sum[i] += weight_gradients_[static_cast<std::size_t>(tile)][static_cast<std::size_t>(i)];
       }
     }
   }
+  tiles_.front()->add_in_order_of_parameters(sum, theta_gradient.data());
 }
 
 void TiledEnergy::langevin(const LangevinSteps& run, std::span<float> states,

@@ -22,7 +22,7 @@ class TiledEnergy final : public Energy {
   /// One tile executor for each thread OpenMP would use now; set_parameters reaches them through
   /// `load`. Every tile must have the same capacity.
   TiledEnergy(const std::function<std::unique_ptr<TileEnergy>()>& make_tile,
-              std::function<void(std::span<const float>)> load, std::int64_t parameter_count);
+              std::function<void(std::span<const float>)> load);
 
   std::int64_t state_size() const override { return tiles_.front()->state_size(); }
   void set_parameters(std::span<const float> theta) override;
@@ -43,9 +43,10 @@ class TiledEnergy final : public Energy {
   void for_each_tile(std::int64_t chains, std::int64_t together, const Body& body);
 
   std::vector<std::unique_ptr<TileEnergy>> tiles_;  // one a thread
-  std::vector<Buffer<float>> weight_gradients_;     // of a round's tiles, made when first needed
   std::function<void(std::span<const float>)> load_;
-  std::int64_t parameter_count_;
+  // Made when first needed, in the tiles' own order:
+  std::vector<Buffer<float>> weight_gradients_;  // of a round's tiles
+  Buffer<float> weight_gradient_sum_;            // of all rounds
 };
 
 }  // namespace ebm
