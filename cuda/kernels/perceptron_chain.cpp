@@ -264,8 +264,10 @@ PerceptronChains::PerceptronChains(const Perceptron& perceptron, int lanes)
     widest_ = std::max(widest_, Perceptron::row(width));
   }
   activations_ = Buffer<float>(static_cast<std::size_t>(total));
-  gradients_ = Buffer<float>(static_cast<std::size_t>(2 * kPerceptronGroup * widest_));
-  noise_ = Buffer<float>(static_cast<std::size_t>(kNoiseSteps * kPerceptronGroup * state_size()));
+  gradients_ =
+      Buffer<float>(static_cast<std::size_t>(std::int64_t{2} * kPerceptronGroup * widest_));
+  noise_ = Buffer<float>(
+      static_cast<std::size_t>(std::int64_t{kNoiseSteps} * kPerceptronGroup * state_size()));
 }
 
 /// The states of a group; the chains it lacks are zeros, whose results are never read.

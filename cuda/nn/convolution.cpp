@@ -155,7 +155,7 @@ dnnl::memory Convolution::as_factors(const memory& values, const memory::desc& f
   if (factors == values.get_desc()) {
     return values;
   }
-  const memory copy(factors, cpu_engine());
+  memory copy(factors, cpu_engine());
   rounding = {dnnl::reorder(values, copy), {{DNNL_ARG_FROM, values}, {DNNL_ARG_TO, copy}}};
   return copy;
 }
