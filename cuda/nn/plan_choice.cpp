@@ -9,9 +9,10 @@
 namespace ebm {
 namespace {
 
-/// Plans of each graph that are measured. Those further down cuDNN's list are rarely faster, and
-/// one whose kernel is compiled for it takes a second.
-constexpr std::size_t kMeasured = 6;
+/// Plans of each graph that are measured; those further down cuDNN's list are rarely faster. A
+/// fused one's kernel is compiled for it, which takes a second.
+constexpr std::size_t kMeasured = 8;
+constexpr std::size_t kMeasuredFused = 3;
 
 /// The least time of a few launches of repeated work, captured as it will be in sampling; infinite
 /// when it cannot be.
@@ -80,7 +81,8 @@ std::optional<PassPlan> PlanChoice::choose(const std::string& pass, Precision pr
   std::optional<PassPlan> fastest;
   float least = std::numeric_limits<float>::infinity();
   for (const auto& [graph, fused] : graphs) {
-    for (CudnnPlan& plan : CudnnPlan::candidates(handle_, graph, precision, kMeasured)) {
+    const std::size_t most = fused ? kMeasuredFused : kMeasured;
+    for (CudnnPlan& plan : CudnnPlan::candidates(handle_, graph, precision, most)) {
       PassPlan candidate{std::move(plan), fused};
       const float milliseconds = milliseconds_of(handle_.stream(), [&] { run(candidate); });
       if (milliseconds < least) {
