@@ -413,6 +413,24 @@ TEST_F(ConfigTest, RefusesHostileText) {
   }
 }
 
+// The first and last of each length, and around the gaps; then what is cut, overlong, or in a gap.
+TEST_F(ConfigTest, TextIsUnicode) {
+  for (const std::string text :
+       {"\x7F", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80",
+        "\xEF\xB7\x8F", "\xEF\xBF\xBD", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBD"}) {
+    TrainConfig config = load(kImages, {"data.path=" + text});
+    config.data.path += "\x14";  // by which it is written in quotes
+    EXPECT_EQ(load(to_yaml(config)), config) << to_yaml(config);
+  }
+  for (const std::string text : {"\xFF", "\x80", "\xC3", "\xC3x", "\xE2\x82", "\xC1\xBF",
+                                 "\xE0\x9F\xBF", "\xF0\x8F\xBF\xBF", "\xED\xA0\x80", "\xEF\xB7\x90",
+                                 "\xEF\xBF\xBE", "\xF4\x90\x80\x80", "\xF8\x88\x80\x80\x80"}) {
+    EXPECT_EQ(
+        error(kImages, {"data.path=" + text}),
+        "--set data.path: is not UTF-8 text, and YAML can hold no other; rename what it names");
+  }
+}
+
 TEST_F(ConfigTest, RefusesUnreadableFiles) {
   EXPECT_EQ(error(std::string(1'048'577, '#')),
             "FILE: is larger than 1 MiB, too large for a configuration file");

@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <numeric>
@@ -27,6 +29,34 @@ std::string shown(const YamlValue& value) {
       break;
   }
   return "null";
+}
+
+// Whether the bytes are UTF-8 (Unicode, table 3-7) without the code points that Unicode keeps free
+// of characters: of all others the YAML writer makes U+FFFD, and a path would be another one when
+// read.
+bool is_unicode(std::string_view text) {
+  static constexpr std::array<char32_t, 4> kLeast{0, 0x80, 0x800, 0x10000};
+  while (!text.empty()) {
+    const auto lead = static_cast<unsigned char>(text.front());
+    const auto size = static_cast<std::size_t>(std::max(std::countl_one(lead), 1));
+    if (std::countl_one(lead) == 1 || size > kLeast.size() || size > text.size()) {
+      return false;
+    }
+    char32_t point = size == 1 ? lead : lead & (0x7FU >> size);
+    for (const char next : text.substr(1, size - 1)) {
+      if ((static_cast<unsigned char>(next) & 0xC0U) != 0x80) {
+        return false;
+      }
+      point = point << 6 | (static_cast<unsigned char>(next) & 0x3FU);
+    }
+    const bool is_surrogate = point >= 0xD800 && point <= 0xDFFF;
+    const bool is_free = (point >= 0xFDD0 && point <= 0xFDEF) || (point & 0xFFFEU) == 0xFFFE;
+    if (point < kLeast[size - 1] || point > 0x10FFFF || is_surrogate || is_free) {
+      return false;
+    }
+    text.remove_prefix(size);
+  }
+  return true;
 }
 
 // A key as the user wrote it, and what that is here.
@@ -258,6 +288,9 @@ void YamlReader::convert(const YamlValue& at, std::string& value, Range /*range*
   }
   if (at.text.empty()) {
     refuse(at, "must not be empty");
+  }
+  if (!is_unicode(at.text)) {
+    refuse(at, "is not UTF-8 text, and YAML can hold no other; rename what it names");
   }
   value = at.text;
 }

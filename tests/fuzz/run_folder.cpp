@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
-#include <cstdio>
 #include <iterator>
 #include <optional>
 #include <set>
@@ -27,18 +27,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kKeep = 2;  // checkpoints
+constexpr int kKeep = 2;                             // checkpoints
+constexpr std::int64_t kLastIteration = 4294967295;  // of any run
 
 std::string state_name(std::int64_t iteration) {
   return fmt::format("state_{:06}.safetensors", iteration);
 }
 
 /// The iteration whose state has this name.
-std::optional<std::int64_t> iteration_of(const std::string& name) {
-  long long iteration = 0;
-  const bool is_state = std::sscanf(name.c_str(), "state_%9lld", &iteration) == 1 &&
-                        iteration > 0 && name == state_name(iteration);
-  return is_state ? std::optional<std::int64_t>(iteration) : std::nullopt;
+std::optional<std::int64_t> iteration_of(std::string_view name) {
+  std::int64_t iteration = 0;
+  const std::string_view number = name.substr(std::min(name.size(), state_name(0).find('0')));
+  std::from_chars(number.data(), number.data() + number.size(), iteration);
+  return iteration > 0 && name == state_name(iteration) ? std::optional(iteration) : std::nullopt;
 }
 
 std::string bytes_of(const TrainingState& state) {
@@ -128,7 +129,7 @@ class HostileRun {
       const std::string state = state_after(*iteration);
       const std::string bytes = damaged(state, content.substr(5));
       write_bytes(path, bytes);
-      if (bytes == state) {
+      if (bytes == state && *iteration <= kLastIteration) {
         whole_.insert(*iteration);
       }
     } else {
