@@ -131,7 +131,8 @@ double iteration_seconds(const Experiment& experiment, const Network& network,
                                  .batch_size = kBatch,
                                  .limits = {kFar, kFar, kFar, kFar}};
   LearnerState state{.theta = initial_parameters(network, kSeed),
-                     .optimizer = Optimizer(experiment.optimizer, network.parameter_count())};
+                     .optimizer = Optimizer(experiment.optimizer, network.parameter_count()),
+                     .bank = {}};
   if (experiment.init == persistent) {
     state.bank.emplace(kSeed, kImages, size);
   }
