@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "cuda/device/device_choice.h"
 #include "host/apps/exit_status.h"
 #include "host/config/config.h"
 #include "host/errors.h"
