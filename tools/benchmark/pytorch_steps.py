@@ -46,8 +46,8 @@ class Nonlocal(nn.Module):
         return x + self.W(y)
 
 
-def make_network(name):
-    channels = STATE[name][0]
+def make_network(name, channels=None):
+    channels = channels or STATE[name][0]
     n = 32
     if name == "toy":
         widths = [channels, n, 2 * n, 2 * n, 2 * n, 1]
@@ -179,4 +179,5 @@ def main():
     output.write_text(json.dumps({"version": torch.__version__, "times": times}, indent=1))
 
 
-main()
+if __name__ == "__main__":
+    main()
