@@ -10,10 +10,11 @@ namespace {
 
 class CpuLearner final : public Learner {
  public:
-  CpuLearner(const Network& network, const LearnerSettings& settings, DataBatches& data)
+  CpuLearner(const Network& network, const LearnerSettings& settings, DataBatches& data,
+             Precision precision)
       : settings_(settings),
         data_(data),
-        energy_(make_cpu_energy(network)),
+        energy_(make_cpu_energy(network, precision)),
         gradient_(static_cast<std::size_t>(network.parameter_count())),
         batch_(static_cast<std::size_t>(settings.batch_size * network.input().size())),
         chains_(batch_.size()),
@@ -120,8 +121,8 @@ void CpuLearner::step_weights(double rate) {
 }  // namespace
 
 std::unique_ptr<Learner> make_cpu_learner(const Network& network, const LearnerSettings& settings,
-                                          DataBatches& data) {
-  return std::make_unique<CpuLearner>(network, settings, data);
+                                          DataBatches& data, Precision precision) {
+  return std::make_unique<CpuLearner>(network, settings, data, precision);
 }
 
 }  // namespace ebm

@@ -17,6 +17,7 @@
 #include "cuda/mcmc/persistent_bank.h"
 #include "cuda/nn/energy.h"
 #include "cuda/nn/network.h"
+#include "cuda/nn/precision.h"
 
 namespace ebm {
 
@@ -99,8 +100,9 @@ class Learner {
   virtual void profile(bool on) = 0;
 };
 
-/// The learner of the CPU. `data` is borrowed, and is drawn from by nobody else meanwhile.
+/// The learner of the CPU, with an energy of this precision (see make_cpu_energy). `data` is
+/// borrowed, and is drawn from by nobody else meanwhile.
 std::unique_ptr<Learner> make_cpu_learner(const Network& network, const LearnerSettings& settings,
-                                          DataBatches& data);
+                                          DataBatches& data, Precision precision);
 
 }  // namespace ebm

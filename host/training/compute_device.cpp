@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "cuda/device/cuda_survey.h"
+#include "cuda/nn/convolution.h"
 #include "cuda/nn/perceptron_tile.h"
 #include "host/errors.h"
 #include "host/output/cache_folder.h"
@@ -63,6 +64,9 @@ ComputeDevice choose_compute_device(const std::string& device, Precision precisi
   }
   if (!choice.on_cuda) {
     ComputeDevice cpu;
+    if (precision == Precision::bf16 && have_bfloat16()) {
+      cpu.precision = Precision::bf16;
+    }
 #ifdef EBM_CUDA
     cpu.why_cpu = choice.reason;
 #endif
@@ -95,10 +99,9 @@ std::unique_ptr<Learner> make_learner(const ComputeDevice& device, const Network
                              {.precision = device.precision, .plan_cache = plan_cache()});
   }
 #else
-  static_cast<void>(device);
   static_cast<void>(sizes);
 #endif
-  return make_cpu_learner(network, settings, data);
+  return make_cpu_learner(network, settings, data, device.precision);
 }
 
 std::unique_ptr<Energy> make_energy(const ComputeDevice& device, const Network& network,
@@ -109,10 +112,9 @@ std::unique_ptr<Energy> make_energy(const ComputeDevice& device, const Network& 
     return make_cuda_energy(network, capacity, device.precision, plan_cache());
   }
 #else
-  static_cast<void>(device);
   static_cast<void>(capacity);
 #endif
-  return make_cpu_energy(network);
+  return make_cpu_energy(network, device.precision);
 }
 
 }  // namespace ebm

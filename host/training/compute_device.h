@@ -18,7 +18,7 @@ struct ComputeDevice {
   int index = 0;                 ///< of the CUDA device
   std::string name = "the CPU";  ///< "cuda:0 (NVIDIA H100, compute capability 9.0)"
   std::string why_cpu{};  ///< where auto found no CUDA device, though this build could use one
-  Precision precision = Precision::fp32;  ///< of ConvNets on CUDA devices
+  Precision precision = Precision::fp32;  ///< of ConvNets; on the CPU fp32, or bf16 where it has it
 };
 
 /// The device for a network, by a configuration's `device` and `precision`; makes a CUDA device the
