@@ -18,8 +18,7 @@ struct Behaviour {
   Streams streams = Streams::at_once;
 };
 
-/// At the start what the environment says: EBM_EMULATED_ORDER is the name of an Order,
-/// EBM_EMULATED_STREAMS that of a Streams.
+/// At the start what the environment says: EBM_EMULATED_CUDA=descending,late, for example.
 Behaviour behaviour();
 /// Waits for all work first.
 void set_behaviour(const Behaviour& behaviour);

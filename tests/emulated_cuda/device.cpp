@@ -1,10 +1,10 @@
 // Errors, the device's description, and what the tests can set and count.
 
-#include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <sstream>
 #include <stdexcept>
-#include <string_view>
+#include <string>
 #include <utility>
 
 #include "runtime.h"
@@ -15,29 +15,32 @@ namespace {
 thread_local cudaError_t last_error = cudaSuccess;
 thread_local std::string kernel_failure;
 
-/// Which of `names` an environment variable holds; the first if it is not set.
-template <std::size_t size>
-std::size_t choice(const char* variable, const std::array<std::string_view, size>& names) {
-  const char* const value = std::getenv(variable);
-  if (value == nullptr) {
-    return 0;
-  }
-  std::string known;
-  for (std::size_t i = 0; i < size; ++i) {
-    if (names[i] == value) {
-      return i;
+/// Of words with commas between them.
+Behaviour parse_behaviour(const std::string& words) {
+  Behaviour behaviour;
+  std::istringstream stream(words);
+  for (std::string word; std::getline(stream, word, ',');) {
+    if (word == "ascending") {
+      behaviour.order = Order::ascending;
+    } else if (word == "descending") {
+      behaviour.order = Order::descending;
+    } else if (word == "shuffled") {
+      behaviour.order = Order::shuffled;
+    } else if (word == "at_once") {
+      behaviour.streams = Streams::at_once;
+    } else if (word == "late") {
+      behaviour.streams = Streams::late;
+    } else {
+      throw std::invalid_argument("EBM_EMULATED_CUDA: " + word +
+                                  " is none of ascending, descending, shuffled, at_once, late");
     }
-    known += ' ';
-    known += names[i];
   }
-  throw std::invalid_argument(std::string(variable) + " is " + value + "; it can be one of" +
-                              known);
+  return behaviour;
 }
 
 Behaviour environment_behaviour() {
-  return {.order = static_cast<Order>(
-              choice<3>("EBM_EMULATED_ORDER", {"ascending", "descending", "shuffled"})),
-          .streams = static_cast<Streams>(choice<2>("EBM_EMULATED_STREAMS", {"at_once", "late"}))};
+  const char* const words = std::getenv("EBM_EMULATED_CUDA");
+  return parse_behaviour(words == nullptr ? "" : words);
 }
 
 }  // namespace

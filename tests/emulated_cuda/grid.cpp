@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -28,6 +29,13 @@ uint3 index_of(std::uint64_t position, const dim3& extent) {
   return {static_cast<unsigned>(position % extent.x),
           static_cast<unsigned>(position / extent.x % extent.y),
           static_cast<unsigned>(position / extent.x / extent.y)};
+}
+
+template <class Call>
+void for_each_lane(unsigned mask, const Call& call) {
+  for (; mask != 0; mask &= mask - 1) {
+    call(static_cast<unsigned>(std::countr_zero(mask)));
+  }
 }
 
 /// A thread of the running block.
@@ -89,10 +97,12 @@ class Grid {
   std::string error_;
   std::unique_ptr<std::byte, decltype(&std::free)> shared_{nullptr, &std::free};
 
+  std::vector<uint3> indices_;   // of a block's threads
   std::vector<Thread> threads_;  // of the running block
   std::vector<unsigned> turns_;  // in the order in which they run
   std::size_t started_ = 0;      // so many of turns_ have
   std::size_t at_barrier_ = 0;
+  std::vector<unsigned> waiting_lanes_;  // of each warp, for other lanes
   unsigned current_ = 0;
   Fiber* running_ = nullptr;
 
@@ -107,6 +117,10 @@ std::string Grid::run(const Launch& launch, Order order) {
   error_.clear();
   gridDim = launch.blocks;
   blockDim = launch.threads;
+  indices_.clear();
+  for (unsigned thread = 0; thread < count(launch.threads); ++thread) {
+    indices_.push_back(index_of(thread, launch.threads));
+  }
   // An allocation of its own, so that AddressSanitizer knows where it ends.
   shared_.reset(static_cast<std::byte*>(std::malloc(launch.shared_bytes)));
   for (const unsigned block : in_order(count(launch.blocks))) {
@@ -139,6 +153,7 @@ void Grid::run_block() {
   turns_ = in_order(threads_.size());
   started_ = 0;
   at_barrier_ = 0;
+  waiting_lanes_.assign((threads_.size() + kLanes - 1) / kLanes, 0);
   while (error_.empty() && next_fresh()) {
     resume(idle_fiber(), current_);
   }
@@ -186,7 +201,7 @@ bool Grid::next_fresh() {
 
 void Grid::make_current(unsigned thread) {
   current_ = thread;
-  threadIdx = index_of(thread, launch_->threads);
+  threadIdx = indices_[thread];
 }
 
 void Grid::resume(Fiber* fiber, unsigned thread) {
@@ -239,31 +254,25 @@ std::uint64_t Grid::meet_warp(Meeting kind, unsigned mask, std::uint64_t value, 
     fail(current_, mine.whereabouts() + " and asks for the value of lane " +
                        std::to_string(source) + ", which is none of them");
   }
-  if (!error_.empty() || !all_there(first, kind, mask)) {
+  unsigned& waiting = waiting_lanes_[current_ / kLanes];
+  waiting |= 1U << lane();
+  if (!error_.empty() || (waiting & mask) != mask || !all_there(first, kind, mask)) {
     wait();
     return mine.result;
   }
-  for (unsigned k = 0; k < kLanes; ++k) {
-    if ((mask >> k & 1U) != 0) {
-      threads_[first + k].result = result_for(threads_[first + k], first);
-    }
-  }
-  for (unsigned k = 0; k < kLanes; ++k) {
-    if ((mask >> k & 1U) != 0) {
-      threads_[first + k].state = Thread::State::ready;
-    }
-  }
+  waiting &= ~mask;
+  for_each_lane(mask, [&](unsigned k) {
+    threads_[first + k].result = result_for(threads_[first + k], first);
+    threads_[first + k].state = Thread::State::ready;
+  });
   return mine.result;
 }
 
 bool Grid::all_there(unsigned first, Meeting kind, unsigned mask) const {
-  for (unsigned k = 0; k < kLanes; ++k) {
-    if ((mask >> k & 1U) != 0 &&
-        (first + k >= threads_.size() || !threads_[first + k].waits_at(kind, mask))) {
-      return false;
-    }
-  }
-  return true;
+  bool there = true;
+  for_each_lane(mask,
+                [&](unsigned k) { there = there && threads_[first + k].waits_at(kind, mask); });
+  return there;
 }
 
 std::uint64_t Grid::result_for(const Thread& thread, unsigned first) const {
@@ -271,11 +280,8 @@ std::uint64_t Grid::result_for(const Thread& thread, unsigned first) const {
     return threads_[first + thread.source].value;
   }
   std::uint64_t lanes = 0;
-  for (unsigned k = 0; k < kLanes; ++k) {
-    if ((thread.mask >> k & 1U) != 0 && threads_[first + k].value != 0) {
-      lanes |= std::uint64_t{1} << k;
-    }
-  }
+  for_each_lane(thread.mask,
+                [&](unsigned k) { lanes |= std::uint64_t{threads_[first + k].value != 0} << k; });
   return lanes;
 }
 
