@@ -56,7 +56,7 @@ build=$(cd "$build" && pwd)
 export EBM_TEST_DATA=$PWD/tests/data EBM_CONFIGS=$PWD/configs EBM_PROGRAMS=$build
 export XDG_CACHE_HOME=$work/cache # plans are measured anew
 table=$out/table.txt
-printf '%-10s %-52s %-8s %7s\n' part what result seconds >"$table"
+printf '%-10s %-58s %-8s %7s\n' part what result seconds >"$table"
 failures=0
 
 # check PART WHAT COMMAND...: a line of the table; the output goes into the part's log. Status 77 of
@@ -77,7 +77,7 @@ check() {
       tail -n 15 "$work/output" | sed 's/^/    /'
       ;;
   esac
-  printf '%-10s %-52s %-8s %7s\n' "$part" "$what" "$result" $((SECONDS - begin)) >>"$table"
+  printf '%-10s %-58s %-8s %7s\n' "$part" "$what" "$result" $((SECONDS - begin)) >>"$table"
   return "$status"
 }
 
@@ -103,7 +103,8 @@ print("\n".join(glob.glob(sysconfig.get_path("purelib") + "/nvidia/*/lib")))' 2>
   done
 }
 
-# Makes the loader find CUDA's libraries, where it does not already.
+# Makes the loader find CUDA's libraries, where it does not already. PyTorch brings its own.
+path_before=${LD_LIBRARY_PATH:-}
 find_libraries() {
   local library folder found
   for library in libcudart libcudnn libcublas libcublasLt libnvrtc; do
@@ -211,22 +212,25 @@ find_sanitizer() {
   return 1
 }
 
-# sanitize TOOL NAME FILTER
+# sanitize TOOL: all tests of kernels.
 sanitize() {
+  local sanitizer name filter failed=''
   if ! sanitizer=$(find_sanitizer); then
     echo "no compute-sanitizer"
     return 77
   fi
-  timeout 900 "$sanitizer" --tool "$1" --error-exitcode 9 \
-    "$build/tests/$2" --gtest_filter="${3:-*}"
+  while read -r name filter; do
+    timeout 900 "$sanitizer" --tool "$1" --error-exitcode 9 \
+      "$build/tests/$name" --gtest_filter="${filter:-*}" || failed+=" $name"
+  done < <(cuda_tests kernel '.*')
+  echo "failed:${failed:- none}"
+  [[ -z $failed ]]
 }
 
 check_sanitizer() {
-  local tool name filter
+  local tool
   for tool in memcheck racecheck initcheck synccheck; do
-    while read -r name filter; do
-      check sanitizer "$tool $name" sanitize "$tool" "$name" "$filter"
-    done < <(cuda_tests kernel '.*')
+    check sanitizer "$tool on every kernel's tests" sanitize "$tool"
   done
 }
 
@@ -315,12 +319,10 @@ check_training() {
 }
 
 check_benchmark() {
-  if $emulated; then
-    check benchmark "speed" tools/benchmark/gpu.sh --build "$build" --out "$work" --rehearse
-    return
-  fi
-  check benchmark "speed" tools/benchmark/gpu.sh --build "$build" --out "$work" --batches 100 &&
-    cat "$work/output"
+  local sizes=(--batches 100 --precisions tf32)
+  ! $emulated || sizes=(--batches 2 --precisions fp32)
+  PYTORCH_LIBRARY_PATH=$path_before PYTORCH_SECONDS=500 check benchmark "speed, in short" \
+    tools/benchmark/gpu.sh --build "$build" --out "$work" "${sizes[@]}" && cat "$work/output"
 }
 
 rm -f "$out"/*.log

@@ -25,7 +25,11 @@ done
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 mkdir -p "$out"
 
+# A caller that has set LD_LIBRARY_PATH for our program says here what PyTorch's is to be.
+libraries=${PYTORCH_LIBRARY_PATH-${LD_LIBRARY_PATH:-}}
+
 has_pytorch() {
+  local -x LD_LIBRARY_PATH=$libraries
   "$1" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null
 }
 
@@ -42,7 +46,7 @@ echo "benchmark: this program" >&2
 rm -f "$out/pytorch_gpu.json"
 if [[ -n $pytorch ]]; then
   echo "benchmark: PyTorch, by $pytorch" >&2
-  timeout "${EBM_PYTORCH_SECONDS:-7200}" "$pytorch" "$here/pytorch_gpu_steps.py" "$batches" \
+  LD_LIBRARY_PATH=$libraries timeout "${PYTORCH_SECONDS:-7200}" "$pytorch" "$here/pytorch_gpu_steps.py" "$batches" \
     "$precisions" "$out/pytorch_gpu.json" 2>"$out/pytorch_gpu.log" ||
     echo "benchmark: PyTorch did not end well; see $out/pytorch_gpu.log" >&2
 else
