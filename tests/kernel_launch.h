@@ -9,10 +9,10 @@
 
 #ifdef EBM_TEST_ON_CUDA
 #include <cstddef>
+#include <cstdlib>
 #include <deque>
+#include <iostream>
 #include <span>
-#include <string>
-#include <utility>
 
 #include "cuda/device/cuda_survey.h"
 #include "cuda/device/device_buffer.h"
@@ -22,26 +22,17 @@ namespace ebm {
 
 #ifdef EBM_TEST_ON_CUDA
 
-/// Skips every test, as it starts: a skip in an environment would read as tests that passed.
-class SkipEveryTest : public testing::EmptyTestEventListener {
- public:
-  explicit SkipEveryTest(std::string reason) : reason_(std::move(reason)) {}
-  void OnTestStart(const testing::TestInfo& /*test*/) override { GTEST_SKIP() << reason_; }
-
- private:
-  std::string reason_;
-};
-
-/// Makes the program's tests use the first usable device, or skip where there is none.
+/// Makes the program's tests use the first usable device. Where there is none, ends the program as
+/// one whose tests are all skipped: their fixtures cannot even be made.
 class NeedsCudaDevice : public testing::Environment {
  public:
   void SetUp() override {
     const DeviceChoice choice = choose_device("auto", survey_cuda());
-    if (choice.on_cuda) {
-      open_cuda_device(choice.index);
-    } else {
-      testing::UnitTest::GetInstance()->listeners().Append(new SkipEveryTest(choice.reason));
+    if (!choice.on_cuda) {
+      std::cout << "[  SKIPPED ] " << choice.reason << std::endl;
+      std::exit(0);  // NOLINT(concurrency-mt-unsafe): there is one thread
     }
+    open_cuda_device(choice.index);
   }
 };
 inline testing::Environment* const kNeedsCudaDevice =

@@ -371,7 +371,8 @@ std::size_t device_network_bytes(const Network& network, std::int64_t capacity,
                                                .padding = layers[i].padding}));
     }
   }
-  constexpr std::int64_t kWorkspace = std::int64_t{256} << 20;  // the most of cuDNN's plans
+  // The most of cuDNN's plans, and as much again while they are measured.
+  constexpr std::int64_t kWorkspace = std::int64_t{512} << 20;
   const std::int64_t floats = 4 * capacity * (2 * network.input().size() + 16);
   return static_cast<std::size_t>(capacity * value * (values + 2 * largest) + floats + 4 * scratch +
                                   3 * 4 * network.parameter_count() + kWorkspace);
