@@ -302,8 +302,14 @@ TEST_P(CudnnConvolutions, OfRememberedPlansGiveTheSameBits) {
   EXPECT_TRUE(measured.results() == remembered.results());
 }
 
+std::string name_of(const testing::TestParamInfo<Precision>& info) {
+  const char* const names[] = {"fp32", "tf32", "bf16"};
+  return names[static_cast<int>(info.param)];
+}
+
 INSTANTIATE_TEST_SUITE_P(Precisions, CudnnConvolutions,
-                         testing::Values(Precision::fp32, Precision::tf32, Precision::bf16));
+                         testing::Values(Precision::fp32, Precision::tf32, Precision::bf16),
+                         name_of);
 
 }  // namespace
 }  // namespace ebm

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <ostream>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -30,6 +31,8 @@ struct Gpu {
   int clock;  ///< kHz
   int memory_clock;
   int l2_cache;
+
+  friend void PrintTo(const Gpu& gpu, std::ostream* out) { *out << gpu.name; }
 };
 
 constexpr Gpu kGpus[] = {
