@@ -16,6 +16,9 @@
 
 #include "cuda/device/cuda_survey.h"
 #include "cuda/device/device_buffer.h"
+#ifdef EBM_EMULATED_CUDA
+#include "control.h"
+#endif
 #endif
 
 namespace ebm {
@@ -34,6 +37,11 @@ class NeedsCudaDevice : public testing::Environment {
     }
     open_cuda_device(choice.index);
   }
+#ifdef EBM_EMULATED_CUDA
+  void TearDown() override {
+    EXPECT_EQ(emulated_cuda::live_allocations(), 0U) << "memory that was never given back";
+  }
+#endif
 };
 inline testing::Environment* const kNeedsCudaDevice =
     testing::AddGlobalTestEnvironment(new NeedsCudaDevice);
