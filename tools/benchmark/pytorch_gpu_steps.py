@@ -69,8 +69,11 @@ class Timed:
         return g.reshape(g.shape[0], -1).norm(dim=1).mean()
 
     def compiled_step(self):
-        """theta is an argument, so that a new one needs no new compilation."""
+        """theta is an argument, so that a new one needs no new compilation; but it stays where it
+        is, so that a CUDA graph need not copy it."""
         theta = dict(self.network.named_parameters())
+        for tensor in theta.values():
+            torch._dynamo.mark_static_address(tensor)
 
         def energy(x, parameters):
             return torch.func.functional_call(self.network, parameters, (x,)).sum()
