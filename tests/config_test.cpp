@@ -427,7 +427,9 @@ TEST_F(ConfigTest, TextIsUnicode) {
                                  "\xEF\xBF\xBE", "\xF4\x90\x80\x80", "\xF8\x88\x80\x80\x80"}) {
     EXPECT_EQ(
         error(kImages, {"data.path=" + text}),
-        "--set data.path: is not UTF-8 text, and YAML can hold no other; rename what it names");
+        fmt::format("--set data.path={}: data.path: is not UTF-8 text, and YAML can hold no other; "
+                    "rename what it names",
+                    text));
   }
 }
 
