@@ -35,6 +35,20 @@ constexpr std::int64_t kValuesAtOnce = std::int64_t{1} << 25;
 /// Slices that the host enqueues ahead of the device.
 constexpr std::size_t kSlicesAhead = 8;
 
+/// Training data on the device while the stream is there that they were copied by.
+class DataOnDevice {
+ public:
+  DataOnDevice(DataBatches& data, const CudaStream& stream, std::int64_t most) : data_(data) {
+    data_.move_to_device(stream, most);
+  }
+  ~DataOnDevice() { data_.leave_device(); }
+  DataOnDevice(const DataOnDevice&) = delete;
+  DataOnDevice& operator=(const DataOnDevice&) = delete;
+
+ private:
+  DataBatches& data_;
+};
+
 class CudaLearner final : public Learner {
  public:
   CudaLearner(const Network& network, const LearnerSettings& settings, DataBatches& data,
@@ -72,6 +86,7 @@ class CudaLearner final : public Learner {
   double factor_;
   std::shared_ptr<CudaContext> context_;
   const CudaStream& stream_;
+  DataOnDevice data_on_device_;
   std::shared_ptr<DeviceEnergy> energy_;
   std::unique_ptr<Energy> host_energy_;
 
@@ -115,6 +130,7 @@ CudaLearner::CudaLearner(const Network& network, const LearnerSettings& settings
       factor_(energy_factor(settings.epsilon)),
       context_(std::make_shared<CudaContext>(learning.precision, learning.plan_cache)),
       stream_(context_->stream()),
+      data_on_device_(data, stream_, settings.batch_size),
       energy_(make_device_energy(*context_, network, settings.batch_size)),
       host_energy_(make_host_energy(context_, energy_, network)),
       host_chains_(static_cast<std::size_t>(settings.batch_size * state_size_)),
@@ -132,7 +148,6 @@ CudaLearner::CudaLearner(const Network& network, const LearnerSettings& settings
       read_back_(kRecords),
       stopped_(stream_, 1),
       heard_(1) {
-  data.move_to_device(stream_, settings.batch_size);
   results_.reserve(kRecords);
 }
 

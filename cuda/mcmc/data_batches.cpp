@@ -1,5 +1,7 @@
 #include "cuda/mcmc/data_batches.h"
 
+#include <utility>
+
 #include "cuda/kernels/random_states.cuh"
 #include "cuda/kernels/rows.cuh"
 
@@ -71,9 +73,16 @@ void ToyBatches::draw(const CudaStream& cuda, DataUse use, std::uint32_t iterati
 }
 
 void ImageBatches::move_to_device(const CudaStream& stream, std::int64_t most) {
-  device_images_ = DeviceBuffer<float>(stream, images_.size());
-  device_images_.upload(stream, images_);
-  device_rows_ = DeviceBuffer<std::uint32_t>(stream, static_cast<std::size_t>(most));
+  DeviceBuffer<float> images(stream, images_.size());
+  DeviceBuffer<std::uint32_t> rows(stream, static_cast<std::size_t>(most));
+  images.upload(stream, images_);
+  device_images_ = std::move(images);
+  device_rows_ = std::move(rows);
+}
+
+void ImageBatches::leave_device() {
+  device_images_ = {};
+  device_rows_ = {};
 }
 
 void ImageBatches::draw(const CudaStream& stream, DataUse use, std::uint32_t iteration,

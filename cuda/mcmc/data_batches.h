@@ -37,6 +37,8 @@ class DataBatches {
 #ifdef EBM_CUDA
   /// Copies to the current device what it takes to draw at most so many states there.
   virtual void move_to_device(const CudaStream& stream, std::int64_t most) = 0;
+  /// Frees these copies, before the stream ends.
+  virtual void leave_device() = 0;
   /// draw() of `count` states into the device's memory, enqueued: the same batch.
   virtual void draw(const CudaStream& stream, DataUse use, std::uint32_t iteration,
                     std::int64_t count, float* states) = 0;
@@ -58,6 +60,7 @@ class ToyBatches final : public DataBatches {
   void draw(DataUse use, std::uint32_t iteration, std::span<float> states) override;
 #ifdef EBM_CUDA
   void move_to_device(const CudaStream& /*stream*/, std::int64_t /*most*/) override {}
+  void leave_device() override {}
   void draw(const CudaStream& cuda, DataUse use, std::uint32_t iteration, std::int64_t count,
             float* states) override;
 #endif
@@ -80,6 +83,7 @@ class ImageBatches final : public DataBatches {
   void draw(DataUse use, std::uint32_t iteration, std::span<float> states) override;
 #ifdef EBM_CUDA
   void move_to_device(const CudaStream& stream, std::int64_t most) override;
+  void leave_device() override;
   void draw(const CudaStream& stream, DataUse use, std::uint32_t iteration, std::int64_t count,
             float* states) override;
 #endif

@@ -106,6 +106,7 @@ const char* cudaGetErrorName(cudaError_t error) {
     EBM_NAME(cudaErrorInvalidConfiguration)
     EBM_NAME(cudaErrorNoDevice)
     EBM_NAME(cudaErrorInvalidDevice)
+    EBM_NAME(cudaErrorInvalidResourceHandle)
     EBM_NAME(cudaErrorNotReady)
     EBM_NAME(cudaErrorIllegalAddress)
     EBM_NAME(cudaErrorLaunchFailure)

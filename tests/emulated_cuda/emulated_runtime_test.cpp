@@ -186,6 +186,16 @@ TEST(EmulatedStream, TakesTheHostsOwnMemoryAsItIs) {
   EXPECT_EQ(read(stream, buffer), 3);
 }
 
+TEST(EmulatedStream, ThatIsDestroyedTakesNoWork) {
+  void* memory = nullptr;
+  cudaStream_t stream = nullptr;
+  ASSERT_EQ(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
+  ASSERT_EQ(cudaMallocAsync(&memory, 8, stream), cudaSuccess);
+  ASSERT_EQ(cudaStreamDestroy(stream), cudaSuccess);
+  EXPECT_EQ(cudaFreeAsync(memory, stream), cudaErrorInvalidResourceHandle);
+  EXPECT_EQ(cudaFree(memory), cudaSuccess);
+}
+
 TEST(EmulatedStream, CallsTheHostInItsTurn) {
   const Working late(Streams::late);
   const CudaStream stream;

@@ -149,6 +149,9 @@ cudaError_t finish_all() {
 
 cudaError_t enqueue(cudaStream_t stream, Work work) {
   stream = or_default(stream);
+  if (!streams().contains(stream)) {
+    return report(cudaErrorInvalidResourceHandle);
+  }
   if (stream->capture != nullptr) {
     stream->capture->graph->nodes.push_back(std::move(work));
     ++stream->captured;
