@@ -1,6 +1,8 @@
 // C = A·B where A and B are gathered from memory as they are read: what all passes of a convolution
 // are. A block has a tile of C, and takes the terms of its sums in turns: its threads put what they
-// need of A and B into shared memory, and each sums for 4 rows and 8 columns. For nvcc only.
+// need of A and B into shared memory, and each sums for 4 rows and 8 columns. A turn's terms are
+// summed on their own: thousands of terms one after the other would lose a digit that turns keep.
+// For nvcc only.
 #pragma once
 
 #include <algorithm>
@@ -86,7 +88,7 @@ __device__ __forceinline__ void gather_columns(const Problem& problem, std::int6
 /// columns start from; and store(group, row, column, sums), which takes those of as many of them as
 /// there are.
 template <class Problem>
-__global__ void __launch_bounds__(kTileRows, 5) gathered_product_kernel(Problem problem) {
+__global__ void __launch_bounds__(kTileRows, 4) gathered_product_kernel(Problem problem) {
   float* const a = dynamic_shared<float>();
   float* const b = a + kTileTerms * kTileRows;
   auto* const terms = reinterpret_cast<GatheredPlace*>(b + kTileTerms * kPitch);
@@ -119,6 +121,7 @@ __global__ void __launch_bounds__(kTileRows, 5) gathered_product_kernel(Problem 
     __syncthreads();
     gather_row(problem, gathered, terms, depth, a + thread);
     __syncthreads();
+    Floats<4> turn[4][2] = {};
     for (int k = 0; k < depth; ++k) {
       const Floats<4> left = load_pack<4>(a + k * kTileRows + row);
       const Floats<4> right[2] = {load_pack<4>(b + k * kPitch + column),
@@ -127,8 +130,15 @@ __global__ void __launch_bounds__(kTileRows, 5) gathered_product_kernel(Problem 
       for (int i = 0; i < 4; ++i) {
 #pragma unroll
         for (int j = 0; j < 8; ++j) {
-          sums[i][j / 4].v[j % 4] += left.v[i] * right[j / 4].v[j % 4];
+          turn[i][j / 4].v[j % 4] += left.v[i] * right[j / 4].v[j % 4];
         }
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+#pragma unroll
+      for (int j = 0; j < 8; ++j) {
+        sums[i][j / 4].v[j % 4] += turn[i][j / 4].v[j % 4];
       }
     }
   }
