@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A program that was built with CUDA, where there is no usable GPU: --device auto computes on the
 # CPU and says so, --device cuda says why it cannot.
+# gpu_check.sh stops with that reason.
 # usage: cuda_fallback_test.sh EBM_TRAIN CONFIG
 set -uo pipefail
 # shellcheck source=tests/checks.sh
@@ -17,4 +18,8 @@ says 'device cuda:' 'use --device cpu or auto'
 short=(--set train.iterations=1 --set langevin.steps=2 --set landscape.every=0)
 run 0 "$train" "$config" --device auto --out "$scratch/auto" "${short[@]}"
 says 'on the CPU' 'no CUDA device:'
+
+export OUT=$scratch/check
+run 3 "$(dirname "${BASH_SOURCE[0]}")/../tools/gpu_check.sh" --build "$(dirname "$train")"
+says 'no GPU can be used here' 'use --device cpu or auto'
 finish

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Checks, on a machine with a GPU, all that is claimed of computing there: the device, every CUDA
 # test, goldens at each precision, chains beside the CPU's, NVIDIA's memory and race checkers,
-# training, and speed. Needs a build and this folder, and no compiler, network or root. Takes about
-# twenty minutes. Goes on after a failure; a table comes last.
-# usage: gpu_check.sh [--build FOLDER|ARCHIVE.tar.gz] [--mnist FOLDER] [--only PART,...] [--all]
+# training, and speed. Needs a build and this folder, and no compiler, network or root. Goes on
+# after a failure; a table comes last.
+# usage: gpu_check.sh [--build FOLDER|ARCHIVE.tar.xz] [--mnist FOLDER] [--only PART,...] [--all]
 #   --build   a build folder, or what tools/pack_build.sh has made on another machine [build/cuda]
 #   --mnist   a folder with MNIST, for the training part; otherwise it makes itself some images
 #   --only    some of tests,goldens,chains,sanitizer,training,benchmark
@@ -16,7 +16,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 source tests/interrupted_runs.sh
 
 usage() {
-  echo "gpu_check: $*; usage: gpu_check.sh [--build FOLDER|ARCHIVE.tar.gz] [--mnist FOLDER]" \
+  echo "gpu_check: $*; usage: gpu_check.sh [--build FOLDER|ARCHIVE.tar.xz] [--mnist FOLDER]" \
     "[--only PART,...] [--all]" >&2
   exit 2
 }
@@ -47,7 +47,8 @@ out=$(cd "$out" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 if [[ -f $build ]]; then
-  mkdir "$work/build" && tar -xzf "$build" -C "$work/build" || exit 2
+  mkdir "$work/build"
+  tar -xJf "$build" -C "$work/build" || python3 -m tarfile -e "$build" "$work/build" || exit 2
   build=$work/build
 fi
 [[ -x $build/ebm_train ]] ||
@@ -304,7 +305,8 @@ check_training() {
   local toy=() digits=() published=(--set train.iterations=20 --set checkpoint.every=10) precision
   if $emulated; then
     toy=(--set train.iterations=6 --set langevin.steps=20 --set checkpoint.every=2
-      --set landscape.every=3 --set landscape.kde.chains=100 --set landscape.resolution=20)
+      --set landscape.every=3 --set landscape.kde.chains=10 --set landscape.resolution=20
+      --set train.batch_size=10)
     digits=(--set train.iterations=4 --set langevin.steps=2 --set checkpoint.every=2
       --set network.features=2 --set train.batch_size=4)
     published=("${digits[@]}")

@@ -2,14 +2,14 @@
 # Packs what tools/gpu_check.sh needs of a CUDA build, so that it runs on a machine with a GPU and
 # nothing else: programs and CUDA tests, stripped, and every shared library they need but glibc's
 # and CUDA's, which are found there. (glibc there must be as new as here.)
-# usage: pack_build.sh [BUILD [ARCHIVE]]      [build/cuda, BUILD.tar.gz]
+# usage: pack_build.sh [BUILD [ARCHIVE]]      [build/cuda, BUILD.tar.xz]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 build=${1:-build/cuda}
-archive=${2:-$build.tar.gz}
+archive=${2:-$build.tar.xz}
 list=$build/tests/cuda_tests.txt
 if [[ $# -gt 2 || ! -f $list ]]; then
-  echo "pack_build: no $list: configure and build the preset cuda first, and ebm_gpu_benchmark;" \
+  echo "pack_build: no $list: build the preset cuda first;" \
     "usage: pack_build.sh [BUILD [ARCHIVE]]" >&2
   exit 2
 fi
@@ -44,6 +44,7 @@ if ldd "$folder"/ebm_* | grep 'not found' | grep -v 'libcu'; then
   exit 1
 fi
 
-tar -czf "$archive" -C "$folder" .
+# Most of every program is the kernels that all of them have: a window over all is worth the time.
+tar -C "$folder" -cf - . | xz --threads=1 --lzma2=preset=2,dict=128MiB >"$archive"
 du -ch --apparent-size "$folder"/ebm_* "$folder/tests" "$folder/lib" | sed "s|$folder/||"
 echo "$archive: $(du -h --apparent-size "$archive" | cut -f1)"
