@@ -1,4 +1,5 @@
-// Softmax over the rows of a matrix, forward and backward: the attention of a non-local block.
+// Softmax over the rows of a matrix, forward and backward, on the CPU: the attention of a non-local
+// block. (On a device, attention.cuh takes the exponential from here.)
 #pragma once
 
 #include <bit>
@@ -7,10 +8,6 @@
 #include "cuda/device/host_device.cuh"
 
 namespace ebm {
-
-#ifdef EBM_CUDA
-class CudaStream;
-#endif
 
 /// e^x for x ≤ 0, without branches, so that it runs in vector lanes; 0 below −87; NaN stays NaN.
 /// Range reduction and polynomial: Cephes `expf` (Moshier, 1989).
@@ -39,13 +36,5 @@ void softmax_forward(std::int64_t rows, std::int64_t columns, float* scores);
 /// ∂/∂scores = A ∘ (dA − Σ_columns dA ∘ A), written over dA. A is the forward pass's output.
 void softmax_backward(std::int64_t rows, std::int64_t columns, const float* attention,
                       float* attention_gradient);
-
-#ifdef EBM_CUDA
-/// The same, enqueued on a stream; the pointers are the device's.
-void softmax_forward(const CudaStream& stream, std::int64_t rows, std::int64_t columns,
-                     float* scores);
-void softmax_backward(const CudaStream& stream, std::int64_t rows, std::int64_t columns,
-                      const float* attention, float* attention_gradient);
-#endif
 
 }  // namespace ebm

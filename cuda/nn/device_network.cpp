@@ -10,6 +10,7 @@
 #include "cuda/device/bfloat16.cuh"
 #include "cuda/device/cuda_graph.h"
 #include "cuda/nn/device_layers.h"
+#include "cuda/nn/device_nonlocal_layer.h"
 
 namespace ebm {
 namespace {

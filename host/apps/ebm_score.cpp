@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -81,8 +82,9 @@ void check_outputs(const Options& options) {
   }
 }
 
-Precision precision_of(const std::string& name) {
-  return name == "bf16" ? Precision::bf16 : name == "tf32" ? Precision::tf32 : Precision::fp32;
+Precision precision_of(std::string_view name) {
+  const auto all = names(Precision{});
+  return static_cast<Precision>(std::ranges::find(all, name) - all.begin());
 }
 
 int score(const Options& options) {
@@ -148,7 +150,8 @@ int main(int argc, char** argv) {
         })
         ->option_text("auto|cpu|cuda[:N]");
     app.add_option("--precision", options.precision, "Of convolutions on a GPU [fp32]")
-        ->check(CLI::IsMember({"fp32", "tf32", "bf16"}))
+        ->check(CLI::IsMember(
+            std::vector<std::string>(names(Precision{}).begin(), names(Precision{}).end())))
         ->option_text("fp32|tf32|bf16");
     app.add_option("--threads", options.threads, "CPU threads [all]")
         ->check(CLI::Range(1, 4096))

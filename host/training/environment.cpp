@@ -15,6 +15,7 @@
 #include <oneapi/dnnl/dnnl.hpp>
 #include <vector>
 
+#include "host/config/config.h"
 #include "host/training/revision.h"
 
 namespace ebm {
@@ -50,10 +51,6 @@ std::string instruction_set() {
   }
 }
 
-const char* precision_name(Precision precision) {
-  return precision == Precision::fp32 ? "fp32" : precision == Precision::tf32 ? "tf32" : "bf16";
-}
-
 }  // namespace
 
 std::string version() { return fmt::format("ebm {} ({})", EBM_VERSION, revision()); }
@@ -68,7 +65,7 @@ std::string describe_environment(std::span<const char* const> command_line,
       {"started", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)))},
       {"command_line", arguments},
       {"device", device.on_cuda ? device.name : "cpu"},
-      {"precision", precision_name(device.precision)},
+      {"precision", to_string(device.precision)},
       {"processor", processor()},
       {"instruction_set", instruction_set()},
       {"threads", omp_get_max_threads()},

@@ -138,6 +138,19 @@ cudaError_t copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind k
   return status;
 }
 
+/// What cudaFree and cudaFreeHost do: memory may be in use until all work is done.
+cudaError_t wait_and_release(void* memory, bool on_device) {
+  const std::scoped_lock lock(device_mutex());
+  if (memory == nullptr) {
+    return cudaSuccess;
+  }
+  if (const cudaError_t status = begin_synchronization(); status != cudaSuccess) {
+    return status;
+  }
+  finish_all();
+  return release(memory, on_device);
+}
+
 }  // namespace
 
 bool is_given_out(const void* memory) {
@@ -188,17 +201,7 @@ cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t /*str
   return cudaMalloc(memory, bytes);
 }
 
-cudaError_t cudaFree(void* memory) {
-  const std::scoped_lock lock(device_mutex());
-  if (memory == nullptr) {
-    return cudaSuccess;
-  }
-  if (const cudaError_t status = begin_synchronization(); status != cudaSuccess) {
-    return status;
-  }
-  finish_all();
-  return release(memory, true);
-}
+cudaError_t cudaFree(void* memory) { return wait_and_release(memory, true); }
 
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
   const std::scoped_lock lock(device_mutex());
@@ -227,17 +230,7 @@ cudaError_t cudaHostGetDevicePointer(void** device, void* host, unsigned /*flags
   return cudaSuccess;
 }
 
-cudaError_t cudaFreeHost(void* memory) {
-  const std::scoped_lock lock(device_mutex());
-  if (memory == nullptr) {
-    return cudaSuccess;
-  }
-  if (const cudaError_t status = begin_synchronization(); status != cudaSuccess) {
-    return status;
-  }
-  finish_all();
-  return release(memory, false);
-}
+cudaError_t cudaFreeHost(void* memory) { return wait_and_release(memory, false); }
 
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
   const std::scoped_lock lock(device_mutex());
