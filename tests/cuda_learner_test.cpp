@@ -9,8 +9,11 @@
 #include <vector>
 
 #include "cuda/device/cuda_survey.h"
+#include "host/errors.h"
+#include "host/training/compute_device.h"
 #include "tests/kernel_launch.h"
 #include "tests/numbers.h"
+#include "tests/temporary_folder.h"
 #ifdef EBM_EMULATED_CUDA
 #include "control.h"
 #endif
@@ -86,6 +89,9 @@ TEST_P(CudaLearnerTest, TakesNoMoreMemoryThanItSays) {
   const std::size_t said = cuda_learner_bytes(run.network, run.settings, true,
                                               std::ssize(run.images), kImages, Precision::fp32);
   EXPECT_LE(taken, said);
+#ifdef EBM_EMULATED_CUDA  // where cuDNN takes nothing
+  EXPECT_LE(said, 2 * taken) << "a run that fits might be refused";
+#endif
 }
 
 TEST_P(CudaLearnerTest, RunsAreTheSameBits) {
@@ -121,6 +127,18 @@ TEST_P(CudaLearnerTest, AnIterationThatIsGivenUpLeavesNoTrace) {
   }
   EXPECT_TRUE(std::ranges::equal(run.state.theta.span(), other.state.theta.span()));
   EXPECT_TRUE(std::ranges::equal(run.state.bank->states(), other.state.bank->states()));
+}
+
+TEST(CudaNetwork, ThatOnlyTheCpuComputesIsRefused) {
+  const Network network("flat", {1, 2, 2},
+                        {{LayerKind::flatten, {}},
+                         {LayerKind::conv, "a", 3, 3, 1, 1},
+                         {LayerKind::leaky_relu, {}},
+                         {LayerKind::linear, "b", 1}});
+  const ComputeDevice device = choose_compute_device("cuda", Precision::fp32, network);
+  const std::string message =
+      message_of<ConfigurationError>([&] { make_energy(device, network, 1); });
+  EXPECT_TRUE(mentions(message, {"cuda:0", "layer 1", "flatten", "--device cpu"})) << message;
 }
 
 }  // namespace

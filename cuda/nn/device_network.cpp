@@ -174,7 +174,7 @@ void DeviceNetwork<T>::build() {
       case LayerKind::linear: {
         if (layer.kind == LayerKind::conv && in != network_.shape_before(i)) {
           throw std::invalid_argument(
-              "layer " + std::to_string(i + 1) +
+              "layer " + std::to_string(i) +
               ": a convolution behind a flatten is not computed on CUDA devices; write a linear "
               "layer instead, or use --device cpu");
         }
@@ -372,8 +372,12 @@ std::size_t device_network_bytes(const Network& network, std::int64_t capacity,
                                                .padding = layers[i].padding}));
     }
   }
+#ifdef EBM_CUDNN
   // The most of cuDNN's plans, and as much again while they are measured.
   constexpr std::int64_t kWorkspace = std::int64_t{512} << 20;
+#else
+  constexpr std::int64_t kWorkspace = 0;
+#endif
   const std::int64_t floats = 4 * capacity * (2 * network.input().size() + 16);
   return static_cast<std::size_t>(capacity * value * (values + 2 * largest) + floats + 4 * scratch +
                                   3 * 4 * network.parameter_count() + kWorkspace);

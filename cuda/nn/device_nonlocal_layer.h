@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 #include "cuda/device/device_buffer.h"
@@ -81,6 +82,12 @@ NonlocalLayer<T>::NonlocalLayer(const LayerBatch& batch, const Network& network,
       embedded_gradient_(device_values<T>(batch, attention_.queries * 3 * half_)),
       pooled_gradient_(device_values<T>(batch, attention_.keys * 2 * half_)),
       mixed_gradient_(device_values<T>(batch, attention_.queries * half_)) {
+  if (half_ > kMostAttentionChannels) {
+    throw std::invalid_argument("layer " + std::to_string(layer) + ": a nonlocal of " +
+                                std::to_string(in.channels) + " channels, and CUDA devices take " +
+                                std::to_string(2 * kMostAttentionChannels) +
+                                " at most; use fewer, or --device cpu");
+  }
   const std::string& key = network.layers()[layer].key;
   embed_ =
       pointwise(batch, network, in, in.channels, {key + ".theta", key + ".phi.0", key + ".g.0"});

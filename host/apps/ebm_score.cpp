@@ -149,7 +149,8 @@ int main(int argc, char** argv) {
           return is_device_name(name) ? "" : "must be auto, cpu, cuda or cuda:N, not " + name;
         })
         ->option_text("auto|cpu|cuda[:N]");
-    app.add_option("--precision", options.precision, "Of convolutions on a GPU [fp32]")
+    app.add_option("--precision", options.precision,
+                   "Of convolutions, on devices that have it [fp32]")
         ->check(CLI::IsMember(
             std::vector<std::string>(names(Precision{}).begin(), names(Precision{}).end())))
         ->option_text("fp32|tf32|bf16");

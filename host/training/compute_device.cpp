@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <stdexcept>
 
 #include "cuda/device/cuda_survey.h"
 #include "cuda/nn/convolution.h"
@@ -33,11 +34,16 @@ std::filesystem::path plan_cache() {
   return folder ? *folder / "cudnn" : std::filesystem::path();
 }
 
-void check_memory(const ComputeDevice& device, std::size_t needed) {
+/// make() where the device has the memory and computes such a network.
+template <class Make>
+auto make_on(const ComputeDevice& device, std::size_t bytes, const Make& make) {
   try {
-    require_memory(device.name, needed, open_cuda_device(device.index));
+    require_memory(device.name, bytes, open_cuda_device(device.index));
+    return make();
   } catch (const DeviceUnavailable& error) {
     throw ConfigurationError(error.what());
+  } catch (const std::invalid_argument& error) {
+    throw ConfigurationError(fmt::format("device {}: {}", device.name, error.what()));
   }
 }
 #endif
@@ -93,10 +99,12 @@ std::unique_ptr<Learner> make_learner(const ComputeDevice& device, const Network
                                       DataBatches& data) {
 #ifdef EBM_CUDA
   if (device.on_cuda) {
-    check_memory(device, cuda_learner_bytes(network, settings, sizes.adam, sizes.data_values,
-                                            sizes.bank_rows, device.precision));
-    return make_cuda_learner(network, settings, data,
-                             {.precision = device.precision, .plan_cache = plan_cache()});
+    const std::size_t bytes = cuda_learner_bytes(network, settings, sizes.adam, sizes.data_values,
+                                                 sizes.bank_rows, device.precision);
+    return make_on(device, bytes, [&] {
+      return make_cuda_learner(network, settings, data,
+                               {.precision = device.precision, .plan_cache = plan_cache()});
+    });
   }
 #else
   static_cast<void>(sizes);
@@ -108,8 +116,9 @@ std::unique_ptr<Energy> make_energy(const ComputeDevice& device, const Network& 
                                     std::int64_t capacity) {
 #ifdef EBM_CUDA
   if (device.on_cuda) {
-    check_memory(device, device_energy_bytes(network, capacity, device.precision));
-    return make_cuda_energy(network, capacity, device.precision, plan_cache());
+    return make_on(device, device_energy_bytes(network, capacity, device.precision), [&] {
+      return make_cuda_energy(network, capacity, device.precision, plan_cache());
+    });
   }
 #else
   static_cast<void>(capacity);

@@ -34,13 +34,14 @@ struct LearnerSizes {
   std::int64_t bank_rows = 0;
 };
 
-/// Throws ConfigurationError where the device has not the memory.
+/// Throws ConfigurationError where the device has not the memory, or does not compute such a
+/// network.
 std::unique_ptr<Learner> make_learner(const ComputeDevice& device, const Network& network,
                                       const LearnerSettings& settings, const LearnerSizes& sizes,
                                       DataBatches& data);
 
 /// The energy of at most `capacity` states at a time, or of more, in parts. Throws
-/// ConfigurationError where the device has not the memory.
+/// ConfigurationError as make_learner does.
 std::unique_ptr<Energy> make_energy(const ComputeDevice& device, const Network& network,
                                     std::int64_t capacity);
 
