@@ -28,12 +28,13 @@ fi
 PATH=$PWD/$python/bin:$PATH
 
 # Tests run side by side, one to a core; those about threads ask for their own number.
+cores=$(nproc)  # before the next line, which nproc heeds
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 report=$PWD/build/$preset/test_report.xml
 rm -f "$report"
 status=0
 echo "Running the tests; some of them train a network for minutes"
-ctest --preset "$preset" --parallel "$(nproc)" --no-tests=error --output-junit "$report" "$@" |
+ctest --preset "$preset" --parallel "$cores" --no-tests=error --output-junit "$report" "$@" |
   sed -uE '/^ *Start +[0-9]+:/d; / Test +#[0-9]+:.* Passed /d; s/\.{4,}/.../' || status=$?
 [[ -f $report ]] || exit 1
 

@@ -58,7 +58,8 @@ bool have_bfloat16() {
 #endif
 }
 
-ConvolutionPlan::ConvolutionPlan(ConvolutionShape shape, Epilogue epilogue, Factors factors) {
+ConvolutionPlan::ConvolutionPlan(ConvolutionShape shape, Epilogue epilogue, Factors factors)
+    : epilogue_(epilogue) {
   const ConvolutionShape s = merge_pixels(shape);
   const int out_height = (s.height + 2 * s.padding - s.kernel) / s.stride + 1;
   const int out_width = (s.width + 2 * s.padding - s.kernel) / s.stride + 1;
@@ -82,12 +83,18 @@ ConvolutionPlan::ConvolutionPlan(ConvolutionShape shape, Epilogue epilogue, Fact
   };
   const dnnl::primitive_attr plain = attributes(Epilogue::store);
 
-  forward_ = forward(rounded, Type::f32, epilogue);
-  backward_ = {
-      {kDirect, image(x, Type::f32), any(rounded), image(y, rounded), strides, padding, padding},
-      plain,
-      engine,
-      forward(rounded, rounded, Epilogue::store)};
+  if (factors == Factors::float32 && epilogue != Epilogue::add && WinogradConvolution::can_do(s)) {
+    winograd_ = std::make_unique<WinogradConvolution>(s);
+  } else {
+    forward_ = forward(rounded, Type::f32, epilogue);
+    backward_ = {
+        {kDirect, image(x, Type::f32), any(rounded), image(y, rounded), strides, padding, padding},
+        plain,
+        engine,
+        forward(rounded, rounded, Epilogue::store)};
+    forward_weights_ = memory(forward_.weights_desc(), engine);
+    backward_weights_ = memory(backward_.weights_desc(), engine);
+  }
   weight_gradient_ = {{kDirect, image(x, Type::f32), any(Type::f32), b, image(y, Type::f32),
                        strides, padding, padding},
                       plain,
@@ -99,11 +106,13 @@ ConvolutionPlan::ConvolutionPlan(ConvolutionShape shape, Epilogue epilogue, Fact
   gradient_bias_ = whole_cache_lines(weight_gradient_.diff_bias_desc());
   weights_ = Buffer<float>(plain_weights_.get_size() / sizeof(float));
   bias_ = Buffer<float>(static_cast<std::size_t>(s.out_channels));
-  forward_weights_ = memory(forward_.weights_desc(), engine);
-  backward_weights_ = memory(backward_.weights_desc(), engine);
 }
 
 void ConvolutionPlan::prepare() {
+  if (winograd_) {
+    winograd_->set(weights_.data());
+    return;
+  }
   dnnl::stream stream(cpu_engine());
   memory from(plain_weights_, cpu_engine(), weights_.data());
   for (memory* to : {&forward_weights_, &backward_weights_}) {
@@ -112,30 +121,37 @@ void ConvolutionPlan::prepare() {
 }
 
 Convolution::Convolution(std::shared_ptr<const ConvolutionPlan> plan, float* x, float* y, float* dx,
-                         float* dy)
+                         float* dy, float* scratch)
     : plan_(std::move(plan)),
+      x_(x),
+      y_(y),
+      dx_(dx),
+      dy_(dy),
+      scratch_(scratch),
       stream_(cpu_engine()),
-      forward_(plan_->forward_),
-      backward_(plan_->backward_),
       weight_gradient_(plan_->weight_gradient_),
       plain_gradient_(plan_->weights_.size()) {
   const dnnl::engine& engine = cpu_engine();
-  const auto& forward = plan_->forward_;
-  const auto& backward = plan_->backward_;
   const auto& gradient = plan_->weight_gradient_;
   const memory input(gradient.src_desc(), engine, x);
   const memory output_gradient(gradient.diff_dst_desc(), engine, dy);
-  const memory bias(forward.bias_desc(), engine, const_cast<float*>(plan_->bias_.data()));
-  forward_arguments_ = {{DNNL_ARG_SRC, as_factors(input, forward.src_desc(), round_input_)},
-                        {DNNL_ARG_WEIGHTS, plan_->forward_weights_},
-                        {DNNL_ARG_BIAS, bias},
-                        {DNNL_ARG_DST, memory(forward.dst_desc(), engine, y)},
-                        {DNNL_ARG_SCRATCHPAD, memory(forward.scratchpad_desc(), engine)}};
-  backward_arguments_ = {{DNNL_ARG_DIFF_DST, as_factors(output_gradient, backward.diff_dst_desc(),
-                                                        round_output_gradient_)},
-                         {DNNL_ARG_WEIGHTS, plan_->backward_weights_},
-                         {DNNL_ARG_DIFF_SRC, memory(backward.diff_src_desc(), engine, dx)},
-                         {DNNL_ARG_SCRATCHPAD, memory(backward.scratchpad_desc(), engine)}};
+  if (!plan_->winograd_) {
+    const auto& forward = plan_->forward_;
+    const auto& backward = plan_->backward_;
+    forward_ = dnnl::primitive(forward);
+    backward_ = dnnl::primitive(backward);
+    const memory bias(forward.bias_desc(), engine, const_cast<float*>(plan_->bias_.data()));
+    forward_arguments_ = {{DNNL_ARG_SRC, as_factors(input, forward.src_desc(), round_input_)},
+                          {DNNL_ARG_WEIGHTS, plan_->forward_weights_},
+                          {DNNL_ARG_BIAS, bias},
+                          {DNNL_ARG_DST, memory(forward.dst_desc(), engine, y)},
+                          {DNNL_ARG_SCRATCHPAD, memory(forward.scratchpad_desc(), engine)}};
+    backward_arguments_ = {{DNNL_ARG_DIFF_DST, as_factors(output_gradient, backward.diff_dst_desc(),
+                                                          round_output_gradient_)},
+                           {DNNL_ARG_WEIGHTS, plan_->backward_weights_},
+                           {DNNL_ARG_DIFF_SRC, memory(backward.diff_src_desc(), engine, dx)},
+                           {DNNL_ARG_SCRATCHPAD, memory(backward.scratchpad_desc(), engine)}};
+  }
 
   ordered_by_onednn_ = memory(gradient.diff_weights_desc(), engine, DNNL_MEMORY_NONE);
   of_bias_ = memory(gradient.diff_bias_desc(), engine, DNNL_MEMORY_NONE);
@@ -161,6 +177,11 @@ dnnl::memory Convolution::as_factors(const memory& values, const memory::desc& f
 }
 
 void Convolution::forward() {
+  if (plan_->winograd_) {
+    const float slope = plan_->epilogue_ == Epilogue::leaky_relu ? kLeakySlope : 1;
+    plan_->winograd_->forward(x_, plan_->bias_.data(), slope, scratch_, y_);
+    return;
+  }
   if (round_input_.reorder) {
     round_input_.reorder.execute(stream_, round_input_.arguments);
   }
@@ -168,6 +189,10 @@ void Convolution::forward() {
 }
 
 void Convolution::backward() {
+  if (plan_->winograd_) {
+    plan_->winograd_->backward(dy_, scratch_, dx_);
+    return;
+  }
   if (round_output_gradient_.reorder) {
     round_output_gradient_.reorder.execute(stream_, round_output_gradient_.arguments);
   }

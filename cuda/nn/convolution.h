@@ -1,4 +1,6 @@
-// Convolutions by oneDNN on channels-last images: forward, backward to the input, weight gradient.
+// Convolutions on channels-last images, on one CPU thread: forward, backward to the input, weight
+// gradient. By oneDNN; forward and backward with fewer multiplications where Winograd's algorithm
+// does the shape (see winograd.h).
 #pragma once
 
 #include <cstdint>
@@ -9,6 +11,7 @@
 
 #include "cuda/device/buffer.h"
 #include "cuda/kernels/convolution_shape.h"
+#include "cuda/kernels/winograd.h"
 
 namespace ebm {
 
@@ -36,9 +39,14 @@ class ConvolutionPlan {
   /// once for every new θ, never within sampling.
   void prepare();
 
+  /// Values of scratch memory that a Convolution needs.
+  std::int64_t scratch_values() const { return winograd_ ? winograd_->scratch_values() : 0; }
+
  private:
   friend class Convolution;
 
+  Epilogue epilogue_;
+  std::unique_ptr<WinogradConvolution> winograd_;  // where there is one, instead of the next two
   dnnl::convolution_forward::primitive_desc forward_;
   dnnl::convolution_backward_data::primitive_desc backward_;
   dnnl::convolution_backward_weights::primitive_desc weight_gradient_;
@@ -54,9 +62,10 @@ class ConvolutionPlan {
 /// One thread's use of a plan on fixed memory. Arrays are images × pixels × channels.
 class Convolution {
  public:
-  /// x, y: input and output; dx, dy: their gradients. Borrowed; must outlive this.
-  Convolution(std::shared_ptr<const ConvolutionPlan> plan, float* x, float* y, float* dx,
-              float* dy);
+  /// x, y: input and output; dx, dy: their gradients; scratch: the plan's scratch_values(), which
+  /// several may share. Borrowed; must outlive this.
+  Convolution(std::shared_ptr<const ConvolutionPlan> plan, float* x, float* y, float* dx, float* dy,
+              float* scratch = nullptr);
 
   /// y from x, with the plan's epilogue.
   void forward();
@@ -83,6 +92,11 @@ class Convolution {
                           Rounding& rounding) const;
 
   std::shared_ptr<const ConvolutionPlan> plan_;
+  float* x_;
+  float* y_;
+  float* dx_;
+  float* dy_;
+  float* scratch_;
   dnnl::stream stream_;
   dnnl::primitive forward_;
   dnnl::primitive backward_;

@@ -60,6 +60,7 @@ class OneDnnTile final : public TileEnergy {
   std::vector<Buffer<float>> activations_;  // activations_[i] is the input of layer i
   std::array<Buffer<float>, 2> gradients_;
   std::vector<BoundLayer> layers_;
+  Buffer<float> convolution_scratch_;
   Buffer<float> image_gradient_scratch_;
   std::int64_t gradient_values_ = 0;
   Buffer<float> step_energies_;  // of a tile, for the Langevin loop
@@ -80,6 +81,11 @@ OneDnnTile::OneDnnTile(std::shared_ptr<const OneDnnNetwork> shared)
   }
   activations_.emplace_back(static_cast<std::size_t>(tile * input_.size()));
   float* x = activations_.back().data();
+  std::int64_t scratch = 0;
+  for (const OneDnnNetwork::PlannedLayer& planned : shared_->layers_) {
+    scratch = std::max(scratch, planned.convolution ? planned.convolution->scratch_values() : 0);
+  }
+  convolution_scratch_ = Buffer<float>(static_cast<std::size_t>(scratch));
   // Gradients flow backwards from the last layer; which of the two arrays a layer starts from
   // follows from how many layers after it change arrays. A leaky_relu works in place.
   std::size_t swaps = 0;
@@ -109,8 +115,8 @@ OneDnnTile::OneDnnTile(std::shared_ptr<const OneDnnNetwork> shared)
     if (planned.head) {
       gradient_values_ += bound.in.size() + 1;
     } else if (planned.convolution) {
-      bound.convolution =
-          std::make_unique<Convolution>(planned.convolution, bound.x, bound.y, bound.dx, bound.dy);
+      bound.convolution = std::make_unique<Convolution>(
+          planned.convolution, bound.x, bound.y, bound.dx, bound.dy, convolution_scratch_.data());
       gradient_values_ += bound.convolution->gradient_values();
     } else if (planned.nonlocal) {
       bound.nonlocal = std::make_unique<NonlocalBlock>(
