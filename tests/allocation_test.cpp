@@ -108,7 +108,7 @@ std::int64_t working_memory(const Network& network, std::int64_t threads) {
     activations += network.shape_before(i).size();
   }
   const std::int64_t parameters = network.parameter_count();
-  return 4 * (parameters * (11 + 4 * threads) + threads * 12 * activations +
+  return 4 * (parameters * (16 + 4 * threads) + threads * 12 * activations +
               std::max(4 * kMebibyte, threads * parameters));
 }
 
@@ -132,7 +132,7 @@ std::int64_t iteration_memory(const Network& network, int batch, int threads) {
 class WorkingMemory : public testing::TestWithParam<const char*> {};
 
 TEST_P(WorkingMemory, IsThatOfTheThreadsWhateverTheBatch) {
-  const Network network = published_network(GetParam(), 3, 12);
+  const Network network = published_network(GetParam(), 3, 16);
   iteration_memory(network, 1, 3);  // what libraries keep from their first use
   for (const int threads : {1, 3}) {
     const std::int64_t most = iteration_memory(network, 200, threads);
