@@ -3,116 +3,30 @@
 #include <algorithm>
 
 #include "cuda/kernels/panel_product.h"
+#include "cuda/kernels/winograd_schemes.h"
 
 namespace ebm {
 namespace {
 
-/// F(2, 2) for a kernel of 4 with stride 2: three points a dimension, from three inputs of each
-/// parity.
-struct FourTapsStrideTwo {
-  static constexpr int kKernel = 4;
-  static constexpr int kStride = 2;
-  static constexpr int kTaps = 2;
-  static constexpr int kPoints = 3;
-
-  template <class T>
-  EBM_HOST_DEVICE static void weights(const T* g, T* u) {
-    u[0] = g[0];
-    u[1] = g[0] + g[1];
-    u[2] = g[1];
-  }
-  template <class T>
-  EBM_HOST_DEVICE static void inputs(const T* d, T* v) {
-    v[0] = d[0] - d[1];
-    v[1] = d[1];
-    v[2] = d[2] - d[1];
-  }
-  template <class T>
-  EBM_HOST_DEVICE static void outputs(const T* m, T* y) {
-    y[0] = m[0] + m[1];
-    y[1] = m[1] + m[2];
-  }
-  /// The last two, transposed.
-  template <class T>
-  EBM_HOST_DEVICE static void inputs_back(const T* dv, T* dd) {
-    dd[0] = dv[0];
-    dd[1] = dv[1] - dv[0] - dv[2];
-    dd[2] = dv[2];
-  }
-  template <class T>
-  EBM_HOST_DEVICE static void outputs_back(const T* dy, T* dm) {
-    dm[0] = dy[0];
-    dm[1] = dy[0] + dy[1];
-    dm[2] = dy[1];
-  }
-};
-
-/// F(2, 3): four points a dimension, from four inputs.
-struct ThreeTaps {
-  static constexpr int kKernel = 3;
-  static constexpr int kStride = 1;
-  static constexpr int kTaps = 3;
-  static constexpr int kPoints = 4;
-
-  template <class T>
-  EBM_HOST_DEVICE static void weights(const T* g, T* u) {
-    u[0] = g[0];
-    u[1] = (g[0] + g[1] + g[2]) / 2;
-    u[2] = (g[0] - g[1] + g[2]) / 2;
-    u[3] = g[2];
-  }
-  template <class T>
-  EBM_HOST_DEVICE static void inputs(const T* d, T* v) {
-    v[0] = d[0] - d[2];
-    v[1] = d[1] + d[2];
-    v[2] = d[2] - d[1];
-    v[3] = d[1] - d[3];
-  }
-  template <class T>
-  EBM_HOST_DEVICE static void outputs(const T* m, T* y) {
-    y[0] = m[0] + m[1] + m[2];
-    y[1] = m[1] - m[2] - m[3];
-  }
-  template <class T>
-  EBM_HOST_DEVICE static void inputs_back(const T* dv, T* dd) {
-    dd[0] = dv[0];
-    dd[1] = dv[1] - dv[2] + dv[3];
-    dd[2] = dv[1] + dv[2] - dv[0];
-    dd[3] = -dv[3];
-  }
-  template <class T>
-  EBM_HOST_DEVICE static void outputs_back(const T* dy, T* dm) {
-    dm[0] = dy[0];
-    dm[1] = dy[0] + dy[1];
-    dm[2] = dy[0] - dy[1];
-    dm[3] = -dy[1];
-  }
-};
-
-/// A one-dimensional transform from `from` to `to` values, done to columns and then to rows.
-template <int from, int to, class T, class Transform>
-EBM_HOST_DEVICE void in_both_dimensions(const T (&in)[from * from], T (&out)[to * to],
-                                        const Transform& transform) {
-  T half[from * to];  // row by row
-  for (int column = 0; column < from; ++column) {
-    T before[from];
-    T after[to];
-    for (int i = 0; i < from; ++i) {
-      before[i] = in[i * from + column];
-    }
-    transform(before, after);
-    for (int i = 0; i < to; ++i) {
-      half[i * from + column] = after[i];
-    }
-  }
-  for (int row = 0; row < to; ++row) {
-    transform(half + row * from, out + row * to);
-  }
-}
-
 /// Matrices' rows are this much longer than their contents, so that what has the same place in
 /// several rows or points is not in the same set of a cache.
 constexpr std::int64_t kApart = 16;
+
+/// Where the pixels of a square that begins at (top, left) of an image are, row by row.
+template <int side, class Pointer>
+EBM_HOST_DEVICE void places_of_square(Pointer image, std::int64_t top, std::int64_t left,
+                                      std::int64_t height, std::int64_t width,
+                                      std::int64_t channels, Pointer outside,
+                                      Pointer (&places)[side * side]) {
+  for (std::int64_t i = 0; i < side; ++i) {
+    for (std::int64_t j = 0; j < side; ++j) {
+      const std::int64_t row = top + i;
+      const std::int64_t column = left + j;
+      const bool inside = row >= 0 && row < height && column >= 0 && column < width;
+      places[i * side + j] = inside ? image + (row * width + column) * channels : outside;
+    }
+  }
+}
 
 }  // namespace
 
@@ -139,38 +53,25 @@ struct WinogradPasses {
   const std::int64_t v_point = plan.tiles_at_once_ * v_row;
   const std::int64_t m_point = plan.tiles_at_once_ * m_row;
 
-  /// Places of a tile's inputs and outputs in memory; `outside` for those that are not there.
+  /// Where a tile's inputs are in memory; `outside` for those beyond the image's edges.
   template <class Pointer>
-  EBM_HOST_DEVICE void patch(std::int64_t tile, Pointer x, Pointer outside,
-                             Pointer (&places)[kPatch * kPatch]) const {
+  EBM_HOST_DEVICE void places_of_inputs(std::int64_t tile, Pointer x, Pointer outside,
+                                        Pointer (&places)[kPatch * kPatch]) const {
     const std::int64_t image = tile / (tile_rows * tile_columns);
-    const std::int64_t top =
-        tile / tile_columns % tile_rows * kTile * Scheme::kStride - shape.padding;
-    const std::int64_t left = tile % tile_columns * kTile * Scheme::kStride - shape.padding;
-    for (std::int64_t i = 0; i < kPatch; ++i) {
-      for (std::int64_t j = 0; j < kPatch; ++j) {
-        const bool inside =
-            top + i >= 0 && top + i < shape.height && left + j >= 0 && left + j < shape.width;
-        places[i * kPatch + j] =
-            inside ? x + ((image * shape.height + top + i) * shape.width + left + j) * in : outside;
-      }
-    }
+    const std::int64_t row = tile / tile_columns % tile_rows * kTile * Scheme::kStride;
+    const std::int64_t column = tile % tile_columns * kTile * Scheme::kStride;
+    places_of_square<kPatch>(x + image * shape.height * shape.width * in, row - shape.padding,
+                             column - shape.padding, shape.height, shape.width, in, outside,
+                             places);
   }
+  /// Where its outputs are.
   template <class Pointer>
-  EBM_HOST_DEVICE void outputs(std::int64_t tile, Pointer y, Pointer outside,
-                               Pointer (&places)[kTile * kTile]) const {
+  EBM_HOST_DEVICE void places_of_outputs(std::int64_t tile, Pointer y, Pointer outside,
+                                         Pointer (&places)[kTile * kTile]) const {
     const std::int64_t image = tile / (tile_rows * tile_columns);
-    const std::int64_t top = tile / tile_columns % tile_rows * kTile;
-    const std::int64_t left = tile % tile_columns * kTile;
-    for (std::int64_t i = 0; i < kTile; ++i) {
-      for (std::int64_t j = 0; j < kTile; ++j) {
-        const bool inside = top + i < shape.out_height() && left + j < shape.out_width();
-        places[i * kTile + j] =
-            inside
-                ? y + ((image * shape.out_height() + top + i) * shape.out_width() + left + j) * out
-                : outside;
-      }
-    }
+    places_of_square<kTile>(y + image * shape.out_height() * shape.out_width() * out,
+                            tile / tile_columns % tile_rows * kTile, tile % tile_columns * kTile,
+                            shape.out_height(), shape.out_width(), out, outside, places);
   }
 
   /// The places in a patch of one phase's inputs.
@@ -183,7 +84,7 @@ struct WinogradPasses {
   EBM_HOST_DEVICE void transform_inputs(std::int64_t tile, const float* x, const float* zeros,
                                         float* v) const {
     const float* places[kPatch * kPatch];
-    patch(tile, x, zeros, places);
+    places_of_inputs(tile, x, zeros, places);
     for (int phase = 0; phase < Scheme::kStride * Scheme::kStride; ++phase) {
       for (std::int64_t channel = 0; channel < in; channel += kLanes) {
         Lanes d[kWindow * kWindow];
@@ -203,7 +104,7 @@ struct WinogradPasses {
   EBM_HOST_DEVICE void transform_inputs_back(std::int64_t tile, const float* dv, float* outside,
                                              float* dx) const {
     float* places[kPatch * kPatch];
-    patch(tile, dx, outside, places);
+    places_of_inputs(tile, dx, outside, places);
     for (int phase = 0; phase < Scheme::kStride * Scheme::kStride; ++phase) {
       for (std::int64_t channel = 0; channel < in; channel += kLanes) {
         Lanes points[kAllPoints];
@@ -226,7 +127,7 @@ struct WinogradPasses {
   EBM_HOST_DEVICE void transform_outputs(std::int64_t tile, const float* m, const float* bias,
                                          float slope, float* outside, float* y) const {
     float* places[kTile * kTile];
-    outputs(tile, y, outside, places);
+    places_of_outputs(tile, y, outside, places);
     for (std::int64_t channel = 0; channel < out; channel += kLanes) {
       Lanes points[kAllPoints];
       for (int point = 0; point < kAllPoints; ++point) {
@@ -247,7 +148,7 @@ struct WinogradPasses {
   EBM_HOST_DEVICE void transform_outputs_back(std::int64_t tile, const float* dy,
                                               const float* zeros, float* dm) const {
     const float* places[kTile * kTile];
-    outputs(tile, dy, zeros, places);
+    places_of_outputs(tile, dy, zeros, places);
     for (std::int64_t channel = 0; channel < out; channel += kLanes) {
       Lanes of_tile[kTile * kTile];
       for (int i = 0; i < kTile * kTile; ++i) {
