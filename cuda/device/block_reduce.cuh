@@ -26,13 +26,14 @@ __device__ __forceinline__ T warp_sum(T value) {
 }
 
 /// The sum over all threads of the block, on every thread. Blocks are whole warps, 1024 threads at
-/// most; all threads take part.
+/// most; all threads take part. It is a barrier, also for what they read and wrote before.
 template <class T>
 __device__ __forceinline__ T block_sum(T value) {
   __shared__ T warp_sums[kWarp];
   const unsigned lane = threadIdx.x % kWarp;
   value = warp_sum(value);
   if (blockDim.x == kWarp) {
+    __syncwarp();  // a shuffle orders no memory
     return value;
   }
   __syncthreads();  // an earlier sum has been read
