@@ -1,5 +1,7 @@
 #include "cuda/kernels/image_gradient.cuh"
 
+#include <type_traits>
+
 #include "cuda/device/bfloat16.cuh"
 #include "cuda/device/block_reduce.cuh"
 #include "cuda/device/launch.cuh"
@@ -71,7 +73,7 @@ __device__ void gather_patch(const ImageGradientArguments<In, T>& arguments, int
   const ConvolutionShape& shape = arguments.shape;
   const int height = shape.out_height();
   const int width = shape.out_width();
-  const std::int64_t image = std::int64_t{blockIdx.z} * height * width;
+  const std::int64_t image = std::int64_t{blockIdx.x} * height * width;
   for (int i = static_cast<int>(threadIdx.x); i < kPatchHeight * kPatchWidth * kSharers;
        i += kThreads) {
     const int place = i / kSharers;
@@ -88,16 +90,21 @@ __device__ void gather_patch(const ImageGradientArguments<In, T>& arguments, int
   }
 }
 
+/// Three channels' weights lie as four's do, for packs of 16 bytes.
+template <int kChannels>
+constexpr int kWeightPack = kChannels == 1 ? 1 : 4;
+
 /// weights[tap][k][sharer][channel of x]: those of output channel first + 4·sharer + k. The kernel
 /// is turned by 180 degrees.
 template <int kChannels>
 __device__ void gather_weights(const ConvolutionShape& shape, const float* weight, int first,
                                float* weights) {
-  constexpr int kOfTap = kOutputs * kChannels;
+  constexpr int kPack = kWeightPack<kChannels>;
+  constexpr int kOfTap = kOutputs * kPack;
   for (int i = static_cast<int>(threadIdx.x); i < kTaps * kOfTap; i += kThreads) {
     const int tap = kTaps - 1 - i / kOfTap;
-    const int channel = i % kChannels;
-    const int place = i % kOfTap / kChannels;
+    const int channel = i % kPack;
+    const int place = i % kOfTap / kPack;
     const int output = first + place % kSharers * 4 + place / kSharers;
     const bool inside = channel < shape.in_channels && output < shape.out_channels;
     weights[i] =
@@ -113,6 +120,7 @@ using StripSums = Floats<kChannels>[kStrip];
 template <int kChannels>
 __device__ __forceinline__ void add_contributions(const float* corner, const float* weights,
                                                   StripSums<kChannels>& sums) {
+  constexpr int kPack = kWeightPack<kChannels>;
 #pragma unroll
   for (int row = 0; row < kKernel; ++row) {
     Floats<4> gradients[kStrip + kKernel - 1];
@@ -124,8 +132,8 @@ __device__ __forceinline__ void add_contributions(const float* corner, const flo
     for (int i = 0; i < kKernel * 4; ++i) {
       const int column = i / 4;
       const int k = i % 4;
-      const Floats<kChannels> w =
-          load_pack<kChannels>(weights + ((row * kKernel + column) * 4 + k) * kSharers * kChannels);
+      const Floats<kPack> w =
+          load_pack<kPack>(weights + ((row * kKernel + column) * 4 + k) * kSharers * kPack);
 #pragma unroll
       for (int pixel = 0; pixel < kStrip; ++pixel) {
 #pragma unroll
@@ -160,7 +168,7 @@ __device__ __forceinline__ void store_strip(const ImageGradientArguments<In, T>&
   }
   const ImagePlaces& places = arguments.places;
   const std::int64_t pixel =
-      blockIdx.z * places.image + std::int64_t{row * shape.width + column} * places.pixel;
+      blockIdx.x * places.image + std::int64_t{row * shape.width + column} * places.pixel;
 #pragma unroll
   for (int c = 0; c < kChannels; ++c) {
     if (c < shape.in_channels) {
@@ -173,7 +181,7 @@ __device__ __forceinline__ void store_strip(const ImageGradientArguments<In, T>&
   }
 }
 
-/// A block for each tile of each image. kChannels is 1, or 4 for 2 to 4 channels.
+/// A block for each tile of each image. kChannels is 1, 3 for 2 or 3 channels, or 4.
 template <int kChannels, class In, class T>
 __global__ void __launch_bounds__(kThreads)
     image_gradient_kernel(ImageGradientArguments<In, T> arguments) {
@@ -184,8 +192,8 @@ __global__ void __launch_bounds__(kThreads)
   const int strip = thread / kSharers;
   const int row = strip / (kTileWidth / kStrip);
   const int column = strip % (kTileWidth / kStrip) * kStrip;
-  const int first_row = static_cast<int>(blockIdx.y) * kTileHeight;
-  const int first_column = static_cast<int>(blockIdx.x) * kTileWidth;
+  const int first_row = static_cast<int>(blockIdx.z) * kTileHeight;
+  const int first_column = static_cast<int>(blockIdx.y) * kTileWidth;
   const int reach = arguments.shape.padding - (kKernel - 1);  // to the first dy that dx depends on
 
   StripSums<kChannels> sums = {};
@@ -195,7 +203,7 @@ __global__ void __launch_bounds__(kThreads)
     gather_weights<kChannels>(arguments.shape, arguments.weight, first, weights);
     __syncthreads();
     add_contributions<kChannels>(patch + (row * kPatchWidth + column) * kPatchPitch + sharer * 4,
-                                 weights + sharer * kChannels, sums);
+                                 weights + sharer * kWeightPack<kChannels>, sums);
   }
   store_strip<kChannels>(arguments, first_row + row, first_column + column, sums);
 }
@@ -217,14 +225,24 @@ void image_gradient(const CudaStream& stream, const ConvolutionShape& shape, Ima
       .weight = weight,
       .x = x,
       .dx = dx};
-  const dim3 blocks(static_cast<unsigned>((shape.width + kTileWidth - 1) / kTileWidth),
-                    static_cast<unsigned>((shape.height + kTileHeight - 1) / kTileHeight),
-                    static_cast<unsigned>(shape.images));
-  const int channels = shape.in_channels == 1 ? 1 : 4;
-  const auto kernel =
-      channels == 1 ? image_gradient_kernel<1, In, T> : image_gradient_kernel<4, In, T>;
-  const std::size_t shared = sizeof(float) * (kPatchSize + kTaps * kOutputs * channels);
-  launch_kernel(stream, blocks, kThreads, shared, kernel, arguments);
+  // Images first: the other two dimensions of a grid end at 65,535.
+  const dim3 blocks(static_cast<unsigned>(shape.images),
+                    static_cast<unsigned>((shape.width + kTileWidth - 1) / kTileWidth),
+                    static_cast<unsigned>((shape.height + kTileHeight - 1) / kTileHeight));
+  const auto launch = [&](auto channels) {
+    constexpr int kChannels = decltype(channels)::value;
+    const std::size_t shared =
+        sizeof(float) * (kPatchSize + kTaps * kOutputs * kWeightPack<kChannels>);
+    launch_kernel(stream, blocks, kThreads, shared, image_gradient_kernel<kChannels, In, T>,
+                  arguments);
+  };
+  if (shape.in_channels == 1) {
+    launch(std::integral_constant<int, 1>{});
+  } else if (shape.in_channels <= 3) {
+    launch(std::integral_constant<int, 3>{});
+  } else {
+    launch(std::integral_constant<int, 4>{});
+  }
 }
 
 template void image_gradient(const CudaStream&, const ConvolutionShape&, ImageLayout, const float*,

@@ -14,7 +14,7 @@ inline bool image_gradient_serves(const ConvolutionShape& shape) {
   return shape.kernel == 3 && shape.stride == 1 && shape.in_channels <= 4;
 }
 
-/// As convolution_input_gradient, for up to 65,535 images.
+/// As convolution_input_gradient.
 template <class In, class T>
 void image_gradient(const CudaStream& stream, const ConvolutionShape& shape, ImageLayout layout,
                     const T* dy, const T* y, const float* weight, const In* x, In* dx);
