@@ -96,7 +96,7 @@ __device__ void load_channels(const Rows& rows, std::int64_t row, int channel, f
 /// A tile's columns are rounded up to a multiple of this, with zeros.
 inline constexpr int kTileStep = 4;
 /// Shared memory for columns, of the 48 KiB that a block always gets.
-inline constexpr int kTileBytes = 32768;
+inline constexpr int kColumnBytes = 32768;
 
 template <int C>
 struct AttentionDivision {
@@ -112,7 +112,7 @@ struct AttentionDivision {
       : rows(static_cast<int>(row_count)),
         columns(static_cast<int>(column_count)),
         lanes_log2(lanes_log2_) {
-    const int most = kTileBytes / static_cast<int>(sizeof(Four<float>)) / column_fours();
+    const int most = kColumnBytes / static_cast<int>(sizeof(Four<float>)) / column_fours();
     const int groups = std::min(most, columns + kTileStep - 1) / kTileStep;
     tile = kTileStep * std::max(groups, 1);
   }
