@@ -270,7 +270,8 @@ TEST(Trainer, DiagnosticsOutliveAFailureBetweenLogPoints) {
   Trainer trainer(config, run_folder, log);
   write_bytes(folder / "run/checkpoints", "a file where the folder should be");
   EXPECT_THROW(trainer.run(), OutputError);
-  EXPECT_EQ(read_csv(folder / "run/diagnostics.csv", 1).size(), 4U);
+  EXPECT_GE(trainer.iteration(), 4);  // it may have gone on while the state was written
+  EXPECT_EQ(std::ssize(read_csv(folder / "run/diagnostics.csv", 1)), trainer.iteration());
 }
 
 TEST(Trainer, BatchLargerThanTheDataIsRefused) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <ranges>
 #include <system_error>
 #include <utility>
@@ -46,12 +47,14 @@ void remove_quietly(const fs::path& path) {
 }  // namespace
 
 CheckpointFolder::CheckpointFolder(fs::path folder, const CheckpointConfig& config,
-                                   CheckpointInfo info, const Network& network, Warn warn)
+                                   CheckpointInfo info, const Network& network, TrainingState spare,
+                                   Warn warn)
     : folder_(std::move(folder)),
       config_(config),
       info_(std::move(info)),
       network_(network),
-      warn_(std::move(warn)) {}
+      warn_(std::move(warn)),
+      copy_(std::move(spare)) {}
 
 fs::path CheckpointFolder::file(std::string_view stem, std::int64_t iteration) const {
   return folder_ / file_name(stem, iteration);
@@ -66,29 +69,55 @@ void CheckpointFolder::save_network(std::string_view stem, std::int64_t iteratio
 }
 
 void CheckpointFolder::save(TrainingState& state) {
-  save_network(kNetwork, state.iteration, state.learned.theta.span());
+  finish();
   if (state.iteration % config_.every == 0) {
     state.checkpoints.push_back(state.iteration);
   }
-  save_whole_state(state);
+  begin_writing(state, true);
 }
 
 void CheckpointFolder::save_between(TrainingState& state) {
-  if (state.iteration != on_disk_) {
-    save_whole_state(state);
+  finish();
+  if (state.iteration != newest_) {
+    begin_writing(state, false);
   }
 }
 
-void CheckpointFolder::save_whole_state(TrainingState& state) {
+/// A state is written with the checkpoint that is to go still in its list, so that a process killed
+/// before it has removed that, too, does so when it goes on.
+void CheckpointFolder::begin_writing(TrainingState& state, bool with_network) {
+  copy_state(state, copy_);
+  newest_ = state.iteration;
+  std::vector<std::int64_t>& kept = state.checkpoints;
+  kept.erase(kept.begin(), kept.end() - std::min<std::ptrdiff_t>(std::ssize(kept), config_.keep));
+  writer_ = std::async(std::launch::async, [this, with_network] { write(with_network); });
+}
+
+void CheckpointFolder::write(bool with_network) {
   make_folder(folder_);
-  const fs::path path = file(kState, state.iteration);
-  save_state(path, state);
+  if (with_network) {
+    save_network(kNetwork, copy_.iteration, copy_.learned.theta.span());
+  }
+  const fs::path path = file(kState, copy_.iteration);
+  save_state(path, copy_);
   write_file_atomically(folder_ / "latest", path.filename().string() + "\n");
-  on_disk_ = state.iteration;
-  remove_superseded(state);
+  remove_superseded(copy_);
+}
+
+void CheckpointFolder::finish() {
+  if (writer_.valid()) {
+    writer_.get();
+  }
+}
+
+void CheckpointFolder::throw_failure() {
+  if (writer_.valid() && writer_.wait_for(std::chrono::seconds(0)) == std::future_status::ready) {
+    writer_.get();
+  }
 }
 
 void CheckpointFolder::save_long_run(const TrainingState& state, const LongRun& run) {
+  finish();
   ebm::save_long_run(long_run(), state, run);
 }
 
@@ -106,11 +135,10 @@ void CheckpointFolder::load_long_run(const TrainingState& state, LongRun& run) c
 }
 
 void CheckpointFolder::save_diverged(std::int64_t iteration, std::span<const float> theta) {
+  finish();
   save_network(kDiverged, iteration, theta);
 }
 
-/// A state is saved with the checkpoint that is to go still in its list, so that a process killed
-/// before this, too, removes it when it goes on.
 void CheckpointFolder::remove_superseded(TrainingState& state) {
   std::vector<std::int64_t>& kept = state.checkpoints;
   while (std::ssize(kept) > config_.keep) {
@@ -174,6 +202,7 @@ bool CheckpointFolder::load_latest(TrainingState& state) {
 }
 
 bool CheckpointFolder::load_last_due(TrainingState& state) {
+  finish();
   std::vector<std::int64_t> candidates = state.checkpoints;
   std::ranges::reverse(candidates);
   return load_first_whole(candidates, state);
@@ -184,7 +213,7 @@ bool CheckpointFolder::load_first_whole(std::span<const std::int64_t> candidates
   for (const std::int64_t iteration : candidates) {
     try {
       load_state(file(kState, iteration), state);
-      on_disk_ = iteration;
+      newest_ = iteration;
       remove_superseded(state);
       return true;
     } catch (const InputFileError& error) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,21 +27,33 @@ namespace ebm {
 ///     diverged_000123.safetensors  a network that came apart, for inspection
 ///
 /// `latest` names a state that has reached the disk, at any moment and after a power cut.
+///
+/// The run goes on while a state is written: saving makes a copy, which a thread of its own writes.
+/// There is one such thread at a time; whatever depends on its files waits for it, and throws
+/// OutputError when it failed.
 class CheckpointFolder {
  public:
   /// Hears why a state could not be read.
   using Warn = std::function<void(const std::string& reason)>;
 
   /// `info` is what the networks say of themselves but for the iteration. `network` is borrowed.
+  /// `spare`, any state of this run, is memory for the copy that is being written.
   CheckpointFolder(std::filesystem::path folder, const CheckpointConfig& config,
-                   CheckpointInfo info, const Network& network, Warn warn);
+                   CheckpointInfo info, const Network& network, TrainingState spare, Warn warn);
 
-  /// Writes network and state; notes in the state that they are kept, when they are due, and
-  /// removes those that are not kept any more. Throws OutputError; what was there is whole then.
+  /// Begins to write network and state; notes in the state that they are kept, when they are due.
+  /// Once they are on disk, those that are not kept any more are removed.
   void save(TrainingState& state);
 
-  /// Writes the state of a run about to stop, unless it has been already; the next one replaces it.
+  /// Begins to write the state of a run about to stop, unless it has been already; the next one
+  /// replaces it.
   void save_between(TrainingState& state);
+
+  /// Waits until all is on disk. Throws OutputError when the last state could not be written; what
+  /// was there before is whole then.
+  void finish();
+  /// Throws the same without waiting, when it is known.
+  void throw_failure();
 
   /// Writes long-run chains of this state, or, once they have been run, removes them.
   void save_long_run(const TrainingState& state, const LongRun& run);
@@ -62,7 +75,8 @@ class CheckpointFolder {
  private:
   std::filesystem::path file(std::string_view stem, std::int64_t iteration) const;
   std::filesystem::path long_run() const { return folder_ / "longrun.safetensors"; }
-  void save_whole_state(TrainingState& state);
+  void begin_writing(TrainingState& state, bool with_network);
+  void write(bool with_network);
   void save_network(std::string_view stem, std::int64_t iteration, std::span<const float> theta);
   bool load_first_whole(std::span<const std::int64_t> candidates, TrainingState& state);
   std::vector<std::int64_t> states_on_disk() const;
@@ -74,7 +88,9 @@ class CheckpointFolder {
   CheckpointInfo info_;
   const Network& network_;
   Warn warn_;
-  std::int64_t on_disk_ = 0;  // the iteration of the state last written or read
+  std::int64_t newest_ = 0;   // the iteration of the state last given to be written, or read
+  TrainingState copy_;        // the writer's while there is one
+  std::future<void> writer_;  // last: waited for before what it uses is gone
 };
 
 }  // namespace ebm

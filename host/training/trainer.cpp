@@ -122,7 +122,8 @@ Trainer::Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log
       state_(initial_state(config, network_, images_.count)),
       learner_(make_learner_on(device)),
       checkpoints_(folder.checkpoints(), config.checkpoint, checkpoint_info(config, network_),
-                   network_, [&log](const std::string& reason) { log.warn(reason); }),
+                   network_, initial_state(config, network_, images_.count),
+                   [&log](const std::string& reason) { log.warn(reason); }),
       outputs_(config, network_.input(), folder, log),
       sampler_(static_cast<float>(config.langevin.epsilon)) {
   if (config.langevin.clamp) {
@@ -165,6 +166,7 @@ bool Trainer::run() {
   for (;;) {
     try {
       const bool is_done = run_iterations();
+      checkpoints_.finish();
       outputs_.finish();
       return is_done;
     } catch (const CameApart& reason) {
@@ -305,6 +307,7 @@ bool Trainer::report() {
   const bool first = t == 1;
   const bool last = t == config_.train.iterations;
   const bool at_log_point = last || is_multiple(t, config_.log.every);
+  checkpoints_.throw_failure();
   learner_->synchronize();
   if (at_log_point || first) {
     outputs_.write_log_point(!first);

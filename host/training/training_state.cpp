@@ -70,6 +70,23 @@ std::span<const float> values(const TensorFile& file, std::string_view name, std
   return found;
 }
 
+/// All of a learner's state, each part as large as it is there.
+struct LearnedValues {
+  std::span<const float> theta;
+  std::int64_t optimizer_steps = 0;
+  std::span<const float> first_moments;
+  std::span<const float> second_moments;
+  std::span<const float> bank{};
+};
+
+void restore(const LearnedValues& from, LearnerState& to) {
+  std::ranges::copy(from.theta, to.theta.data());
+  to.optimizer.restore(from.optimizer_steps, from.first_moments, from.second_moments);
+  if (to.bank) {
+    to.bank->restore(from.bank);
+  }
+}
+
 TensorView vector_of(std::string name, std::span<const float> values) {
   return {std::move(name), {std::ssize(values)}, values};
 }
@@ -90,6 +107,22 @@ TrainingState initial_state(const TrainConfig& config, const Network& network,
                                network.input().size());
   }
   return state;
+}
+
+void copy_state(const TrainingState& from, TrainingState& to) {
+  to.iteration = from.iteration;
+  to.learning_rate = from.learning_rate;
+  to.rollbacks = from.rollbacks;
+  to.rate_factor = from.rate_factor;
+  to.checkpoints = from.checkpoints;
+  to.long_run_is_due = from.long_run_is_due;
+  const LearnerState& learned = from.learned;
+  restore({.theta = learned.theta.span(),
+           .optimizer_steps = learned.optimizer.steps(),
+           .first_moments = learned.optimizer.first_moments(),
+           .second_moments = learned.optimizer.second_moments(),
+           .bank = learned.bank ? learned.bank->states() : std::span<const float>()},
+          to.learned);
 }
 
 void save_state(const std::filesystem::path& path, const TrainingState& state) {
@@ -119,24 +152,21 @@ void load_state(const std::filesystem::path& path, TrainingState& state) {
   const auto steps = number<std::int64_t>(file, "optimizer_steps", 0, kLastIteration);
   const bool long_run_is_due = number<int>(file, "long_run_is_due", 0, 1) == 1;
   std::vector<std::int64_t> checkpoints = iterations(file, "checkpoints", iteration);
-  const auto theta = values(file, "theta", state.learned.theta.size());
-  const auto first = values(file, "first_moments", state.learned.optimizer.first_moments().size());
-  const auto second =
-      values(file, "second_moments", state.learned.optimizer.second_moments().size());
-  std::span<const float> bank;
+  const Optimizer& optimizer = state.learned.optimizer;
+  LearnedValues learned{
+      .theta = values(file, "theta", state.learned.theta.size()),
+      .optimizer_steps = steps,
+      .first_moments = values(file, "first_moments", optimizer.first_moments().size()),
+      .second_moments = values(file, "second_moments", optimizer.second_moments().size())};
   if (state.learned.bank) {
-    bank = values(file, "bank", state.learned.bank->states().size());
+    learned.bank = values(file, "bank", state.learned.bank->states().size());
   }
   state.iteration = iteration;
   state.learning_rate = learning_rate;
   state.rollbacks = rollbacks;
   state.rate_factor = rate_factor;
   state.checkpoints = std::move(checkpoints);
-  std::ranges::copy(theta, state.learned.theta.data());
-  state.learned.optimizer.restore(steps, first, second);
-  if (state.learned.bank) {
-    state.learned.bank->restore(bank);
-  }
+  restore(learned, state.learned);
   state.long_run_is_due = long_run_is_due;
 }
 

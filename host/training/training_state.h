@@ -33,6 +33,9 @@ struct LongRun {
 /// toy configuration says.
 TrainingState initial_state(const TrainConfig& config, const Network& network, std::int64_t images);
 
+/// Makes `to`, a state of the same configuration, the same as `from`. Allocates nothing large.
+void copy_state(const TrainingState& from, TrainingState& to);
+
 /// Writes a state, with a digest, as safetensors with the numbers in the metadata. The file appears
 /// whole or not at all. Throws OutputError.
 void save_state(const std::filesystem::path& path, const TrainingState& state);

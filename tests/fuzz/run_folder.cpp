@@ -150,7 +150,7 @@ class HostileRun {
 std::optional<std::int64_t> load(const HostileRun& run, TrainingState& state) {
   const Network network = small_network();
   CheckpointFolder folder(run.checkpoints(), {.every = 1, .keep = kKeep}, {}, network,
-                          [](const std::string& /*reason*/) {});
+                          small_state(), [](const std::string& /*reason*/) {});
   try {
     folder.load_latest(state);
   } catch (const InputFileError&) {
