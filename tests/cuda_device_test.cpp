@@ -9,6 +9,7 @@
 #include "cuda/device/cuda_graph.h"
 #include "cuda/device/device_buffer.h"
 #include "cuda/kernels/langevin_update.cuh"
+#include "cuda/kernels/mala.cuh"
 #include "cuda/kernels/optimizer.cuh"
 #include "tests/kernel_launch.h"
 #include "tests/numbers.h"
@@ -133,6 +134,65 @@ TEST(LangevinPlace, OneCapturedStepMakesTheNoiseOfEveryStep) {
                     norms.data());
   }
   EXPECT_EQ(contents(stream, replayed), contents(stream, stepped));
+}
+
+/// MALA's chains on the device; proposals are evaluated by nobody, and their f and ∇f stay.
+struct ProposedChains {
+  static constexpr int kChains = 8;
+  static constexpr std::int64_t kSize = 70;
+  static constexpr std::size_t kValues = kChains * kSize;
+
+  explicit ProposedChains(const CudaStream& stream)
+      : states(filled(stream, numbers(kValues, 1))),
+        f(filled(stream, numbers(kChains, 2))),
+        gradients(filled(stream, numbers(kValues, 3))),
+        momenta(stream, kValues),
+        proposals(stream, kValues),
+        proposal_f(filled(stream, numbers(kChains, 4))),
+        proposal_gradients(filled(stream, numbers(kValues, 5))),
+        log_ratios(stream, kChains),
+        norms(stream, kChains),
+        accepted(stream, kChains) {}
+
+  void step(const CudaStream& stream, const MalaUpdate& update, std::uint32_t first_chain,
+            LangevinPlace* places) {
+    const MalaChains memory{.states = states.data(),
+                            .f = f.data(),
+                            .gradients = gradients.data(),
+                            .momenta = momenta.data(),
+                            .proposals = proposals.data(),
+                            .proposal_f = proposal_f.data(),
+                            .proposal_gradients = proposal_gradients.data(),
+                            .log_ratios = log_ratios.data()};
+    mala_propose(stream, update, first_chain, kChains, kSize, nullptr, memory, norms.data(),
+                 places);
+    mala_decide(stream, update, first_chain, kChains, kSize, nullptr, memory, accepted.data(),
+                places);
+  }
+
+  DeviceBuffer<float> states, f, gradients, momenta, proposals, proposal_f, proposal_gradients;
+  DeviceBuffer<float> log_ratios, norms, accepted;
+};
+
+TEST(LangevinPlace, OneCapturedStepOfMalaDrawsTheNumbersOfEveryStep) {
+  constexpr std::uint32_t kSteps = 4;
+  MalaUpdate update{.epsilon = 0.1F,
+                    .momenta = {.seed = 1, .purpose = Purpose::sampling_momentum},
+                    .uniforms = {.seed = 1, .purpose = Purpose::sampling_uniform}};
+  const CudaStream stream;
+  ProposedChains replayed(stream);
+  ProposedChains stepped(stream);
+  DeviceBuffer<LangevinPlace> places(stream, ProposedChains::kChains);
+  set_places(stream, update.momenta, 3, 10, ProposedChains::kChains, places.data());
+  const CudaGraph graph =
+      CudaGraph::capture(stream, [&] { replayed.step(stream, update, 0, places.data()); });
+  for (update.step = 3; update.step < 3 + kSteps; ++update.step) {
+    graph.launch(stream);
+    stepped.step(stream, update, 10, nullptr);
+    EXPECT_EQ(contents(stream, replayed.momenta), contents(stream, stepped.momenta));
+    EXPECT_EQ(contents(stream, replayed.accepted), contents(stream, stepped.accepted));
+  }
+  EXPECT_EQ(contents(stream, replayed.states), contents(stream, stepped.states));
 }
 
 }  // namespace

@@ -7,13 +7,17 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <functional>
 #include <memory>
 #include <numeric>
+#include <span>
 #include <vector>
 
 #include "cuda/kernels/random_states.cuh"
 #include "tests/separable_energy.h"
+#include "tests/tested_energy.h"
 
 namespace ebm {
 namespace {
@@ -121,48 +125,82 @@ TEST(RecordedSampler, AProposalThatIsNotFiniteIsRefused) {
 
 class NetworkChains : public testing::TestWithParam<bool> {
  protected:
-  /// A network's energy for the number of threads there are now.
+  /// A network's energy, on the CPU for the number of threads there are now.
   static std::unique_ptr<Energy> make(const Network& network) {
-    auto energy = make_cpu_energy(network);
+    auto energy = make_tested_energy(network, kCapacity);
     energy->set_parameters(initial_parameters(network, 9).span());
     return energy;
   }
+  void expect_records_of_each_step(const Network& network, std::int64_t chains, int steps) const;
+
+  static constexpr std::int64_t kCapacity = 2;  // of a ConvNet on a device
   const Network toy_ = published_network("toy", 2, 32);
   const Network vanilla_ = published_network("vanilla", 1, 4);
 };
 
-TEST_P(NetworkChains, RecordWhatTheEnergySaysOfTheStatesBeforeEachStep) {
+/// All steps in one call, and one by one: the same, and what the energy says of the states between.
+void NetworkChains::expect_records_of_each_step(const Network& network, std::int64_t chains,
+                                                int steps) const {
   constexpr float kEpsilon = 0.2F;
-  constexpr std::int64_t kChains = 37;
-  const auto energy = make(toy_);
-  RecordedSampler all = sampler_of(*energy, GetParam(), kEpsilon, kChains, 0.05F);
-  RecordedSampler one = sampler_of(*energy, GetParam(), kEpsilon, kChains, 0.05F);
-  constexpr int kSteps = 20;
-  all.run(kSteps);
-  std::vector<float> f(kChains);
-  std::vector<float> gradients(2 * kChains);
-  for (std::size_t step = 0; step < kSteps; ++step) {
+  constexpr float kT = 0.05F;
+  constexpr double kScale = 0.2 * 0.2 / 2 / 0.05;
+  const auto energy = make(network);
+  RecordedSampler all = sampler_of(*energy, GetParam(), kEpsilon, chains, kT);
+  RecordedSampler one = sampler_of(*energy, GetParam(), kEpsilon, chains, kT);
+  all.run(steps);
+  const auto count = static_cast<std::size_t>(chains);
+  const auto size = static_cast<std::size_t>(network.input().size());
+  std::vector<float> f(count);
+  std::vector<float> gradients(count * size);
+  for (std::size_t step = 0; step < static_cast<std::size_t>(steps); ++step) {
     const std::vector<float> before(one.states().begin(), one.states().end());
     energy->energies_and_gradients(before, f, gradients);
     one.run(1);
-    for (std::size_t c = 0; c < kChains; ++c) {
-      const std::size_t at = step * kChains + c;
-      EXPECT_EQ(all.energies()[at], f[c] / 0.05F);
-      EXPECT_EQ(one.energies()[c], f[c] / 0.05F);
-      EXPECT_NEAR(all.gradient_norms()[at],
-                  kEpsilon * kEpsilon / 0.1F * std::hypot(gradients[2 * c], gradients[2 * c + 1]),
-                  1e-6);
+    for (std::size_t c = 0; c < count; ++c) {
+      const std::size_t at = step * count + c;
+      ASSERT_EQ(all.energies()[at], f[c] / kT);
+      ASSERT_EQ(one.energies()[c], f[c] / kT);
+      const std::span<const float> gradient = std::span(gradients).subspan(c * size, size);
+      const double norm =
+          kScale * std::sqrt(std::transform_reduce(gradient.begin(), gradient.end(), 0.0,
+                                                   std::plus<>(), [](double g) { return g * g; }));
+      ASSERT_NEAR(all.gradient_norms()[at], norm, 1e-6 * (1 + norm));
       if (GetParam()) {
-        const bool moved = !std::equal(before.begin() + 2 * static_cast<std::ptrdiff_t>(c),
-                                       before.begin() + 2 * static_cast<std::ptrdiff_t>(c) + 2,
-                                       one.states().begin() + 2 * static_cast<std::ptrdiff_t>(c));
-        EXPECT_EQ(all.accepted()[at], moved ? 1.0F : 0.0F);
+        const bool moved = !std::ranges::equal(std::span(before).subspan(c * size, size),
+                                               one.states().subspan(c * size, size));
+        ASSERT_EQ(all.accepted()[at], moved ? 1.0F : 0.0F);
       }
     }
   }
   EXPECT_TRUE(std::ranges::equal(all.states(), one.states()));
   EXPECT_EQ(all.steps(), one.steps());
 }
+
+TEST_P(NetworkChains, RecordWhatTheEnergySaysOfTheStatesBeforeEachStep) {
+  expect_records_of_each_step(toy_, 37, 70);  // more than a device takes in one graph
+  expect_records_of_each_step(vanilla_, 2 * kCapacity + 1, 3);
+}
+
+#if defined(EBM_TEST_ON_CUDA) && defined(EBM_EMULATED_CUDA)
+TEST_P(NetworkChains, TakeTheHostNothingPerStep) {
+  const auto energy = make(vanilla_);
+  RecordedSampler sampler = sampler_of(*energy, GetParam(), 0.01F, kCapacity);
+  sampler.run(1);
+  sampler.run(4);  // captured from now on
+  const auto counts_of = [&](int steps) {
+    const emulated_cuda::Counts before = emulated_cuda::counts();
+    sampler.run(steps);
+    const emulated_cuda::Counts after = emulated_cuda::counts();
+    return std::array{after.kernels - before.kernels, after.graphs - before.graphs,
+                      after.allocations - before.allocations,
+                      after.synchronizations - before.synchronizations};
+  };
+  const auto once = counts_of(1);
+  EXPECT_EQ(once[1], 1U);
+  EXPECT_EQ(once[2], 0U);
+  EXPECT_EQ(counts_of(4), once);
+}
+#endif
 
 TEST_P(NetworkChains, AreTheSameForAnyNumberOfThreads) {
   const int threads_before = omp_get_max_threads();

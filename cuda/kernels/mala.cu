@@ -122,10 +122,20 @@ void mala_decide(const MalaUpdate& update, std::uint32_t first_chain, int chains
 #ifdef __CUDACC__
 namespace {
 
+/// The numbers of chain c are those of its place from now on.
+template <class Body>
+__device__ void go_to(const LangevinPlace& place, std::int64_t c, Body& body) {
+  body.update.step = place.step;
+  body.first_chain = place.chain - static_cast<std::uint32_t>(c);
+}
+
 /// A block for each chain. A thread takes groups of four components, draws their momenta and is
 /// alone in reading them.
-__global__ void mala_propose_kernel(ProposeBody body) {
+__global__ void mala_propose_kernel(ProposeBody body, const LangevinPlace* places) {
   const std::int64_t c = blockIdx.x;
+  if (places != nullptr) {
+    go_to(places[c], c, body);
+  }
   const std::int64_t chain = c * body.size;
   float* p = body.tile.momenta + chain;
   double squares = 0;
@@ -144,8 +154,11 @@ __global__ void mala_propose_kernel(ProposeBody body) {
   }
 }
 
-__global__ void mala_decide_kernel(DecideBody body) {
+__global__ void mala_decide_kernel(DecideBody body, LangevinPlace* places) {
   const std::int64_t c = blockIdx.x;
+  if (places != nullptr) {
+    go_to(places[c], c, body);
+  }
   const std::int64_t chain = c * body.size;
   const MalaChains& tile = body.tile;
   double kinetic_loss = 0;
@@ -157,9 +170,12 @@ __global__ void mala_decide_kernel(DecideBody body) {
   // The sum has the same bits on every thread, and so has the decision.
   const double log_ratio = body.update.log_ratio(tile.f[c], tile.proposal_f[c], kinetic_loss);
   const bool moves = body.accepts(c, log_ratio);
-  __syncthreads();  // all have read f, which thread 0 writes
+  __syncthreads();  // all have read f and the place, which thread 0 writes
   if (threadIdx.x == 0) {
     body.record(c, log_ratio, moves);
+    if (places != nullptr) {
+      places[c].step = body.update.step + 1;
+    }
     if (moves) {
       tile.f[c] = tile.proposal_f[c];
     }
@@ -176,24 +192,24 @@ __global__ void mala_decide_kernel(DecideBody body) {
 
 void mala_propose(const CudaStream& stream, const MalaUpdate& update, std::uint32_t first_chain,
                   int chains, std::int64_t state_size, const float* given_momenta,
-                  const MalaChains& tile, float* gradient_norms) {
+                  const MalaChains& tile, float* gradient_norms, const LangevinPlace* places) {
   if (chains == 0) {
     return;
   }
-  launch_kernel(stream, static_cast<unsigned>(chains), block_threads(state_size / 4), 0,
-                mala_propose_kernel,
-                ProposeBody{update, first_chain, state_size, given_momenta, tile, gradient_norms});
+  launch_kernel(
+      stream, static_cast<unsigned>(chains), block_threads(state_size / 4), 0, mala_propose_kernel,
+      ProposeBody{update, first_chain, state_size, given_momenta, tile, gradient_norms}, places);
 }
 
 void mala_decide(const CudaStream& stream, const MalaUpdate& update, std::uint32_t first_chain,
                  int chains, std::int64_t state_size, const float* given_uniforms,
-                 const MalaChains& tile, float* accepted) {
+                 const MalaChains& tile, float* accepted, LangevinPlace* places) {
   if (chains == 0) {
     return;
   }
-  launch_kernel(stream, static_cast<unsigned>(chains), block_threads(state_size), 0,
-                mala_decide_kernel,
-                DecideBody{update, first_chain, state_size, given_uniforms, tile, accepted});
+  launch_kernel(
+      stream, static_cast<unsigned>(chains), block_threads(state_size), 0, mala_decide_kernel,
+      DecideBody{update, first_chain, state_size, given_uniforms, tile, accepted}, places);
 }
 #endif
 

@@ -6,14 +6,11 @@
 #include <cstdint>
 
 #include "cuda/device/host_device.cuh"
+#include "cuda/kernels/langevin_update.cuh"
 #include "cuda/random/normal.cuh"
 #include "cuda/random/philox.cuh"
 
 namespace ebm {
-
-#ifdef EBM_CUDA
-class CudaStream;
-#endif
 
 /// MALA (Besag, 1994; Roberts and Tweedie, 1996) for p ∝ exp(−U), U = f/T. With p ~ N(0, I),
 ///   x' = x − (ε²/2)∇U(x) + εp,   p' = p − (ε/2)(∇U(x) + ∇U(x')),
@@ -88,13 +85,15 @@ void mala_decide(const MalaUpdate& update, std::uint32_t first_chain, int chains
                  float* accepted);
 
 #ifdef EBM_CUDA
-/// The same, enqueued on a stream; the pointers are the device's.
+/// The same, enqueued on a stream; the pointers are the device's. `places`, when not null, one a
+/// chain, take the place of update.step and first_chain; the decision goes on to the next step.
 void mala_propose(const CudaStream& stream, const MalaUpdate& update, std::uint32_t first_chain,
                   int chains, std::int64_t state_size, const float* given_momenta,
-                  const MalaChains& tile, float* gradient_norms);
+                  const MalaChains& tile, float* gradient_norms,
+                  const LangevinPlace* places = nullptr);
 void mala_decide(const CudaStream& stream, const MalaUpdate& update, std::uint32_t first_chain,
                  int chains, std::int64_t state_size, const float* given_uniforms,
-                 const MalaChains& tile, float* accepted);
+                 const MalaChains& tile, float* accepted, LangevinPlace* places = nullptr);
 #endif
 
 }  // namespace ebm

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -98,8 +99,12 @@ class HostEnergy final : public Energy {
   }
 
   void sample(const SamplingSteps& run, const SamplingChains& chains) override {
+    const std::int64_t most = std::min(chains.count, energy_.capacity());
+    if (!sampler_ || !sampler_->is_for(run, most)) {
+      sampler_.emplace(stream_, energy_, run, most);
+    }
     for_each_part(chains.count, [&](std::int64_t first, std::int64_t count) {
-      sample_on_device(stream_, energy_, run, chains, first, count);
+      sampler_->sample(run, chains, first, count);
     });
   }
 
@@ -136,6 +141,7 @@ class HostEnergy final : public Energy {
   DeviceEnergy& energy_;
   DeviceBuffer<float> theta_;
   DeviceBuffer<float> theta_gradient_;
+  std::optional<DeviceSampler> sampler_;  // of the last sample()
 };
 
 }  // namespace

@@ -1,105 +1,18 @@
 #include "cuda/nn/device_sampling.h"
 
+#include <algorithm>
 #include <cstddef>
-#include <span>
 #include <vector>
 
-#include "cuda/device/device_buffer.h"
 #include "cuda/device/launch.cuh"
-#include "cuda/kernels/langevin_update.cuh"
 
 namespace ebm {
 namespace {
 
-/// The chains' memory on the device and their records, steps × chains.
-class DeviceChains {
- public:
-  DeviceChains(const CudaStream& stream, DeviceEnergy& energy, const SamplingSteps& run,
-               const SamplingChains& batch, std::int64_t first, std::int64_t chains)
-      : stream_(stream),
-        energy_(energy),
-        run_(run),
-        batch_(batch),
-        first_(first),
-        chains_(chains),
-        states_(per_component(batch.memory.states)),
-        f_(per_chain(batch.memory.f)),
-        gradients_(per_component(batch.memory.gradients)),
-        energies_(record()),
-        norms_(record()) {
-    if (run.mala) {
-      momenta_ = per_component(nullptr);
-      proposals_ = per_component(nullptr);
-      proposal_f_ = per_chain(nullptr);
-      proposal_gradients_ = per_component(nullptr);
-      log_ratios_ = per_chain(nullptr);
-      accepted_ = record();
-    }
-    noise_ = given(run.given_noise, energy.state_size());
-    uniforms_ = given(run.given_uniforms, 1);
-  }
+/// The most steps in one graph: enough that launching it takes no part in a step's time.
+constexpr int kGraphSteps = 50;
 
-  void langevin();
-  void mala();
-  void read_back();
-
- private:
-  static std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
-  std::int64_t state_size() const { return energy_.state_size(); }
-  int count() const { return static_cast<int>(chains_); }
-  std::uint32_t first_chain() const { return static_cast<std::uint32_t>(first_); }
-
-  /// A copy of this part of the batch's array; uninitialized of none.
-  DeviceBuffer<float> values(const float* all, std::int64_t width) const {
-    DeviceBuffer<float> mine(stream_, size(chains_ * width));
-    if (all != nullptr) {
-      mine.upload(stream_, {all + first_ * width, mine.size()});
-    }
-    return mine;
-  }
-  DeviceBuffer<float> per_component(const float* all) const { return values(all, state_size()); }
-  DeviceBuffer<float> per_chain(const float* all) const { return values(all, 1); }
-  DeviceBuffer<float> record() const {
-    return DeviceBuffer<float>(stream_, size(run_.steps * chains_));
-  }
-  /// Numbers from outside, steps × batch × width; none of a null pointer.
-  DeviceBuffer<float> given(const float* all, std::int64_t width) const {
-    if (all == nullptr) {
-      return {};
-    }
-    DeviceBuffer<float> copy(stream_, size(run_.steps * batch_.count * width));
-    copy.upload(stream_, {all, copy.size()});
-    return copy;
-  }
-  const float* given_row(const DeviceBuffer<float>& numbers, int step, std::int64_t width) const {
-    return numbers.size() == 0 ? nullptr : numbers.data() + (step * batch_.count + first_) * width;
-  }
-
-  /// row[c] = factor·f[c] of a step.
-  void record_energies(int step);
-  void scale(float factor, DeviceBuffer<float>& values) const;
-  void download_rows(const DeviceBuffer<float>& rows, float* all) const;
-
-  const CudaStream& stream_;
-  DeviceEnergy& energy_;
-  const SamplingSteps& run_;
-  const SamplingChains& batch_;
-  std::int64_t first_;
-  std::int64_t chains_;
-  DeviceBuffer<float> states_;
-  DeviceBuffer<float> f_;
-  DeviceBuffer<float> gradients_;
-  DeviceBuffer<float> energies_;
-  DeviceBuffer<float> norms_;
-  DeviceBuffer<float> momenta_;
-  DeviceBuffer<float> proposals_;
-  DeviceBuffer<float> proposal_f_;
-  DeviceBuffer<float> proposal_gradients_;
-  DeviceBuffer<float> log_ratios_;
-  DeviceBuffer<float> accepted_;
-  DeviceBuffer<float> noise_;
-  DeviceBuffer<float> uniforms_;
-};
+std::size_t size(std::int64_t n) { return static_cast<std::size_t>(n); }
 
 struct DivideBody {
   const float* from;
@@ -116,36 +29,80 @@ struct ScaleBody {
   EBM_HOST_DEVICE void operator()(std::int64_t i) const { values[i] *= factor; }
 };
 
-void DeviceChains::record_energies(int step) {
-  for_each_index(stream_, chains_,
-                 DivideBody{f_.data(), run_.temperature, energies_.data() + step * chains_});
+/// A step's row of numbers from outside; null of none.
+const float* row_of(const DeviceBuffer<float>& numbers, std::int64_t at) {
+  return numbers.size() == 0 ? nullptr : numbers.data() + at;
 }
 
-void DeviceChains::scale(float factor, DeviceBuffer<float>& values) const {
-  for_each_index(stream_, static_cast<std::int64_t>(values.size()),
-                 ScaleBody{factor, values.data()});
-}
+}  // namespace
 
-void DeviceChains::langevin() {
-  LangevinUpdate update{.epsilon = run_.epsilon,
-                        .gradient_scale = run_.gradient_scale(),
-                        .noise = run_.noise,
-                        .step = run_.first_step};
-  for (int step = 0; step < run_.steps; ++step, ++update.step) {
-    energy_.energies_and_gradients(states_.data(), chains_, f_.data(), gradients_.data());
-    record_energies(step);
-    langevin_update(stream_, update, first_chain(), count(), state_size(), gradients_.data(),
-                    given_row(noise_, step, state_size()), states_.data(),
-                    norms_.data() + step * chains_);
+DeviceSampler::DeviceSampler(const CudaStream& stream, DeviceEnergy& energy,
+                             const SamplingSteps& run, std::int64_t most)
+    : stream_(stream),
+      energy_(energy),
+      kind_(run),
+      most_(most),
+      places_(stream, size(most)),
+      states_(stream, size(most * energy.state_size())),
+      f_(stream, size(most)),
+      gradients_(stream, states_.size()),
+      energies_(stream, size(kGraphSteps * most)),
+      norms_(stream, energies_.size()) {
+  if (run.mala) {
+    momenta_ = DeviceBuffer<float>(stream, states_.size());
+    proposals_ = DeviceBuffer<float>(stream, states_.size());
+    proposal_f_ = DeviceBuffer<float>(stream, f_.size());
+    proposal_gradients_ = DeviceBuffer<float>(stream, states_.size());
+    log_ratios_ = DeviceBuffer<float>(stream, f_.size());
+    accepted_ = DeviceBuffer<float>(stream, energies_.size());
   }
 }
 
-void DeviceChains::mala() {
-  MalaUpdate update{.epsilon = run_.epsilon,
-                    .temperature = run_.temperature,
-                    .momenta = run_.noise,
-                    .uniforms = run_.uniforms,
-                    .step = run_.first_step};
+bool DeviceSampler::is_for(const SamplingSteps& run, std::int64_t most) const {
+  return run.mala == kind_.mala && run.epsilon == kind_.epsilon &&
+         run.temperature == kind_.temperature && run.noise == kind_.noise &&
+         run.uniforms == kind_.uniforms && most == most_;
+}
+
+/// A copy of numbers from outside; none of a null pointer.
+DeviceBuffer<float> DeviceSampler::given(const float* all, std::int64_t count) const {
+  if (all == nullptr) {
+    return {};
+  }
+  DeviceBuffer<float> copied(stream_, size(count));
+  copied.upload(stream_, {all, copied.size()});
+  return copied;
+}
+
+/// Between host and device, either way.
+void DeviceSampler::copy(float* to, const float* from, std::int64_t count) const {
+  EBM_CHECK_CUDA(
+      cudaMemcpyAsync(to, from, size(count) * sizeof(float), cudaMemcpyDefault, stream_.get()));
+}
+
+void DeviceSampler::evaluate(std::int64_t chains) {
+  energy_.energies_and_gradients(states_.data(), chains, f_.data(), gradients_.data());
+}
+
+void DeviceSampler::record_energies(std::int64_t at, std::int64_t chains) {
+  for_each_index(stream_, chains, DivideBody{f_.data(), kind_.temperature, energies_.data() + at});
+}
+
+void DeviceSampler::langevin_step(std::int64_t at, std::int64_t chains, const float* noise) {
+  evaluate(chains);
+  record_energies(at, chains);
+  langevin_update(stream_, {.epsilon = kind_.epsilon, .gradient_scale = kind_.gradient_scale()}, 0,
+                  static_cast<int>(chains), energy_.state_size(), gradients_.data(), noise,
+                  states_.data(), norms_.data() + at, places_.data());
+}
+
+void DeviceSampler::mala_step(std::int64_t at, std::int64_t chains, const float* noise,
+                              const float* uniforms) {
+  const auto count = static_cast<int>(chains);
+  const MalaUpdate update{.epsilon = kind_.epsilon,
+                          .temperature = kind_.temperature,
+                          .momenta = kind_.noise,
+                          .uniforms = kind_.uniforms};
   const MalaChains memory{.states = states_.data(),
                           .f = f_.data(),
                           .gradients = gradients_.data(),
@@ -154,58 +111,97 @@ void DeviceChains::mala() {
                           .proposal_f = proposal_f_.data(),
                           .proposal_gradients = proposal_gradients_.data(),
                           .log_ratios = log_ratios_.data()};
-  if (!run_.evaluated) {
-    energy_.energies_and_gradients(states_.data(), chains_, f_.data(), gradients_.data());
-  }
-  for (int step = 0; step < run_.steps; ++step, ++update.step) {
-    record_energies(step);
-    mala_propose(stream_, update, first_chain(), count(), state_size(),
-                 given_row(noise_, step, state_size()), memory, norms_.data() + step * chains_);
-    energy_.energies_and_gradients(proposals_.data(), chains_, proposal_f_.data(),
-                                   proposal_gradients_.data());
-    mala_decide(stream_, update, first_chain(), count(), state_size(),
-                given_row(uniforms_, step, 1), memory, accepted_.data() + step * chains_);
-  }
+  record_energies(at, chains);
+  mala_propose(stream_, update, 0, count, energy_.state_size(), noise, memory, norms_.data() + at,
+               places_.data());
+  energy_.energies_and_gradients(proposals_.data(), chains, proposal_f_.data(),
+                                 proposal_gradients_.data());
+  mala_decide(stream_, update, 0, count, energy_.state_size(), uniforms, memory,
+              accepted_.data() + at, places_.data());
 }
 
-/// Into this part of a steps × batch array.
-void DeviceChains::download_rows(const DeviceBuffer<float>& rows, float* all) const {
-  std::vector<float> host(rows.size());
-  rows.download(stream_, host);
-  stream_.wait();
-  for (std::int64_t step = 0; step < run_.steps; ++step) {
-    std::copy_n(host.data() + step * chains_, chains_, all + step * batch_.count + first_);
-  }
-}
-
-void DeviceChains::read_back() {
-  scale(run_.gradient_scale(), norms_);
-  download_rows(energies_, batch_.energies);
-  download_rows(norms_, batch_.gradient_norms);
-  const auto download = [&](const DeviceBuffer<float>& values, float* all, std::int64_t width) {
-    values.download(stream_, {all + first_ * width, values.size()});
-  };
-  download(states_, batch_.memory.states, state_size());
-  download(f_, batch_.memory.f, 1);
-  download(gradients_, batch_.memory.gradients, state_size());
-  if (run_.mala) {
-    download_rows(accepted_, batch_.accepted);
-    download(log_ratios_, batch_.memory.log_ratios, 1);
-  }
-  stream_.wait();
-}
-
-}  // namespace
-
-void sample_on_device(const CudaStream& stream, DeviceEnergy& energy, const SamplingSteps& run,
-                      const SamplingChains& batch, std::int64_t first, std::int64_t chains) {
-  DeviceChains mine(stream, energy, run, batch, first, chains);
-  if (run.mala) {
-    mine.mala();
+/// The step that its chains' places say, recorded in a row. Numbers that are not given are drawn.
+void DeviceSampler::step(int row, std::int64_t chains, const float* noise, const float* uniforms) {
+  if (kind_.mala) {
+    mala_step(row * chains, chains, noise, uniforms);
   } else {
-    mine.langevin();
+    langevin_step(row * chains, chains, noise);
   }
-  mine.read_back();
+}
+
+const CudaGraph& DeviceSampler::graph(int steps, std::int64_t chains) {
+  const std::pair key{steps, chains};
+  auto found = graphs_.find(key);
+  if (found == graphs_.end()) {
+    found = graphs_
+                .emplace(key, CudaGraph::capture(stream_,
+                                                 [&] {
+                                                   for (int row = 0; row < steps; ++row) {
+                                                     step(row, chains, nullptr, nullptr);
+                                                   }
+                                                 }))
+                .first;
+  }
+  return found->second;
+}
+
+/// Into rows [done, done + steps) of the batch's records.
+void DeviceSampler::read_records(const SamplingChains& batch, int done, int steps,
+                                 std::int64_t first, std::int64_t chains) {
+  const std::int64_t count = steps * chains;
+  for_each_index(stream_, count, ScaleBody{kind_.gradient_scale(), norms_.data()});
+  std::vector<float> rows(size(count));
+  const auto read = [&](const DeviceBuffer<float>& records, float* all) {
+    copy(rows.data(), records.data(), count);
+    stream_.wait();
+    for (std::int64_t row = 0; row < steps; ++row) {
+      std::copy_n(rows.data() + row * chains, chains, all + (done + row) * batch.count + first);
+    }
+  };
+  read(energies_, batch.energies);
+  read(norms_, batch.gradient_norms);
+  if (kind_.mala) {
+    read(accepted_, batch.accepted);
+  }
+}
+
+void DeviceSampler::sample(const SamplingSteps& run, const SamplingChains& batch,
+                           std::int64_t first, std::int64_t chains) {
+  const std::int64_t width = energy_.state_size();
+  const MalaChains& host = batch.memory;
+  copy(states_.data(), host.states + first * width, chains * width);
+  if (run.mala && run.evaluated) {
+    copy(f_.data(), host.f + first, chains);
+    copy(gradients_.data(), host.gradients + first * width, chains * width);
+  } else if (run.mala) {
+    evaluate(chains);
+  }
+  const DeviceBuffer<float> noise = given(run.given_noise, run.steps * batch.count * width);
+  const DeviceBuffer<float> uniforms = given(run.given_uniforms, run.steps * batch.count);
+  const bool all_drawn = run.given_noise == nullptr && run.given_uniforms == nullptr;
+  set_places(stream_, run.noise, run.first_step, static_cast<std::uint32_t>(first), chains,
+             places_.data());
+  for (int done = 0; done < run.steps; done += kGraphSteps) {
+    const int steps = std::min(kGraphSteps, run.steps - done);
+    EBM_CHECK_CUDA(cudaMemsetAsync(norms_.data(), 0, norms_.size() * sizeof(float),
+                                   stream_.get()));  // a Langevin step adds to them
+    if (all_drawn) {
+      graph(steps, chains).launch(stream_);
+    } else {
+      for (int row = 0; row < steps; ++row) {
+        const std::int64_t at = (done + row) * batch.count + first;
+        step(row, chains, row_of(noise, at * width), row_of(uniforms, at));
+      }
+    }
+    read_records(batch, done, steps, first, chains);
+  }
+  copy(host.states + first * width, states_.data(), chains * width);
+  copy(host.f + first, f_.data(), chains);
+  copy(host.gradients + first * width, gradients_.data(), chains * width);
+  if (run.mala) {
+    copy(host.log_ratios + first, log_ratios_.data(), chains);
+  }
+  stream_.wait();
 }
 
 }  // namespace ebm

@@ -76,6 +76,7 @@ struct RandomStream {
     return philox({{(static_cast<std::uint32_t>(purpose) << 24) | group, chain, step, iteration}},
                   seed);
   }
+  bool operator==(const RandomStream&) const = default;
 };
 
 }  // namespace ebm
