@@ -14,7 +14,7 @@ inline constexpr unsigned kWholeWarp = 0xffffffffU;
 template <class T, class Combine>
 __device__ __forceinline__ T warp_reduce(T value, const Combine& combine) {
 #pragma unroll
-  for (unsigned distance = kWarp / 2; distance > 0; distance /= 2) {
+  for (int distance = kWarp / 2; distance > 0; distance /= 2) {
     value = combine(value, __shfl_xor_sync(kWholeWarp, value, distance));
   }
   return value;

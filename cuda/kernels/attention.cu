@@ -303,7 +303,7 @@ void with_channels_per_lane(std::int64_t channels, const Launch& launch) {
     launch(std::integral_constant<int, 16>(), channels <= 16 ? 0 : 1);
   } else if (channels <= kMostAttentionChannels) {
     const auto lanes = static_cast<unsigned>((channels + 31) / 32);
-    launch(std::integral_constant<int, 32>(), std::bit_width(lanes - 1));
+    launch(std::integral_constant<int, 32>(), static_cast<int>(std::bit_width(lanes - 1)));
   } else {
     throw std::invalid_argument("a non-local block of " + std::to_string(2 * channels) +
                                 " channels: on CUDA they may be up to " +
@@ -315,7 +315,8 @@ template <int C, class... Parameters, class... Arguments>
 void launch_attention(const CudaStream& stream, std::int64_t images,
                       const AttentionDivision<C>& division, int warps,
                       void (*kernel)(Parameters...), const Arguments&... arguments) {
-  const auto tile = static_cast<std::size_t>(division.tile * division.column_fours());
+  const auto tile =
+      static_cast<std::size_t>(division.tile) * static_cast<std::size_t>(division.column_fours());
   const auto sums = static_cast<std::size_t>(warps) * kWarp * AttentionDivision<C>::kFours;
   launch_kernel(stream, static_cast<unsigned>(images * division.blocks_per_image()),
                 dim3(kWarp, static_cast<unsigned>(warps)),

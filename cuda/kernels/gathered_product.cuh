@@ -89,7 +89,7 @@ __device__ __forceinline__ void gather_columns(const Problem& problem, std::int6
 /// there are.
 template <class Problem>
 __global__ void __launch_bounds__(kTileRows, 4) gathered_product_kernel(Problem problem) {
-  float* const a = dynamic_shared<float>();
+  auto* const a = dynamic_shared<float>();
   float* const b = a + kTileTerms * kTileRows;
   auto* const terms = reinterpret_cast<GatheredPlace*>(b + kTileTerms * kPitch);
   const int thread = static_cast<int>(threadIdx.x);

@@ -185,7 +185,7 @@ __device__ __forceinline__ void store_strip(const ImageGradientArguments<In, T>&
 template <int kChannels, class In, class T>
 __global__ void __launch_bounds__(kThreads)
     image_gradient_kernel(ImageGradientArguments<In, T> arguments) {
-  float* const patch = dynamic_shared<float>();
+  auto* const patch = dynamic_shared<float>();
   float* const weights = patch + kPatchSize;
   const int thread = static_cast<int>(threadIdx.x);
   const int sharer = thread % kSharers;

@@ -40,7 +40,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
       for (int step = 0; step < count; ++step) {
         block.forward();
         block.backward(0);
-        const float* z = reinterpret_cast<const float*>(block.noise() + step * groups);
+        const auto* z = reinterpret_cast<const float*>(block.noise() + step * groups);
         float squares = 0;
         for (int i = static_cast<int>(threadIdx.x); i < size; i += kThreads) {
           const float g = block.gradient()[i];

@@ -71,7 +71,7 @@ class CudaLearner final : public Learner {
 
  private:
   DeviceBuffer<float> floats(std::int64_t count) const {
-    return DeviceBuffer<float>(stream_, static_cast<std::size_t>(count));
+    return {stream_, static_cast<std::size_t>(count)};
   }
   void draw_starts(std::uint32_t t);
   bool sample(std::uint32_t t, const std::function<bool()>& give_up);

@@ -78,7 +78,7 @@ class HostEnergy final : public Energy {
       theta_gradient_.download(stream_, gradient_of_part);
       stream_.wait();
       std::ranges::transform(theta_gradient, gradient_of_part, theta_gradient.begin(),
-                             std::plus<float>());
+                             std::plus<>());
     });
   }
 
