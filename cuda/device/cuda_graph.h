@@ -24,6 +24,7 @@ class CudaGraph {
       cudaGraph_t dropped = nullptr;
       static_cast<void>(cudaStreamEndCapture(stream.get(), &dropped));
       const Captured owner(dropped);
+      static_cast<void>(cudaGetLastError());  // or the next launch would be blamed for it
       throw;
     }
     cudaGraph_t graph = nullptr;
