@@ -292,7 +292,7 @@ void DeviceNetwork<T>::step(const LangevinUpdate& update, std::int64_t chains, c
                   state_gradients_.data(), noise, states_.data(), norm_sums_.data(), places);
 }
 
-/// Makes graphs_ those of such steps.
+/// Makes graphs_ those of such steps. Leaves nothing in states_, norm_sums_ and places_.
 template <class T>
 void DeviceNetwork<T>::capture(const LangevinUpdate& update) {
   const auto numbers = [](const LangevinUpdate& u) {
@@ -301,6 +301,9 @@ void DeviceNetwork<T>::capture(const LangevinUpdate& update) {
   if (graphs_ && numbers(graphs_->update) == numbers(update)) {
     return;
   }
+  // Once as it is: kernels are loaded when they are first launched, which may have to wait for the
+  // device, and nothing may while it is captured.
+  step(update, capacity_, nullptr, places_.data());
   const auto steps = [&](int count) {
     return CudaGraph::capture(stream_, [&] {
       for (int i = 0; i < count; ++i) {
@@ -314,6 +317,9 @@ void DeviceNetwork<T>::capture(const LangevinUpdate& update) {
 template <class T>
 void DeviceNetwork<T>::langevin(const LangevinSteps& run, std::uint32_t first_chain,
                                 std::int64_t chains, float* states, float* norm_sums) {
+  if (run.given_noise == nullptr) {
+    capture(run.update);
+  }
   load(states, chains);
   copy_floats(stream_, norm_sums_.data(), norm_sums, chains);
   if (run.given_noise != nullptr) {
@@ -322,7 +328,6 @@ void DeviceNetwork<T>::langevin(const LangevinSteps& run, std::uint32_t first_ch
       step(update, chains, run.given_noise + i * run.noise_chains * state_size(), nullptr);
     }
   } else {
-    capture(run.update);
     set_places(stream_, run.update.noise, run.update.step, first_chain, capacity_, places_.data());
     int left = run.steps;
     for (; left >= kGraphSteps; left -= kGraphSteps) {
@@ -373,14 +378,16 @@ std::size_t device_network_bytes(const Network& network, std::int64_t capacity,
     }
   }
 #ifdef EBM_CUDNN
-  // The most of cuDNN's plans, and as much again while they are measured.
-  constexpr std::int64_t kWorkspace = std::int64_t{512} << 20;
+  // The most of cuDNN's plans, and as much again while they are measured; then there are arrays to
+  // measure on (x, y and dx), and in bf16, both times, the float copies of x and y.
+  const std::int64_t arrays = precision == Precision::bf16 ? 7 : 3;
+  const std::int64_t workspace = (std::int64_t{512} << 20) + arrays * 4 * capacity * largest;
 #else
-  constexpr std::int64_t kWorkspace = 0;
+  constexpr std::int64_t workspace = 0;
 #endif
   const std::int64_t floats = 4 * capacity * (2 * network.input().size() + 16);
   return static_cast<std::size_t>(capacity * value * (values + 2 * largest) + floats + 4 * scratch +
-                                  3 * 4 * network.parameter_count() + kWorkspace);
+                                  3 * 4 * network.parameter_count() + workspace);
 }
 
 }  // namespace ebm
