@@ -17,6 +17,7 @@
 #include "tests/goldens.h"
 #include "tests/kernel_launch.h"
 #include "tests/numbers.h"
+#include "tests/plan_folder.h"
 
 namespace ebm {
 namespace {
@@ -44,7 +45,7 @@ class CpuGpuChains : public testing::TestWithParam<Case> {
   CpuGpuChains()
       : network_(published_network(GetParam().network, GetParam().channels, kFeatures)),
         cpu_(make_cpu_energy(network_)),
-        gpu_(make_cuda_energy(network_, kChains, Precision::fp32, {})),
+        gpu_(make_cuda_energy(network_, kChains, Precision::fp32, plan_folder())),
         size_(static_cast<std::size_t>(network_.input().size())),
         start_(numbers(kChains * size_, 1)) {
     // As at the start of training, but with the attention's output, which starts at zero there.

@@ -13,6 +13,7 @@
 #include "host/training/compute_device.h"
 #include "tests/kernel_launch.h"
 #include "tests/numbers.h"
+#include "tests/plan_folder.h"
 #include "tests/temporary_folder.h"
 #ifdef EBM_EMULATED_CUDA
 #include "control.h"
@@ -40,7 +41,8 @@ struct SmallRun {
         state{.theta = initial_parameters(net, 7),
               .optimizer = Optimizer(Optimizer::Kind::adam, net.parameter_count()),
               .bank = PersistentBank(7, kImages, net.input().size())},
-        learner(make_cuda_learner(network, settings, data, {.precision = precision})) {
+        learner(make_cuda_learner(network, settings, data,
+                                  {.precision = precision, .plan_cache = plan_folder()})) {
     learner->begin(state, 7);
   }
 

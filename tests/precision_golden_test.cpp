@@ -25,6 +25,7 @@
 #include "cuda/nn/cuda_energy.h"
 #include "tests/goldens.h"
 #include "tests/kernel_launch.h"
+#include "tests/plan_folder.h"
 
 namespace ebm {
 namespace {
@@ -60,7 +61,7 @@ class PrecisionGolden : public testing::TestWithParam<Case> {
         prefix_(file_.metadata.at("tag") + "/" + GetParam().stem),
         network_(published_network(GetParam().network, GetParam().channels, 32)),
         batch_(std::stoi(file_.metadata.at("batch"))),
-        energy_(make_cuda_energy(network_, batch_, GetParam().precision, {})) {
+        energy_(make_cuda_energy(network_, batch_, GetParam().precision, plan_folder())) {
     energy_->set_parameters(golden_parameters(network_, prefix_));
   }
 
@@ -84,7 +85,7 @@ class PrecisionGolden : public testing::TestWithParam<Case> {
   }
   /// The same network in float32, its parameters rounded.
   std::unique_ptr<Energy> rounded_energy() const {
-    auto energy = make_cuda_energy(network_, batch_, Precision::fp32, {});
+    auto energy = make_cuda_energy(network_, batch_, Precision::fp32, plan_folder());
     energy->set_parameters(rounded(golden_parameters(network_, prefix_)));
     return energy;
   }

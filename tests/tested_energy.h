@@ -8,6 +8,7 @@
 #include "tests/kernel_launch.h"
 #ifdef EBM_TEST_ON_CUDA
 #include "cuda/nn/cuda_energy.h"
+#include "tests/plan_folder.h"
 #endif
 
 namespace ebm {
@@ -16,7 +17,7 @@ namespace ebm {
 inline std::unique_ptr<Energy> make_tested_energy(const Network& network,
                                                   [[maybe_unused]] std::int64_t capacity) {
 #ifdef EBM_TEST_ON_CUDA
-  return make_cuda_energy(network, capacity, Precision::fp32, {});
+  return make_cuda_energy(network, capacity, Precision::fp32, plan_folder());
 #else
   return make_cpu_energy(network);
 #endif
