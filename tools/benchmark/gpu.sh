@@ -24,6 +24,8 @@ while [[ $# -gt 0 ]]; do
 done
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 mkdir -p "$out"
+plans=$(mktemp -d)
+trap 'rm -rf "$plans"' EXIT
 
 # A caller that has set LD_LIBRARY_PATH for our program says here what PyTorch's is to be.
 libraries=${PYTORCH_LIBRARY_PATH-${LD_LIBRARY_PATH:-}}
@@ -42,7 +44,7 @@ for python in ${PYTHON:-} python3 python /opt/*/bin/python3 /opt/*/.venv/bin/pyt
 done
 
 echo "benchmark: this program" >&2
-"$build/ebm_gpu_benchmark" "$batches" "$precisions" >"$out/ebm_gpu.json"
+"$build/ebm_gpu_benchmark" "$batches" "$precisions" "$plans" >"$out/ebm_gpu.json"
 rm -f "$out/pytorch_gpu.json"
 if [[ -n $pytorch ]]; then
   echo "benchmark: PyTorch, by $pytorch" >&2

@@ -1,7 +1,8 @@
 // Times the Langevin step of the published networks and whole iterations of the published
 // experiments on the GPU, and what it could do at most; prints JSON. tools/benchmark/gpu.sh runs it
 // beside PyTorch.
-// usage: ebm_gpu_benchmark BATCH[,BATCH...] PRECISION[,PRECISION...]
+// usage: ebm_gpu_benchmark BATCH[,BATCH...] PRECISION[,PRECISION...] PLANS
+//   PLANS   a folder for cuDNN's plans: what several measurements need is chosen once
 
 #include <fmt/format.h>
 
@@ -9,6 +10,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <sstream>
@@ -92,8 +94,9 @@ class List {
 };
 
 /// The seconds of one Langevin step of a batch.
-double step_seconds(const Network& network, std::int64_t batch, Precision precision) {
-  CudaContext context(precision, {});
+double step_seconds(const Network& network, std::int64_t batch, Precision precision,
+                    const std::filesystem::path& plans) {
+  CudaContext context(precision, plans);
   const CudaStream& stream = context.stream();
   const std::unique_ptr<DeviceEnergy> energy = make_device_energy(context, network, batch);
   const Buffer<float> theta = initial_parameters(network, kSeed);
@@ -114,8 +117,8 @@ double step_seconds(const Network& network, std::int64_t batch, Precision precis
 
 /// The seconds from one iteration to the next, by the host's clock, the host doing what a training
 /// run's does between log points.
-double iteration_seconds(const Experiment& experiment, const Network& network,
-                         Precision precision) {
+double iteration_seconds(const Experiment& experiment, const Network& network, Precision precision,
+                         const std::filesystem::path& plans) {
   const std::int64_t size = network.input().size();
   Buffer<float> images(static_cast<std::size_t>(kImages * size));
   fill_uniform({kSeed, Purpose::initial_states, 0}, 1, kImages, size, images.data());
@@ -137,7 +140,7 @@ double iteration_seconds(const Experiment& experiment, const Network& network,
     state.bank.emplace(kSeed, kImages, size);
   }
   const std::unique_ptr<Learner> learner =
-      make_cuda_learner(network, settings, *data, {.precision = precision, .plan_cache = {}});
+      make_cuda_learner(network, settings, *data, {.precision = precision, .plan_cache = plans});
   learner->begin(state, kSeed);
   std::int64_t number = 0;
   const auto iterate = [&](int iterations) {
@@ -179,7 +182,8 @@ bool makes_a_difference(const std::string& network, const Named& precision,
   return network != "toy" || precision.name == precisions.front().name;
 }
 
-void measure(const std::vector<int>& batches, const std::vector<Named>& precisions) {
+void measure(const std::vector<int>& batches, const std::vector<Named>& precisions,
+             const std::filesystem::path& plans) {
   const CudaSurvey survey = survey_cuda();
   const DeviceChoice choice = choose_device("cuda", survey);
   open_cuda_device(choice.index);
@@ -195,11 +199,11 @@ void measure(const std::vector<int>& batches, const std::vector<Named>& precisio
       for (const Named& precision : precisions) {
         for (const int batch : batches) {
           if (makes_a_difference(network_name, precision, precisions)) {
-            steps.add(
-                fmt::format("\"network\": \"{}\", \"precision\": \"{}\", \"batch\": {}, "
-                            "\"seconds\": {:.4g}, \"operations\": {:.4g}",
-                            network_name, precision.name, batch,
-                            step_seconds(network, batch, precision.precision), operations * batch));
+            steps.add(fmt::format(
+                "\"network\": \"{}\", \"precision\": \"{}\", \"batch\": {}, "
+                "\"seconds\": {:.4g}, \"operations\": {:.4g}",
+                network_name, precision.name, batch,
+                step_seconds(network, batch, precision.precision, plans), operations * batch));
           }
         }
       }
@@ -215,8 +219,8 @@ void measure(const std::vector<int>& batches, const std::vector<Named>& precisio
               fmt::format("\"experiment\": \"{}\", \"precision\": \"{}\", \"seconds\": {:.4g}, "
                           "\"seconds_of_steps\": {:.4g}",
                           experiment.name, precision.name,
-                          iteration_seconds(experiment, network, precision.precision),
-                          step_seconds(network, kBatch, precision.precision) *
+                          iteration_seconds(experiment, network, precision.precision, plans),
+                          step_seconds(network, kBatch, precision.precision, plans) *
                               std::max(1, experiment.steps / kLeastSteps)));
         }
       }
@@ -261,14 +265,14 @@ std::vector<Named> parse_precisions(const std::string& list) {
 
 int main(int argc, char** argv) {
   try {
-    const std::vector<int> batches = argc == 3 ? ebm::parse_batches(argv[1]) : std::vector<int>();
+    const std::vector<int> batches = argc == 4 ? ebm::parse_batches(argv[1]) : std::vector<int>();
     const std::vector<ebm::Named> precisions =
-        argc == 3 ? ebm::parse_precisions(argv[2]) : std::vector<ebm::Named>();
+        argc == 4 ? ebm::parse_precisions(argv[2]) : std::vector<ebm::Named>();
     if (batches.empty() || std::ranges::count(batches, 0) > 0 || precisions.empty()) {
-      fmt::print(stderr, "usage: ebm_gpu_benchmark BATCH[,BATCH...] fp32|tf32|bf16[,...]\n");
+      fmt::print(stderr, "usage: ebm_gpu_benchmark BATCH[,BATCH...] fp32|tf32|bf16[,...] PLANS\n");
       return 2;
     }
-    ebm::measure(batches, precisions);
+    ebm::measure(batches, precisions, argv[3]);
     return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "ebm_gpu_benchmark: {}\n", error.what());
