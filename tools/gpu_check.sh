@@ -6,7 +6,7 @@
 # usage: gpu_check.sh [--build FOLDER|ARCHIVE.tar.xz] [--mnist FOLDER] [--only PART,...] [--all]
 #   --build   a build folder, or what tools/pack_build.sh has made on another machine [build/cuda]
 #   --mnist   a folder with MNIST, for the training part; otherwise it makes itself some images
-#   --only    some of tests,goldens,chains,sanitizer,training,benchmark
+#   --only    some of tests,goldens,chains,memcheck,racecheck,initcheck,synccheck,training,benchmark
 #   --all     also the tests of the CPU, with no GPU visible
 # Logs, one for each part, and the table stay in $OUT, or build/gpu_check.
 # Exit status: 0 all is well, 1 something failed, 2 wrong command line, 3 no GPU can be used.
@@ -21,7 +21,8 @@ usage() {
   exit 2
 }
 
-parts=(tests goldens chains sanitizer training benchmark)
+all_parts=(tests goldens chains memcheck racecheck initcheck synccheck training benchmark)
+parts=("${all_parts[@]}")
 build=build/cuda mnist='' all=false
 while [[ $# -gt 0 ]]; do
   case $1 in
@@ -37,7 +38,7 @@ while [[ $# -gt 0 ]]; do
   shift
 done
 for part in "${parts[@]}"; do
-  [[ " tests goldens chains sanitizer training benchmark " == *" $part "* ]] ||
+  [[ " ${all_parts[*]} " == *" $part "* ]] ||
     usage "there is no part $part"
 done
 
@@ -51,8 +52,10 @@ if [[ -f $build ]]; then
   tar -xJf "$build" -C "$work/build" || python3 -m tarfile -e "$build" "$work/build" || exit 2
   build=$work/build
 fi
-[[ -x $build/ebm_train ]] ||
-  usage "there is no $build/ebm_train: build the preset cuda, or name a build with --build"
+for file in ebm_train tests/cuda_tests.txt; do
+  [[ -e $build/$file ]] ||
+    usage "there is no $build/$file: build the preset cuda, or name a build with --build"
+done
 build=$(cd "$build" && pwd)
 export EBM_TEST_DATA=$PWD/tests/data EBM_CONFIGS=$PWD/configs EBM_PROGRAMS=$build
 export XDG_CACHE_HOME=$work/cache # plans are measured anew
@@ -60,22 +63,22 @@ table=$out/table.txt
 printf '%-10s %-58s %-8s %7s\n' part what result seconds >"$table"
 failures=0
 
-# check PART WHAT COMMAND...: a line of the table; the output goes into the part's log. Status 77 of
-# the command means that it was not run, for a reason which is the last line of its output.
+# check PART WHAT COMMAND...: a line of the table; the output goes into the part's log as it comes.
+# Status 77 of the command means that it was not run, for a reason which is the last line of its
+# output.
 check() {
-  local part=$1 what=$2 begin=$SECONDS status=0 result=passed
+  local part=$1 what=$2 begin=$SECONDS status=0 result=passed log=$out/$1.log
   shift 2
   printf '%s  %-10s %s\n' "$(date +%T)" "$part" "$what"
-  echo "=== $what: $*" >>"$out/$part.log"
-  "$@" >"$work/output" 2>&1 </dev/null || status=$?
-  cat "$work/output" >>"$out/$part.log"
+  echo "=== $what: $*" >>"$log"
+  "$@" >>"$log" 2>&1 </dev/null || status=$?
   case $status in
     0) ;;
-    77) result='not run' what+=" ($(tail -n 1 "$work/output"))" ;;
+    77) result='not run' what+=" ($(tail -n 1 "$log"))" ;;
     *)
       result=FAILED
       failures=$((failures + 1))
-      tail -n 15 "$work/output" | sed 's/^/    /'
+      tail -n 15 "$log" | sed 's/^/    /'
       ;;
   esac
   printf '%-10s %-58s %-8s %7s\n' "$part" "$what" "$result" $((SECONDS - begin)) >>"$table"
@@ -124,11 +127,17 @@ find_libraries() {
   echo "LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}"
 }
 
+# limited COMMAND...: ends it when it takes far longer than anything here should.
+limit=300
+limited() {
+  timeout -k 10 "$limit" "$@"
+}
+
 # first_iteration NETWORK OPTION...: what a run of one iteration says about its device.
 first_iteration() {
   local name=$1
   shift
-  "$build/ebm_train" "$@" --device cuda --set train.iterations=1 --set langevin.steps=2 \
+  limited "$build/ebm_train" "$@" --device cuda --set train.iterations=1 --set langevin.steps=2 \
     --out "$work/first_$name"
 }
 
@@ -142,7 +151,7 @@ check_device() {
   fi
   grep -h ' on cuda:' "$work/first_toy/log.txt"
   # The emulator takes minutes for what a GPU does in a moment.
-  ! grep -q 'emulated CUDA device' "$work/first_toy/log.txt" || emulated=true
+  ! grep -q 'emulated CUDA device' "$work/first_toy/log.txt" || emulated=true limit=900
   check device "a ConvNet on the GPU" \
     first_iteration convnet configs/quick/mnist.yaml "${images[@]}" --set train.batch_size=4
 }
@@ -156,17 +165,22 @@ show_driver() {
   nvidia-smi
 }
 
-# gtest NAME FILTER: every test of the program must run; one that is skipped has failed.
-gtest() {
-  timeout 900 "$build/tests/$1" --gtest_filter="${2:-*}" >"$work/gtest" 2>&1
-  local status=$?
-  cat "$work/gtest"
+# every_test COMMAND...: of a program, none fails, and none is skipped.
+every_test() {
+  local status
+  limited "$@" 2>&1 | tee "$work/gtest"
+  status=${PIPESTATUS[0]}
   if grep -q '^\[  SKIPPED \]' "$work/gtest"; then
     echo "skipped tests"
     return 1
   fi
-  grep -q '^\[  PASSED  \] [1-9]' "$work/gtest" || status=1
+  grep -q '^\[  PASSED  \] [1-9]' "$work/gtest" || [[ $status -ne 0 ]] || status=1
   return "$status"
+}
+
+# gtest NAME FILTER
+gtest() {
+  every_test "$build/tests/$1" --gtest_filter="${2:-*}"
 }
 
 # cuda_tests KIND PATTERN: "name filter" of the build's CUDA tests of a kind whose names match.
@@ -213,35 +227,34 @@ find_sanitizer() {
   return 1
 }
 
-# sanitize TOOL: all tests of kernels.
+# sanitize TOOL: the tests of every kernel.
 sanitize() {
-  local sanitizer name filter failed='' options=()
+  local sanitizer name filter options=()
   if ! sanitizer=$(find_sanitizer); then
-    echo "no compute-sanitizer"
-    return 77
+    check "$1" "every kernel's tests" no_sanitizer
+    return
   fi
   # A test asks for more memory than there is, which memcheck would count as an error.
   [[ $1 != memcheck ]] || options=(--report-api-errors no)
   while read -r name filter; do
-    timeout 900 "$sanitizer" --tool "$1" --error-exitcode 9 "${options[@]}" \
-      "$build/tests/$name" --gtest_filter="${filter:-*}" </dev/null || failed+=" $name"
+    check "$1" "$name" every_test "$sanitizer" --tool "$1" --error-exitcode 9 "${options[@]}" \
+      "$build/tests/$name" --gtest_filter="${filter:-*}"
   done < <(cuda_tests kernel '.*')
-  echo "failed:${failed:- none}"
-  [[ -z $failed ]]
 }
-
-check_sanitizer() {
-  local tool
-  for tool in memcheck racecheck initcheck synccheck; do
-    check sanitizer "$tool on every kernel's tests" sanitize "$tool"
-  done
+no_sanitizer() {
+  echo "no compute-sanitizer"
+  return 77
 }
+check_memcheck() { sanitize memcheck; }
+check_racecheck() { sanitize racecheck; }
+check_initcheck() { sanitize initcheck; }
+check_synccheck() { sanitize synccheck; }
 
 # train NAME OPTION...: a whole run.
 train() {
   local name=$1
   shift
-  timeout 900 "$build/ebm_train" "$@" --device cuda --quiet --out "$work/$name"
+  limited "$build/ebm_train" "$@" --device cuda --quiet --out "$work/$name"
 }
 
 # train_again NAME OPTION...: the run once more; the same bits, but for the process's own files.
@@ -253,12 +266,13 @@ train_again() {
 
 # train_killed NAME OPTION...: the run killed after its first state is saved, and gone on with.
 train_killed() {
-  local name=$1 pid
+  local name=$1 pid end=$((SECONDS + limit))
   shift
   rm -rf "$work/killed"
   "$build/ebm_train" "$@" --device cuda --quiet --out "$work/killed" &
   pid=$!
-  until [[ -e $work/killed/checkpoints/latest ]] || ! kill -0 "$pid" 2>/dev/null; do
+  until [[ -e $work/killed/checkpoints/latest ]] || ! kill -0 "$pid" 2>/dev/null ||
+    ((SECONDS > end)); do
     sleep 0.02
   done
   if ! kill -KILL "$pid" 2>/dev/null; then
@@ -266,7 +280,7 @@ train_killed() {
     return 1
   fi
   wait "$pid" 2>/dev/null
-  timeout 900 "$build/ebm_train" --resume "$work/killed" --quiet &&
+  limited "$build/ebm_train" --resume "$work/killed" --quiet &&
     differences "$work/$name" "$work/killed"
 }
 
@@ -325,8 +339,14 @@ check_training() {
 check_benchmark() {
   local sizes=(--batches 100 --precisions tf32)
   ! $emulated || sizes=(--batches 2 --precisions fp32)
-  PYTORCH_LIBRARY_PATH=$path_before PYTORCH_SECONDS=500 check benchmark "speed, in short" \
-    tools/benchmark/gpu.sh --build "$build" --out "$work" "${sizes[@]}" && cat "$work/output"
+  PYTORCH_LIBRARY_PATH=$path_before PYTORCH_SECONDS=400 check benchmark "speed, in short" \
+    benchmark "${sizes[@]}" && cat "$work/table"
+}
+benchmark() {
+  local status=0
+  tools/benchmark/gpu.sh --build "$build" --out "$work" "$@" >"$work/table" || status=$?
+  cat "$work"/{ebm_gpu.json,pytorch_gpu.json,pytorch_gpu.log,table} 2>/dev/null
+  return "$status"
 }
 
 rm -f "$out"/*.log
