@@ -190,7 +190,7 @@ struct WinogradPasses {
     float* dm = dv + kAllPoints * v_point;
     float* outside = dm + kAllPoints * m_point;
     std::fill_n(outside, out, 0.0F);
-    std::fill_n(dx, shape.images * shape.height * shape.width * in, 0.0F);
+    std::fill_n(dx, in * shape.images * shape.height * shape.width, 0.0F);
     for (std::int64_t first = 0; first < tiles; first += plan.tiles_at_once_) {
       const std::int64_t count = std::min(plan.tiles_at_once_, tiles - first);
       for (std::int64_t i = 0; i < count; ++i) {
@@ -299,7 +299,7 @@ void transform_all_weights(const ConvolutionShape& shape, const float* weights, 
 }  // namespace
 
 bool WinogradConvolution::can_do(const ConvolutionShape& shape) {
-  const int phases = shape.stride * shape.stride;
+  const std::int64_t phases = std::int64_t{shape.stride} * shape.stride;
   return (is(shape, ThreeTaps()) || is(shape, FourTapsStrideTwo())) &&
          shape.padding < shape.kernel && shape.in_channels % 16 == 0 &&
          phases * shape.in_channels % kPanel == 0 && shape.out_channels % kPanel == 0;
@@ -313,7 +313,7 @@ WinogradConvolution::WinogradConvolution(const ConvolutionShape& shape)
       forward_(
           static_cast<std::size_t>(points_ * phases_ * shape.in_channels * shape.out_channels)),
       backward_(forward_.size()) {
-  constexpr std::int64_t kCacheValues = 96 * 1024;  // of v and m: three eighths of a megabyte
+  constexpr std::int64_t kCacheValues = 98304;  // of v and m: three eighths of a megabyte
   const std::int64_t a_tile =
       points_ * (phases_ * shape.in_channels + shape.out_channels + 2 * kApart);
   const std::int64_t tiles =
