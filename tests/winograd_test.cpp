@@ -61,13 +61,23 @@ void for_each_product(const ConvolutionShape& s, const Visit& visit) {
   }
 }
 
-class Winograd : public testing::TestWithParam<ConvolutionShape> {
+struct Case {
+  ConvolutionShape shape;
+  int tile;
+};
+
+void PrintTo(const Case& c, std::ostream* out) {
+  PrintTo(c.shape, out);
+  *out << ", tiles of " << c.tile << "x" << c.tile;
+}
+
+class Winograd : public testing::TestWithParam<Case> {
  protected:
-  const ConvolutionShape shape_ = GetParam();
+  const ConvolutionShape shape_ = GetParam().shape;
   const std::vector<float> weights_ =
       hashed_floats("winograd/w", std::int64_t{shape_.out_channels} * shape_.in_channels *
                                       shape_.kernel * shape_.kernel);
-  WinogradConvolution convolution_{shape_};
+  WinogradConvolution convolution_{shape_, GetParam().tile};
   std::vector<float> scratch_;
 
   void SetUp() override {
@@ -116,15 +126,26 @@ TEST_P(Winograd, InputGradientMatchesThePlainSum) {
 }
 
 // Those of the published networks; sizes that tiles do not divide; several rounds of tiles.
-INSTANTIATE_TEST_SUITE_P(
-    Shapes, Winograd,
-    testing::Values(
-        ConvolutionShape{4, 32, 32, 32, 64, 4, 2, 1}, ConvolutionShape{4, 64, 16, 16, 128, 4, 2, 1},
-        ConvolutionShape{1, 128, 8, 8, 256, 4, 2, 1}, ConvolutionShape{4, 32, 16, 16, 64, 3, 1, 1},
-        ConvolutionShape{1, 64, 8, 8, 128, 3, 1, 1}, ConvolutionShape{3, 16, 9, 7, 32, 4, 2, 1},
-        ConvolutionShape{2, 16, 10, 5, 64, 4, 2, 0}, ConvolutionShape{2, 32, 5, 6, 32, 4, 2, 3},
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const ConvolutionShape& shape :
+       {ConvolutionShape{4, 32, 16, 16, 64, 3, 1, 1}, ConvolutionShape{1, 64, 8, 8, 128, 3, 1, 1},
         ConvolutionShape{5, 32, 7, 4, 32, 3, 1, 0}, ConvolutionShape{1, 96, 3, 3, 32, 3, 1, 2},
-        ConvolutionShape{1, 16, 4, 4, 32, 4, 2, 0}, ConvolutionShape{1, 32, 1, 1, 32, 3, 1, 1}));
+        ConvolutionShape{1, 32, 1, 1, 32, 3, 1, 1}}) {
+    all.push_back({shape, 2});
+  }
+  for (const ConvolutionShape& shape :
+       {ConvolutionShape{4, 32, 32, 32, 64, 4, 2, 1}, ConvolutionShape{4, 64, 16, 16, 128, 4, 2, 1},
+        ConvolutionShape{1, 128, 8, 8, 256, 4, 2, 1}, ConvolutionShape{3, 16, 9, 7, 32, 4, 2, 1},
+        ConvolutionShape{2, 16, 10, 5, 64, 4, 2, 0}, ConvolutionShape{2, 32, 5, 6, 32, 4, 2, 3},
+        ConvolutionShape{1, 16, 4, 4, 32, 4, 2, 0}}) {
+    for (const int tile : {2, 4}) {
+      all.push_back({shape, tile});
+    }
+  }
+  return all;
+}
+INSTANTIATE_TEST_SUITE_P(Shapes, Winograd, testing::ValuesIn(cases()));
 
 TEST(WinogradShapes, OthersAreRefused) {
   EXPECT_FALSE(WinogradConvolution::can_do({1, 32, 8, 8, 32, 3, 2, 1}));
@@ -136,7 +157,7 @@ TEST(WinogradShapes, OthersAreRefused) {
 }
 
 TEST(PanelProduct, MatchesThePlainSumForEveryNumberOfRows) {
-  constexpr std::int64_t kInner = 37;
+  constexpr std::int64_t kInner = 2 * 64 + 9;
   constexpr std::int64_t kColumns = 2 * kPanel;
   constexpr std::int64_t kMostRows = 31;
   constexpr std::int64_t kARow = kInner + 3;
@@ -164,8 +185,8 @@ TEST(PanelProduct, MatchesThePlainSumForEveryNumberOfRows) {
                           static_cast<double>(b[static_cast<std::size_t>(k * kColumns + j)]);
             }
           }
-          // 37 products below 1, each sum rounded to half a unit in the last place.
-          ASSERT_NEAR(c[static_cast<std::size_t>(i * kCRow + j)], expected, 37 * 37 * 6e-8)
+          // Products below 1, summed by 64, each sum rounded to half a unit in the last place.
+          ASSERT_NEAR(c[static_cast<std::size_t>(i * kCRow + j)], expected, 137 * 64 * 6e-8)
               << rows << " rows, element " << i << ", " << j << ", " << lanes << " lanes";
         }
       }

@@ -1,14 +1,16 @@
 // Convolutions with fewer multiplications, by Winograd's minimal filtering, on one CPU thread.
 //
-// In one dimension, two neighbouring outputs of a filter with r taps need r + 1 multiplications
-// instead of 2r (S. Winograd, Arithmetic Complexity of Computations, SIAM 1980); in two dimensions
-// a 2 × 2 tile of outputs needs (r + 1)² instead of 4r² (Lavin and Gray, Fast Algorithms for
+// In one dimension, n neighbouring outputs of a filter with r taps need n + r − 1 multiplications
+// instead of n·r (S. Winograd, Arithmetic Complexity of Computations, SIAM 1980); in two dimensions
+// an n × n tile of outputs needs (n + r − 1)² instead of n²·r² (Lavin and Gray, Fast Algorithms for
 // Convolutional Neural Networks, CVPR 2016). A kernel of 4 × 4 with stride 2 is, by even and odd
-// rows and columns of its input, four kernels of 2 × 2 with stride 1, whose outputs add up.
+// rows and columns of its input, four kernels of 2 × 2 with stride 1, whose outputs add up: of 16
+// multiplications tiles of 2 × 2 leave 9, and tiles of 4 × 4 leave 6¼.
 //
 // With u = transformed weights and v = the transformed inputs of a tile, every one of the points
-// p = 1 … (r + 1)² is a product of matrices over channels, m_p = v_p·u_p, and m gives the tile's
-// outputs. The gradient with respect to the input runs the transposed steps in reverse order.
+// p = 1 … (n + r − 1)² is a product of matrices over channels, m_p = v_p·u_p, and m gives the
+// tile's outputs. The gradient with respect to the input runs the transposed steps in reverse
+// order.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +27,10 @@ class WinogradConvolution {
   /// Kernels of 3 × 3 with stride 1 and of 4 × 4 with stride 2, whose channels fill vectors.
   static bool can_do(const ConvolutionShape& shape);
 
+  /// With tiles of the size that suits the shape, whatever the number of images.
   explicit WinogradConvolution(const ConvolutionShape& shape);
+  /// With tiles of tile × tile outputs: 2, or with stride 2 also 4.
+  WinogradConvolution(const ConvolutionShape& shape, int tile);
 
   /// Takes weights (out, in, kh, kw).
   void set(const float* weights);
@@ -42,12 +47,14 @@ class WinogradConvolution {
   void backward(const float* dy, float* scratch, float* dx, int lanes = widest_vectors()) const;
 
  private:
-  template <class Lanes, class Scheme>
+  template <class Lanes, class Scheme, int stride>
   friend struct WinogradPasses;
 
   ConvolutionShape shape_;
+  int tile_;
   std::int64_t points_;         // p
   std::int64_t phases_;         // stride²: parts of the input that each have a kernel of their own
+  std::int64_t u_point_;        // values from one point's u to the next's
   std::int64_t tiles_at_once_;  // of outputs, whose v and m stay in a core's cache
   Buffer<float> forward_;       // u_p: (phase, in) × out, in panels
   Buffer<float> backward_;      // u_pᵀ: out × (phase, in), in panels

@@ -6,6 +6,7 @@ namespace ebm {
 namespace {
 
 /// Batches up to this size are taken one chain at a time, so that they keep several threads busy.
+/// Tiles are not larger.
 constexpr std::int64_t kSmallBatch = 8;
 
 class SplitTile final : public TileEnergy {
@@ -14,9 +15,11 @@ class SplitTile final : public TileEnergy {
       : whole_(std::move(whole)), single_(std::move(single)) {}
 
   int capacity() const override { return whole_->capacity(); }
-  /// Not by the threads: a library's sums for one image and for several need not be the same bits.
-  int chains_together(std::int64_t batch, int /*threads*/) const override {
-    return batch <= kSmallBatch ? 1 : capacity();
+  /// All of a small batch, and a tile or more of a larger one. Not by the threads: a library's sums
+  /// for one image and for several need not be the same bits.
+  std::int64_t chains_alone(std::int64_t batch) const override {
+    const std::int64_t together = capacity();
+    return batch <= kSmallBatch ? batch : batch - (batch / together - 1) * together;
   }
   std::int64_t state_size() const override { return whole_->state_size(); }
 

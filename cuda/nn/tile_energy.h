@@ -32,6 +32,12 @@ class TileEnergy {
     static_cast<void>(threads);
     return capacity();
   }
+  /// How many chains at the end of a batch had best be given one at a time, so that threads that
+  /// take turns end together. Not by the number of threads where that would show in results.
+  virtual std::int64_t chains_alone(std::int64_t batch) const {
+    static_cast<void>(batch);
+    return 0;
+  }
   virtual std::int64_t state_size() const = 0;
 
   /// f for each chain.

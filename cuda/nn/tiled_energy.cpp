@@ -26,11 +26,13 @@ TiledEnergy::TiledEnergy(const std::function<std::unique_ptr<TileEnergy>()>& mak
   }
 }
 
-/// Runs body(thread's tile executor, first chain, chains) for every tile of `together` chains, each
-/// on one thread. What a body throws is thrown on, once.
+/// Runs body(thread's tile executor, first chain, chains) for every tile, each on one thread. What
+/// a body throws is thrown on, once.
 template <class Body>
-void TiledEnergy::for_each_tile(std::int64_t chains, std::int64_t together, const Body& body) {
-  const std::int64_t tiles = (chains + together - 1) / together;
+void TiledEnergy::for_each_tile(const Cut& cut, const Body& body) {
+  const std::int64_t not_alone = cut.chains - cut.alone;
+  const std::int64_t shared = (not_alone + cut.together - 1) / cut.together;
+  const std::int64_t tiles = shared + cut.alone;
   std::exception_ptr failure;
 #pragma omp parallel num_threads(static_cast <int>(tiles_.size()))
   {
@@ -38,9 +40,11 @@ void TiledEnergy::for_each_tile(std::int64_t chains, std::int64_t together, cons
     TileEnergy& mine = *tiles_[static_cast<std::size_t>(omp_get_thread_num())];
 #pragma omp for schedule(dynamic)
     for (std::int64_t tile = 0; tile < tiles; ++tile) {
-      const std::int64_t first = tile * together;
+      const bool is_alone = tile >= shared;
+      const std::int64_t first = is_alone ? not_alone + tile - shared : tile * cut.together;
+      const std::int64_t chains = is_alone ? 1 : std::min(cut.together, not_alone - first);
       try {
-        body(mine, first, static_cast<int>(std::min(together, chains - first)));
+        body(mine, first, static_cast<int>(chains));
       } catch (...) {
 #pragma omp critical
         failure = std::current_exception();
@@ -52,26 +56,30 @@ void TiledEnergy::for_each_tile(std::int64_t chains, std::int64_t together, cons
   }
 }
 
+TiledEnergy::Cut TiledEnergy::best_cut(std::int64_t chains) const {
+  const TileEnergy& tile = *tiles_.front();
+  return {chains, tile.chains_together(chains, static_cast<int>(tiles_.size())),
+          tile.chains_alone(chains)};
+}
+
 void TiledEnergy::set_parameters(std::span<const float> theta) { load_(theta); }
 
 void TiledEnergy::energies(std::span<const float> states, std::span<float> f) {
   const std::int64_t size = state_size();
   assert(std::ssize(states) == std::ssize(f) * size);
-  for_each_tile(std::ssize(f), chains_together(std::ssize(f)),
-                [&](TileEnergy& tile, std::int64_t first, int chains) {
-                  tile.energies(states.data() + first * size, chains, f.data() + first);
-                });
+  for_each_tile(best_cut(std::ssize(f)), [&](TileEnergy& tile, std::int64_t first, int chains) {
+    tile.energies(states.data() + first * size, chains, f.data() + first);
+  });
 }
 
 void TiledEnergy::energies_and_gradients(std::span<const float> states, std::span<float> f,
                                          std::span<float> gradients) {
   const std::int64_t size = state_size();
   assert(std::ssize(states) == std::ssize(f) * size && states.size() == gradients.size());
-  for_each_tile(std::ssize(f), chains_together(std::ssize(f)),
-                [&](TileEnergy& tile, std::int64_t first, int chains) {
-                  tile.energies_and_gradients(states.data() + first * size, chains,
-                                              f.data() + first, gradients.data() + first * size);
-                });
+  for_each_tile(best_cut(std::ssize(f)), [&](TileEnergy& tile, std::int64_t first, int chains) {
+    tile.energies_and_gradients(states.data() + first * size, chains, f.data() + first,
+                                gradients.data() + first * size);
+  });
 }
 
 void TiledEnergy::add_weight_gradient(std::span<const float> states, float scale,
@@ -98,7 +106,7 @@ void TiledEnergy::add_weight_gradient(std::span<const float> states, float scale
   for (std::int64_t begin = 0; begin < std::ssize(f); begin += round) {
     const std::int64_t chains = std::min(round, std::ssize(f) - begin);
     const std::int64_t tiles = (chains + capacity - 1) / capacity;
-    for_each_tile(chains, capacity, [&](TileEnergy& tile, std::int64_t first, int count) {
+    for_each_tile({chains, capacity, 0}, [&](TileEnergy& tile, std::int64_t first, int count) {
       tile.weight_gradient(states.data() + (begin + first) * size, count, scale,
                            f.data() + begin + first,
                            weight_gradients_[static_cast<std::size_t>(first / capacity)].data());
@@ -117,7 +125,7 @@ void TiledEnergy::langevin(const LangevinSteps& run, std::span<float> states,
                            std::span<float> norm_sums) {
   const std::int64_t size = state_size();
   assert(std::ssize(states) == std::ssize(norm_sums) * size);
-  for_each_tile(std::ssize(norm_sums), chains_together(std::ssize(norm_sums)),
+  for_each_tile(best_cut(std::ssize(norm_sums)),
                 [&](TileEnergy& tile, std::int64_t first, int chains) {
                   tile.langevin(run, static_cast<std::uint32_t>(first), chains,
                                 states.data() + first * size, norm_sums.data() + first);
@@ -125,10 +133,9 @@ void TiledEnergy::langevin(const LangevinSteps& run, std::span<float> states,
 }
 
 void TiledEnergy::sample(const SamplingSteps& run, const SamplingChains& chains) {
-  for_each_tile(chains.count, chains_together(chains.count),
-                [&](TileEnergy& tile, std::int64_t first, int count) {
-                  sample_by_steps(tile, run, chains, first, count);
-                });
+  for_each_tile(best_cut(chains.count), [&](TileEnergy& tile, std::int64_t first, int count) {
+    sample_by_steps(tile, run, chains, first, count);
+  });
 }
 
 }  // namespace ebm

@@ -36,11 +36,15 @@ class TiledEnergy final : public Energy {
   void sample(const SamplingSteps& run, const SamplingChains& chains) override;
 
  private:
-  std::int64_t chains_together(std::int64_t batch) const {
-    return tiles_.front()->chains_together(batch, static_cast<int>(tiles_.size()));
-  }
+  /// Tiles of `together` chains, then `alone` tiles of one.
+  struct Cut {
+    std::int64_t chains;
+    std::int64_t together;
+    std::int64_t alone;
+  };
+  Cut best_cut(std::int64_t chains) const;
   template <class Body>
-  void for_each_tile(std::int64_t chains, std::int64_t together, const Body& body);
+  void for_each_tile(const Cut& cut, const Body& body);
 
   std::vector<std::unique_ptr<TileEnergy>> tiles_;  // one a thread
   std::function<void(std::span<const float>)> load_;
