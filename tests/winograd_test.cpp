@@ -113,15 +113,21 @@ TEST_P(Winograd, OutputsMatchThePlainSum) {
 
 TEST_P(Winograd, InputGradientMatchesThePlainSum) {
   const auto dy = hashed_floats("winograd/dy", outputs(shape_));
-  std::vector<double> expected(static_cast<std::size_t>(inputs(shape_)));
-  for_each_product(shape_, [&](std::size_t to, std::size_t weight, std::size_t from) {
-    expected[to] += static_cast<double>(dy[from]) * static_cast<double>(weights_[weight]);
-  });
-  std::vector<float> dx(expected.size() + 1, 7.0F);
-  for (int lanes = widest_vectors(); lanes >= 4; lanes /= 2) {
-    convolution_.backward(dy.data(), scratch_.data(), dx.data(), lanes);
-    EXPECT_EQ(dx.back(), 7.0F) << "written past the end";
-    EXPECT_LT(relative_error(std::span(dx).first(expected.size()), expected), 1e-6) << lanes;
+  const auto y = hashed_floats("winograd/y", outputs(shape_));
+  for (const float slope : {1.0F, kLeakySlope}) {
+    std::vector<double> expected(static_cast<std::size_t>(inputs(shape_)));
+    for_each_product(shape_, [&](std::size_t to, std::size_t weight, std::size_t from) {
+      const double factor = y[from] > 0 ? 1 : static_cast<double>(slope);
+      expected[to] +=
+          factor * static_cast<double>(dy[from]) * static_cast<double>(weights_[weight]);
+    });
+    std::vector<float> dx(expected.size() + 1, 7.0F);
+    for (int lanes = widest_vectors(); lanes >= 4; lanes /= 2) {
+      convolution_.backward(dy.data(), y.data(), slope, scratch_.data(), dx.data(), lanes);
+      EXPECT_EQ(dx.back(), 7.0F) << "written past the end";
+      EXPECT_LT(relative_error(std::span(dx).first(expected.size()), expected), 1e-6)
+          << lanes << " lanes, slope " << slope;
+    }
   }
 }
 

@@ -102,7 +102,8 @@ EBM_HOST_DEVICE void turn_row(const float* dy, const float* y, int width, int ch
       }
     }
   }
-  for (int o = 0; o < channels; ++o) {  // what does not fill a block
+  const bool is_whole = whole_channels == channels && whole_pixels == width;
+  for (int o = 0; !is_whole && o < channels; ++o) {  // what does not fill a block
     for (int p = o < whole_channels ? whole_pixels : 0; p < width; ++p) {
       const std::int64_t at = std::int64_t{p} * channels + o;
       to[o * to_channel + p] = y == nullptr ? dy[at] : relu.gradient(y[at], dy[at]);

@@ -60,25 +60,22 @@ EBM_HOST_DEVICE void strip_product(std::int64_t inner, const float* a, std::int6
 
 /// `rows` rows of C.
 template <class Lanes, int rows>
-EBM_HOST_DEVICE void some_rows(std::int64_t inner, std::int64_t columns, const float* a,
-                               std::int64_t a_row, const float* b, float* c, std::int64_t c_row) {
+EBM_HOST_DEVICE void some_rows(std::int64_t inner, const float* a, std::int64_t a_row,
+                               const float* b, float* c, std::int64_t c_row) {
   constexpr std::int64_t kStrip = kVectors * sizeof(Lanes) / sizeof(float);
-  for (std::int64_t panel = 0; panel < columns; panel += kPanel) {
-    for (std::int64_t column = 0; column < kPanel; column += kStrip) {
-      strip_product<Lanes, rows>(inner, a, a_row, b + panel * inner + column, c + panel + column,
-                                 c_row);
-    }
+  for (std::int64_t column = 0; column < kPanel; column += kStrip) {
+    strip_product<Lanes, rows>(inner, a, a_row, b + column, c + column, c_row);
   }
 }
 
 /// The same for a number of rows that is known at run time.
 template <class Lanes, int... fewer>
 EBM_HOST_DEVICE void some_rows(std::integer_sequence<int, fewer...> /*than the most*/, int rows,
-                               std::int64_t inner, std::int64_t columns, const float* a,
-                               std::int64_t a_row, const float* b, float* c, std::int64_t c_row) {
-  static_cast<void>(((rows == fewer + 1 &&
-                      (some_rows<Lanes, fewer + 1>(inner, columns, a, a_row, b, c, c_row), true)) ||
-                     ...));
+                               std::int64_t inner, const float* a, std::int64_t a_row,
+                               const float* b, float* c, std::int64_t c_row) {
+  static_cast<void>(
+      ((rows == fewer + 1 && (some_rows<Lanes, fewer + 1>(inner, a, a_row, b, c, c_row), true)) ||
+       ...));
 }
 
 template <class Lanes>
@@ -87,11 +84,13 @@ EBM_HOST_DEVICE void product_in(std::int64_t rows, std::int64_t inner, std::int6
                                 std::int64_t c_row) {
   constexpr int kMost = kMostRows<Lanes>;
   const std::int64_t blocks = (rows + kMost - 1) / kMost;  // as equal as can be
-  for (std::int64_t block = 0; block < blocks; ++block) {
-    const std::int64_t first = block * rows / blocks;
-    const auto count = static_cast<int>((block + 1) * rows / blocks - first);
-    some_rows<Lanes>(std::make_integer_sequence<int, kMost>(), count, inner, columns,
-                     a + first * a_row, a_row, b, c + first * c_row, c_row);
+  for (std::int64_t panel = 0; panel < columns; panel += kPanel) {
+    for (std::int64_t block = 0; block < blocks; ++block) {
+      const std::int64_t first = block * rows / blocks;
+      const auto count = static_cast<int>((block + 1) * rows / blocks - first);
+      some_rows<Lanes>(std::make_integer_sequence<int, kMost>(), count, inner, a + first * a_row,
+                       a_row, b + panel * inner, c + first * c_row + panel, c_row);
+    }
   }
 }
 

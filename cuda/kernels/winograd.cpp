@@ -185,13 +185,22 @@ struct WinogradPasses {
     }
   }
 
-  EBM_HOST_DEVICE void transform_outputs_back(std::int64_t tile, const float* dy,
-                                              const float* zeros, float* dm) const {
+  EBM_HOST_DEVICE void transform_outputs_back(std::int64_t tile, const float* dy, const float* y,
+                                              float slope, const float* zeros, float* dm) const {
     const float* places[kTile * kTile];
     places_of_outputs(tile, dy, zeros, places);
+    const float* y_places[kTile * kTile];
+    places_of_outputs(tile, y, zeros, y_places);
     for (std::int64_t channel = 0; channel < out; channel += kLanes) {
       Lanes of_tile[kTile * kTile];
       load_each([&](int i) { return places[i] + channel; }, of_tile);
+      if (slope != 1) {
+        Lanes y_of_tile[kTile * kTile];
+        load_each([&](int i) { return y_places[i] + channel; }, y_of_tile);
+        for (int i = 0; i < kTile * kTile; ++i) {
+          of_tile[i] = y_of_tile[i] > 0.0F ? of_tile[i] : slope * of_tile[i];
+        }
+      }
       Lanes points[kPoints];
       in_both_dimensions<kTile, kWindow>(
           of_tile, points, [](const Lanes* from, Lanes* to) { Scheme::outputs_back(from, to); });
@@ -221,7 +230,8 @@ struct WinogradPasses {
     }
   }
 
-  EBM_HOST_DEVICE void backward(const float* dy, float* scratch, float* dx) const {
+  EBM_HOST_DEVICE void backward(const float* dy, const float* y, float slope, float* scratch,
+                                float* dx) const {
     float* dv = scratch;
     float* dm = dv + kPoints * v_point;
     float* outside = dm + kPoints * m_point;
@@ -232,7 +242,7 @@ struct WinogradPasses {
     for (std::int64_t first = 0; first < tiles; first += plan.tiles_at_once_) {
       const std::int64_t count = std::min(plan.tiles_at_once_, tiles - first);
       for (std::int64_t i = 0; i < count; ++i) {
-        transform_outputs_back(first + i, dy, outside, dm + i * m_row);
+        transform_outputs_back(first + i, dy, y, slope, outside, dm + i * m_row);
       }
       for (std::int64_t point = 0; point < kPoints; ++point) {
         panel_product(count, out, inner, dm + point * m_point, m_row,
@@ -263,13 +273,14 @@ EBM_HOST_DEVICE void forward_in(const WinogradConvolution& plan, int stride, int
 
 template <class Lanes>
 EBM_HOST_DEVICE void backward_in(const WinogradConvolution& plan, int stride, int tile,
-                                 const float* dy, float* scratch, float* dx) {
+                                 const float* dy, const float* y, float slope, float* scratch,
+                                 float* dx) {
   if (stride == 1) {
-    WinogradPasses<Lanes, TwoOutputsThreeTaps, 1>{plan}.backward(dy, scratch, dx);
+    WinogradPasses<Lanes, TwoOutputsThreeTaps, 1>{plan}.backward(dy, y, slope, scratch, dx);
   } else if (tile == 2) {
-    WinogradPasses<Lanes, TwoOutputsTwoTaps, 2>{plan}.backward(dy, scratch, dx);
+    WinogradPasses<Lanes, TwoOutputsTwoTaps, 2>{plan}.backward(dy, y, slope, scratch, dx);
   } else {
-    WinogradPasses<Lanes, FourOutputsTwoTaps, 2>{plan}.backward(dy, scratch, dx);
+    WinogradPasses<Lanes, FourOutputsTwoTaps, 2>{plan}.backward(dy, y, slope, scratch, dx);
   }
 }
 
@@ -284,12 +295,13 @@ EBM_AVX2 void forward_avx2(const WinogradConvolution& plan, int stride, int tile
   forward_in<Float8>(plan, stride, tile, x, bias, slope, scratch, y);
 }
 EBM_AVX512 void backward_avx512(const WinogradConvolution& plan, int stride, int tile,
-                                const float* dy, float* scratch, float* dx) {
-  backward_in<Float16>(plan, stride, tile, dy, scratch, dx);
+                                const float* dy, const float* y, float slope, float* scratch,
+                                float* dx) {
+  backward_in<Float16>(plan, stride, tile, dy, y, slope, scratch, dx);
 }
 EBM_AVX2 void backward_avx2(const WinogradConvolution& plan, int stride, int tile, const float* dy,
-                            float* scratch, float* dx) {
-  backward_in<Float8>(plan, stride, tile, dy, scratch, dx);
+                            const float* y, float slope, float* scratch, float* dx) {
+  backward_in<Float8>(plan, stride, tile, dy, y, slope, scratch, dx);
 }
 #endif
 
@@ -422,16 +434,17 @@ void WinogradConvolution::forward(const float* x, const float* bias, float slope
   forward_in<Float4>(*this, shape_.stride, tile_, x, bias, slope, scratch, y);
 }
 
-void WinogradConvolution::backward(const float* dy, float* scratch, float* dx, int lanes) const {
+void WinogradConvolution::backward(const float* dy, const float* y, float slope, float* scratch,
+                                   float* dx, int lanes) const {
 #if defined(__x86_64__)
   if (lanes == 16) {
-    return backward_avx512(*this, shape_.stride, tile_, dy, scratch, dx);
+    return backward_avx512(*this, shape_.stride, tile_, dy, y, slope, scratch, dx);
   }
   if (lanes == 8) {
-    return backward_avx2(*this, shape_.stride, tile_, dy, scratch, dx);
+    return backward_avx2(*this, shape_.stride, tile_, dy, y, slope, scratch, dx);
   }
 #endif
-  backward_in<Float4>(*this, shape_.stride, tile_, dy, scratch, dx);
+  backward_in<Float4>(*this, shape_.stride, tile_, dy, y, slope, scratch, dx);
 }
 
 }  // namespace ebm

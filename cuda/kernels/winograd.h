@@ -43,8 +43,9 @@ class WinogradConvolution {
   void forward(const float* x, const float* bias, float slope, float* scratch, float* y,
                int lanes = widest_vectors()) const;
 
-  /// dx from dy, the gradient with respect to W∗x.
-  void backward(const float* dy, float* scratch, float* dx, int lanes = widest_vectors()) const;
+  /// dx from dy, the gradient with respect to y; where `slope` is 1, y may be any as large array.
+  void backward(const float* dy, const float* y, float slope, float* scratch, float* dx,
+                int lanes = widest_vectors()) const;
 
  private:
   template <class Lanes, class Scheme, int stride>

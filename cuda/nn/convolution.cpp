@@ -1,5 +1,6 @@
 #include "cuda/nn/convolution.h"
 
+#include <cassert>
 #include <utility>
 
 #include "cuda/kernels/leaky_relu.cuh"
@@ -190,13 +191,22 @@ void Convolution::forward() {
 
 void Convolution::backward() {
   if (plan_->winograd_) {
-    plan_->winograd_->backward(dy_, scratch_, dx_);
+    plan_->winograd_->backward(dy_, y_, 1, scratch_, dx_);
     return;
   }
   if (round_output_gradient_.reorder) {
     round_output_gradient_.reorder.execute(stream_, round_output_gradient_.arguments);
   }
   backward_.execute(stream_, backward_arguments_);
+}
+
+bool Convolution::takes_relu_back() const {
+  return plan_->winograd_ != nullptr && plan_->epilogue_ == Epilogue::leaky_relu;
+}
+
+void Convolution::backward_with_relu() {
+  assert(takes_relu_back());
+  plan_->winograd_->backward(dy_, y_, kLeakySlope, scratch_, dx_);
 }
 
 void Convolution::weight_gradient(float* gradient) {

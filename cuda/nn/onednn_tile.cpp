@@ -231,9 +231,17 @@ void OneDnnTile::input_gradients(int chains, float* gradients) {
   const ImageGradientWeights* first = shared_->layers_.front().image_gradient.get();
   // The first convolution's own LeakyReLU goes with it.
   const bool masked = first != nullptr && layers_.size() > 1 && layers_[1].relu_done;
-  const std::ptrdiff_t left = first == nullptr ? 0 : masked ? 2 : 1;
-  std::for_each(layers_.rbegin(), layers_.rend() - left,
-                [this](BoundLayer& layer) { backward(layer); });
+  const std::size_t left = first == nullptr ? 0 : masked ? 2 : 1;
+  const auto takes_relu_back = [this](std::size_t i) {
+    return layers_[i].convolution && layers_[i].convolution->takes_relu_back();
+  };
+  for (std::size_t i = layers_.size(); i-- > left;) {
+    if (takes_relu_back(i)) {
+      layers_[i].convolution->backward_with_relu();
+    } else if (i == 0 || !takes_relu_back(i - 1)) {
+      backward(layers_[i]);
+    }
+  }
   const BoundLayer& layer = layers_.front();
   if (first == nullptr) {
     const std::int64_t pixels = std::int64_t{input_.height} * input_.width;
