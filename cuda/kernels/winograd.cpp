@@ -314,8 +314,8 @@ void transform_kernels(const float* kernels, std::int64_t apart, const Place& to
   for (int phase = 0; phase < stride * stride; ++phase) {
     Float4 g[kTaps * kTaps];
     for (int i = 0; i < kTaps * kTaps; ++i) {
-      const int row = phase / stride + i / kTaps * stride;
-      const int column = phase % stride + i % kTaps * stride;
+      const std::int64_t row = phase / stride + i / kTaps * stride;
+      const std::int64_t column = phase % stride + i % kTaps * stride;
       const float* tap = kernels + row * kTaps * stride + column;
       g[i] = Float4{tap[0], tap[apart], tap[2 * apart], tap[3 * apart]};
     }
