@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "cuda/device/bfloat16.cuh"
+#include "cuda/device/quotient.h"
 #include "cuda/kernels/column_sums.cuh"
 #include "cuda/kernels/gathered_product.cuh"
 #include "cuda/kernels/image_gradient.cuh"
@@ -281,15 +282,14 @@ struct WeightGradientProblem {
 ProductSize weight_gradient_size(const ConvolutionShape& shape) {
   constexpr std::int64_t kBlocks = 512;
   constexpr std::int64_t kPixelsWorthABlock = 256;
-  const auto rounded_up = [](std::int64_t a, std::int64_t b) { return (a + b - 1) / b; };
   const std::int64_t rows = taps(shape) + 1;
   const std::int64_t tiles =
-      rounded_up(rows, kTileRows) * rounded_up(shape.out_channels, kTileColumns);
+      quotient_rounded_up(rows, kTileRows) * quotient_rounded_up(shape.out_channels, kTileColumns);
   const std::int64_t pixels = out_pixels(shape);
-  const std::int64_t groups = std::clamp(rounded_up(pixels, kPixelsWorthABlock), std::int64_t{1},
-                                         rounded_up(kBlocks, tiles));
-  const std::int64_t turns =
-      std::max(rounded_up(rounded_up(pixels, groups), kTileTerms), std::int64_t{1});
+  const std::int64_t groups = std::clamp(quotient_rounded_up(pixels, kPixelsWorthABlock),
+                                         std::int64_t{1}, quotient_rounded_up(kBlocks, tiles));
+  const std::int64_t turns = std::max(
+      quotient_rounded_up(quotient_rounded_up(pixels, groups), kTileTerms), std::int64_t{1});
   return {rows, shape.out_channels, pixels, turns * kTileTerms};
 }
 

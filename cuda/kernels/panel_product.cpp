@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "cuda/device/quotient.h"
+
 namespace ebm {
 namespace {
 
@@ -83,7 +85,7 @@ EBM_HOST_DEVICE void product_in(std::int64_t rows, std::int64_t inner, std::int6
                                 const float* a, std::int64_t a_row, const float* b, float* c,
                                 std::int64_t c_row) {
   constexpr int kMost = kMostRows<Lanes>;
-  const std::int64_t blocks = (rows + kMost - 1) / kMost;  // as equal as can be
+  const std::int64_t blocks = quotient_rounded_up(rows, kMost);  // as equal as can be
   for (std::int64_t panel = 0; panel < columns; panel += kPanel) {
     for (std::int64_t block = 0; block < blocks; ++block) {
       const std::int64_t first = block * rows / blocks;

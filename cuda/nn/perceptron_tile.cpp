@@ -3,15 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "cuda/device/quotient.h"
+
 namespace ebm {
 namespace {
 
 /// Few enough that a thread that is held up does not hold up the others for long.
 constexpr std::int64_t kMostTogether = 96;
-
-std::int64_t quotient_rounded_up(std::int64_t dividend, std::int64_t divisor) {
-  return (dividend + divisor - 1) / divisor;
-}
 
 class PerceptronTile final : public TileEnergy {
  public:
@@ -23,9 +21,9 @@ class PerceptronTile final : public TileEnergy {
 
   int capacity() const override { return weight_gradients_->capacity(); }
   /// Equal shares: any number of chains is about as fast, chain for chain.
-  int chains_together(std::int64_t batch, int threads) const override {
+  Cut best_cut(std::int64_t batch, int threads) const override {
     const std::int64_t tiles = threads * quotient_rounded_up(batch, threads * kMostTogether);
-    return static_cast<int>(std::max<std::int64_t>(1, quotient_rounded_up(batch, tiles)));
+    return {.together = std::max<std::int64_t>(1, quotient_rounded_up(batch, tiles))};
   }
   std::int64_t state_size() const override { return perceptron_->widths().front(); }
   void energies(const float* states, int chains, float* f) override {

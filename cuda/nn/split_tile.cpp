@@ -1,12 +1,12 @@
 #include "cuda/nn/split_tile.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace ebm {
 namespace {
 
 /// Batches up to this size are taken one chain at a time, so that they keep several threads busy.
-/// Tiles are not larger.
 constexpr std::int64_t kSmallBatch = 8;
 
 class SplitTile final : public TileEnergy {
@@ -15,11 +15,14 @@ class SplitTile final : public TileEnergy {
       : whole_(std::move(whole)), single_(std::move(single)) {}
 
   int capacity() const override { return whole_->capacity(); }
-  /// All of a small batch, and a tile or more of a larger one. Not by the threads: a library's sums
-  /// for one image and for several need not be the same bits.
-  std::int64_t chains_alone(std::int64_t batch) const override {
+  /// A small batch is all single chains. A larger one ends with as many as a tile, so that threads
+  /// end together, and what does not fill one. Not by the threads: a library's sums for one image
+  /// and for several need not be the same bits.
+  Cut best_cut(std::int64_t batch, int /*threads*/) const override {
     const std::int64_t together = capacity();
-    return batch <= kSmallBatch ? batch : batch - (batch / together - 1) * together;
+    const std::int64_t tiles =
+        batch <= kSmallBatch ? 0 : std::max<std::int64_t>(0, batch / together - 1);
+    return {.together = together, .alone = batch - tiles * together};
   }
   std::int64_t state_size() const override { return whole_->state_size(); }
 

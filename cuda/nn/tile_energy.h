@@ -25,18 +25,17 @@ class TileEnergy {
 
   /// The most chains that weight_gradient takes.
   virtual int capacity() const = 0;
-  /// How many chains of a batch, the most that there may be, one call of the other functions had
-  /// best be given when `threads` threads share the batch.
-  virtual int chains_together(std::int64_t batch, int threads) const {
+  /// A batch in tiles of `together` chains, the last of which may be fewer; then the last `alone`
+  /// chains one at a time.
+  struct Cut {
+    std::int64_t together = 1;
+    std::int64_t alone = 0;
+  };
+  /// How a batch that `threads` threads share had best be given to the other functions.
+  virtual Cut best_cut(std::int64_t batch, int threads) const {
     static_cast<void>(batch);
     static_cast<void>(threads);
-    return capacity();
-  }
-  /// How many chains at the end of a batch had best be given one at a time, so that threads that
-  /// take turns end together. Not by the number of threads where that would show in results.
-  virtual std::int64_t chains_alone(std::int64_t batch) const {
-    static_cast<void>(batch);
-    return 0;
+    return {.together = capacity()};
   }
   virtual std::int64_t state_size() const = 0;
 

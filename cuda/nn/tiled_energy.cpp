@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cuda/device/launch.cuh"
+#include "cuda/device/quotient.h"
 
 namespace ebm {
 namespace {
@@ -29,9 +30,9 @@ TiledEnergy::TiledEnergy(const std::function<std::unique_ptr<TileEnergy>()>& mak
 /// Runs body(thread's tile executor, first chain, chains) for every tile, each on one thread. What
 /// a body throws is thrown on, once.
 template <class Body>
-void TiledEnergy::for_each_tile(const Cut& cut, const Body& body) {
-  const std::int64_t not_alone = cut.chains - cut.alone;
-  const std::int64_t shared = (not_alone + cut.together - 1) / cut.together;
+void TiledEnergy::for_each_tile(std::int64_t chains, const TileEnergy::Cut& cut, const Body& body) {
+  const std::int64_t not_alone = chains - cut.alone;
+  const std::int64_t shared = quotient_rounded_up(not_alone, cut.together);
   const std::int64_t tiles = shared + cut.alone;
   std::exception_ptr failure;
 #pragma omp parallel num_threads(static_cast <int>(tiles_.size()))
@@ -42,9 +43,9 @@ void TiledEnergy::for_each_tile(const Cut& cut, const Body& body) {
     for (std::int64_t tile = 0; tile < tiles; ++tile) {
       const bool is_alone = tile >= shared;
       const std::int64_t first = is_alone ? not_alone + tile - shared : tile * cut.together;
-      const std::int64_t chains = is_alone ? 1 : std::min(cut.together, not_alone - first);
+      const std::int64_t count = is_alone ? 1 : std::min(cut.together, not_alone - first);
       try {
-        body(mine, first, static_cast<int>(chains));
+        body(mine, first, static_cast<int>(count));
       } catch (...) {
 #pragma omp critical
         failure = std::current_exception();
@@ -56,10 +57,9 @@ void TiledEnergy::for_each_tile(const Cut& cut, const Body& body) {
   }
 }
 
-TiledEnergy::Cut TiledEnergy::best_cut(std::int64_t chains) const {
-  const TileEnergy& tile = *tiles_.front();
-  return {chains, tile.chains_together(chains, static_cast<int>(tiles_.size())),
-          tile.chains_alone(chains)};
+template <class Body>
+void TiledEnergy::for_each_tile(std::int64_t chains, const Body& body) {
+  for_each_tile(chains, tiles_.front()->best_cut(chains, static_cast<int>(tiles_.size())), body);
 }
 
 void TiledEnergy::set_parameters(std::span<const float> theta) { load_(theta); }
@@ -67,7 +67,7 @@ void TiledEnergy::set_parameters(std::span<const float> theta) { load_(theta); }
 void TiledEnergy::energies(std::span<const float> states, std::span<float> f) {
   const std::int64_t size = state_size();
   assert(std::ssize(states) == std::ssize(f) * size);
-  for_each_tile(best_cut(std::ssize(f)), [&](TileEnergy& tile, std::int64_t first, int chains) {
+  for_each_tile(std::ssize(f), [&](TileEnergy& tile, std::int64_t first, int chains) {
     tile.energies(states.data() + first * size, chains, f.data() + first);
   });
 }
@@ -76,7 +76,7 @@ void TiledEnergy::energies_and_gradients(std::span<const float> states, std::spa
                                          std::span<float> gradients) {
   const std::int64_t size = state_size();
   assert(std::ssize(states) == std::ssize(f) * size && states.size() == gradients.size());
-  for_each_tile(best_cut(std::ssize(f)), [&](TileEnergy& tile, std::int64_t first, int chains) {
+  for_each_tile(std::ssize(f), [&](TileEnergy& tile, std::int64_t first, int chains) {
     tile.energies_and_gradients(states.data() + first * size, chains, f.data() + first,
                                 gradients.data() + first * size);
   });
@@ -90,7 +90,7 @@ void TiledEnergy::add_weight_gradient(std::span<const float> states, float scale
   // Rounds of some tiles, each tile's partial sum in memory of its own; after a round they are
   // added in tile order.
   const std::int64_t capacity = tiles_.front()->capacity();
-  const std::int64_t all_tiles = (std::ssize(f) + capacity - 1) / capacity;
+  const std::int64_t all_tiles = quotient_rounded_up(std::ssize(f), capacity);
   const std::int64_t values = tiles_.front()->gradient_values();
   const std::int64_t round_tiles =
       std::min(all_tiles, std::max(threads, kRoundValues / std::max<std::int64_t>(values, 1)));
@@ -105,12 +105,13 @@ void TiledEnergy::add_weight_gradient(std::span<const float> states, float scale
   const std::int64_t round = round_tiles * capacity;
   for (std::int64_t begin = 0; begin < std::ssize(f); begin += round) {
     const std::int64_t chains = std::min(round, std::ssize(f) - begin);
-    const std::int64_t tiles = (chains + capacity - 1) / capacity;
-    for_each_tile({chains, capacity, 0}, [&](TileEnergy& tile, std::int64_t first, int count) {
-      tile.weight_gradient(states.data() + (begin + first) * size, count, scale,
-                           f.data() + begin + first,
-                           weight_gradients_[static_cast<std::size_t>(first / capacity)].data());
-    });
+    const std::int64_t tiles = quotient_rounded_up(chains, capacity);
+    for_each_tile(
+        chains, {.together = capacity}, [&](TileEnergy& tile, std::int64_t first, int count) {
+          tile.weight_gradient(
+              states.data() + (begin + first) * size, count, scale, f.data() + begin + first,
+              weight_gradients_[static_cast<std::size_t>(first / capacity)].data());
+        });
 #pragma omp parallel for schedule(static) if (tiles * values >= kValuesWorthThreads)
     for (std::int64_t i = 0; i < values; ++i) {
       for (std::int64_t tile = 0; tile < tiles; ++tile) {
@@ -125,15 +126,14 @@ void TiledEnergy::langevin(const LangevinSteps& run, std::span<float> states,
                            std::span<float> norm_sums) {
   const std::int64_t size = state_size();
   assert(std::ssize(states) == std::ssize(norm_sums) * size);
-  for_each_tile(best_cut(std::ssize(norm_sums)),
-                [&](TileEnergy& tile, std::int64_t first, int chains) {
-                  tile.langevin(run, static_cast<std::uint32_t>(first), chains,
-                                states.data() + first * size, norm_sums.data() + first);
-                });
+  for_each_tile(std::ssize(norm_sums), [&](TileEnergy& tile, std::int64_t first, int chains) {
+    tile.langevin(run, static_cast<std::uint32_t>(first), chains, states.data() + first * size,
+                  norm_sums.data() + first);
+  });
 }
 
 void TiledEnergy::sample(const SamplingSteps& run, const SamplingChains& chains) {
-  for_each_tile(best_cut(chains.count), [&](TileEnergy& tile, std::int64_t first, int count) {
+  for_each_tile(chains.count, [&](TileEnergy& tile, std::int64_t first, int count) {
     sample_by_steps(tile, run, chains, first, count);
   });
 }

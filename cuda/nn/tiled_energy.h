@@ -36,15 +36,10 @@ class TiledEnergy final : public Energy {
   void sample(const SamplingSteps& run, const SamplingChains& chains) override;
 
  private:
-  /// Tiles of `together` chains, then `alone` tiles of one.
-  struct Cut {
-    std::int64_t chains;
-    std::int64_t together;
-    std::int64_t alone;
-  };
-  Cut best_cut(std::int64_t chains) const;
   template <class Body>
-  void for_each_tile(const Cut& cut, const Body& body);
+  void for_each_tile(std::int64_t chains, const TileEnergy::Cut& cut, const Body& body);
+  template <class Body>
+  void for_each_tile(std::int64_t chains, const Body& body);  // cut as is best
 
   std::vector<std::unique_ptr<TileEnergy>> tiles_;  // one a thread
   std::function<void(std::span<const float>)> load_;
