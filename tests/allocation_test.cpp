@@ -102,13 +102,14 @@ INSTANTIATE_TEST_SUITE_P(Networks, ConvNetSampling, testing::Values("vanilla", "
 constexpr std::int64_t kMebibyte = std::int64_t{1} << 20;
 
 /// README, "Memory": of learning, beyond the data, the bank and the two batches.
-std::int64_t working_memory(const Network& network, std::int64_t threads) {
+std::int64_t working_memory(const Network& network, std::int64_t threads,
+                            std::int64_t copies_of_parameters = 19) {
   std::int64_t activations = 0;
   for (std::size_t i = 0; i <= network.layers().size(); ++i) {
     activations += network.shape_before(i).size();
   }
   const std::int64_t parameters = network.parameter_count();
-  return 4 * (parameters * (19 + 4 * threads) + threads * 12 * activations +
+  return 4 * (parameters * (copies_of_parameters + 4 * threads) + threads * 12 * activations +
               std::max(4 * kMebibyte, threads * parameters));
 }
 
@@ -144,6 +145,22 @@ TEST_P(WorkingMemory, IsThatOfTheThreadsWhateverTheBatch) {
 
 INSTANTIATE_TEST_SUITE_P(Networks, WorkingMemory, testing::Values("vanilla", "nonlocal"),
                          [](const auto& instance) { return std::string(instance.param); });
+
+TEST(WorkingMemoryOfLargeTiles, IsWhatTheReadmeSays) {
+  const auto conv = [](const char* key, int outputs, int kernel, int stride, int padding) {
+    return Layer{LayerKind::conv, key, outputs, kernel, stride, padding};
+  };
+  const Layer relu{LayerKind::leaky_relu, {}};
+  const Network network("strided", {3, 32, 32},
+                        {conv("a", 16, 3, 1, 1), relu, conv("b", 256, 4, 2, 1), relu,
+                         conv("c", 512, 4, 2, 1), relu, conv("d", 1, 8, 1, 0)});
+  iteration_memory(network, 1, 3);
+  for (const int threads : {1, 3}) {
+    const std::int64_t most = iteration_memory(network, 16, threads);
+    EXPECT_LT(most, working_memory(network, threads, 35)) << threads << " threads";
+    EXPECT_GT(most, working_memory(network, threads, 19)) << "the README says too much";
+  }
+}
 
 TEST(Training, TakesTheDataTheBankTwiceAndItsWorkingMemory) {
   constexpr std::int64_t kImages = 4000;

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <ostream>
 #include <span>
 #include <string>
@@ -114,24 +115,26 @@ TEST_P(Winograd, OutputsMatchThePlainSum) {
 TEST_P(Winograd, InputGradientMatchesThePlainSum) {
   const auto dy = hashed_floats("winograd/dy", outputs(shape_));
   const auto y = hashed_floats("winograd/y", outputs(shape_));
-  for (const float slope : {1.0F, kLeakySlope}) {
+  for (const bool has_relu : {false, true}) {
     std::vector<double> expected(static_cast<std::size_t>(inputs(shape_)));
     for_each_product(shape_, [&](std::size_t to, std::size_t weight, std::size_t from) {
-      const double factor = y[from] > 0 ? 1 : static_cast<double>(slope);
+      const double factor = has_relu && y[from] <= 0 ? static_cast<double>(kLeakySlope) : 1;
       expected[to] +=
           factor * static_cast<double>(dy[from]) * static_cast<double>(weights_[weight]);
     });
     std::vector<float> dx(expected.size() + 1, 7.0F);
     for (int lanes = widest_vectors(); lanes >= 4; lanes /= 2) {
-      convolution_.backward(dy.data(), y.data(), slope, scratch_.data(), dx.data(), lanes);
+      convolution_.backward(dy.data(), has_relu ? y.data() : nullptr, scratch_.data(), dx.data(),
+                            lanes);
       EXPECT_EQ(dx.back(), 7.0F) << "written past the end";
       EXPECT_LT(relative_error(std::span(dx).first(expected.size()), expected), 1e-6)
-          << lanes << " lanes, slope " << slope;
+          << lanes << " lanes" << (has_relu ? ", through a LeakyReLU" : "");
     }
   }
 }
 
-// Those of the published networks; sizes that tiles do not divide; several rounds of tiles.
+// Those of the published networks; sizes that tiles do not divide; several rounds of tiles; pixels
+// that no output depends on.
 std::vector<Case> cases() {
   std::vector<Case> all;
   for (const ConvolutionShape& shape :
@@ -144,7 +147,7 @@ std::vector<Case> cases() {
        {ConvolutionShape{4, 32, 32, 32, 64, 4, 2, 1}, ConvolutionShape{4, 64, 16, 16, 128, 4, 2, 1},
         ConvolutionShape{1, 128, 8, 8, 256, 4, 2, 1}, ConvolutionShape{3, 16, 9, 7, 32, 4, 2, 1},
         ConvolutionShape{2, 16, 10, 5, 64, 4, 2, 0}, ConvolutionShape{2, 32, 5, 6, 32, 4, 2, 3},
-        ConvolutionShape{1, 16, 4, 4, 32, 4, 2, 0}}) {
+        ConvolutionShape{1, 16, 4, 4, 32, 4, 2, 0}, ConvolutionShape{2, 32, 7, 11, 32, 4, 2, 0}}) {
     for (const int tile : {2, 4}) {
       all.push_back({shape, tile});
     }
@@ -191,12 +194,28 @@ TEST(PanelProduct, MatchesThePlainSumForEveryNumberOfRows) {
                           static_cast<double>(b[static_cast<std::size_t>(k * kColumns + j)]);
             }
           }
-          // Products below 1, summed by 64, each sum rounded to half a unit in the last place.
-          ASSERT_NEAR(c[static_cast<std::size_t>(i * kCRow + j)], expected, 137 * 64 * 6e-8)
+          // Products below 1: 64, 64 and 9 sums that grow to as much, then two sums of those, each
+          // rounded to half a unit in the last place.
+          ASSERT_NEAR(c[static_cast<std::size_t>(i * kCRow + j)], expected,
+                      (64 * 64 + 9 * 9 / 2 + 2 * 137) * 6e-8)
               << rows << " rows, element " << i << ", " << j << ", " << lanes << " lanes";
         }
       }
     }
+  }
+}
+
+TEST(PanelProduct, AddsSumsOf64Terms) {
+  // One after the other, the ones would each be lost beside 2^24.
+  constexpr std::int64_t kInner = 3 * 64;
+  const std::vector<float> a(kInner, 1.0F);
+  std::vector<float> b(static_cast<std::size_t>(kInner * kPanel), 1.0F);
+  std::fill_n(b.begin(), 64 * kPanel, 0.0F);
+  std::fill_n(b.begin(), kPanel, 0x1p24F);
+  std::vector<float> c(kPanel);
+  for (int lanes = widest_vectors(); lanes >= 4; lanes /= 2) {
+    panel_product(1, kInner, kPanel, a.data(), kInner, b.data(), c.data(), kPanel, lanes);
+    EXPECT_EQ(c, std::vector<float>(kPanel, 0x1p24F + 128)) << lanes << " lanes";
   }
 }
 

@@ -43,8 +43,8 @@ class WinogradConvolution {
   void forward(const float* x, const float* bias, float slope, float* scratch, float* y,
                int lanes = widest_vectors()) const;
 
-  /// dx from dy, the gradient with respect to y; where `slope` is 1, y may be any as large array.
-  void backward(const float* dy, const float* y, float slope, float* scratch, float* dx,
+  /// dx from d, the gradient with respect to W∗x: d = dy ∘ LeakyReLU'(y), or dy where y is null.
+  void backward(const float* dy, const float* y, float* scratch, float* dx,
                 int lanes = widest_vectors()) const;
 
  private:

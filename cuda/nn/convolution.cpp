@@ -191,7 +191,7 @@ void Convolution::forward() {
 
 void Convolution::backward() {
   if (plan_->winograd_) {
-    plan_->winograd_->backward(dy_, y_, 1, scratch_, dx_);
+    plan_->winograd_->backward(dy_, nullptr, scratch_, dx_);
     return;
   }
   if (round_output_gradient_.reorder) {
@@ -206,7 +206,7 @@ bool Convolution::takes_relu_back() const {
 
 void Convolution::backward_with_relu() {
   assert(takes_relu_back());
-  plan_->winograd_->backward(dy_, y_, kLeakySlope, scratch_, dx_);
+  plan_->winograd_->backward(dy_, y_, scratch_, dx_);
 }
 
 void Convolution::weight_gradient(float* gradient) {

@@ -71,10 +71,10 @@ class Convolution {
   void forward();
   /// dx from dy, where dy is the gradient before any epilogue.
   void backward();
-  /// Whether the plan's epilogue is a LeakyReLU that the next one takes back as well: dx from dy,
-  /// where dy is the gradient after it.
-  bool takes_relu_back() const;
+  /// dx from dy, where dy is the gradient after the plan's epilogue, a LeakyReLU. Requires
+  /// takes_relu_back().
   void backward_with_relu();
+  bool takes_relu_back() const;
   /// The gradient of weights and bias from x and dy, gradient_values() values in oneDNN's order.
   void weight_gradient(float* gradient);
   std::int64_t gradient_values() const { return plan_->gradient_weights_ + plan_->gradient_bias_; }
