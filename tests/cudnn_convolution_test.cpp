@@ -14,8 +14,10 @@
 #include "cuda/device/bfloat16.cuh"
 #include "cuda/device/cuda_graph.h"
 #include "cuda/kernels/leaky_relu.cuh"
+#include "cuda/nn/plan_choice.h"
 #include "tests/kernel_launch.h"
 #include "tests/numbers.h"
+#include "tests/plan_folder.h"
 #include "tests/temporary_folder.h"
 
 namespace ebm {
@@ -204,6 +206,28 @@ constexpr ConvolutionShape kShapes[] = {
 
 class CudnnConvolutions : public testing::TestWithParam<Precision> {
  protected:
+  /// The program's plans, all compiled at once.
+  static const PlanCache& plans() {
+    static const PlanCache cache = [] {
+      std::vector<ConvolutionPattern> patterns;
+      for (const ConvolutionShape& shape : kShapes) {
+        for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
+          for (const bool leaky : {false, true}) {
+            patterns.push_back({.shape = shape,
+                                .precision = precision,
+                                .leaky_relu = leaky,
+                                .input_is_leaky = leaky});
+          }
+        }
+      }
+      PlanCache compiled(plan_folder());
+      const CudaStream stream;
+      compile_ahead(CudnnHandle(stream), patterns, compiled);
+      return compiled;
+    }();
+    return cache;
+  }
+
   /// |value − exact| is at most what sums of n products in float, in any order, are off by (Higham,
   /// Accuracy and Stability of Numerical Algorithms, section 3.1); in tf32, of factors cut to 11
   /// bits; and what storing `bfloat16_stores` results no larger than the magnitude rounds.
@@ -220,14 +244,13 @@ class CudnnConvolutions : public testing::TestWithParam<Precision> {
 };
 
 TEST_P(CudnnConvolutions, AreTheirDefinition) {
-  const PlanCache no_cache;
   for (const ConvolutionShape& shape : kShapes) {
     for (const bool leaky : {false, true}) {
       SCOPED_TRACE(std::to_string(shape.in_channels) + " channels, kernel " +
                    std::to_string(shape.kernel) + (leaky ? ", leaky" : ""));
       Experiment experiment(
           {.shape = shape, .precision = GetParam(), .leaky_relu = leaky, .input_is_leaky = leaky},
-          no_cache);
+          plans());
       ASSERT_NE(experiment.convolution, nullptr);
       experiment.enqueue();
       const Results results = experiment.results();
@@ -266,7 +289,7 @@ TEST_P(CudnnConvolutions, GiveTheSameBitsAgainAndInAGraph) {
                  std::to_string(shape.kernel));
     Experiment experiment(
         {.shape = shape, .precision = GetParam(), .leaky_relu = true, .input_is_leaky = true},
-        PlanCache());
+        plans());
     ASSERT_NE(experiment.convolution, nullptr);
     experiment.enqueue();
     const Results first = experiment.results();

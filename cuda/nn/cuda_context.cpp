@@ -1,5 +1,9 @@
 #include "cuda/nn/cuda_context.h"
 
+#ifdef EBM_CUDNN
+#include "cuda/nn/plan_choice.h"
+#endif
+
 namespace ebm {
 
 CudaContext::CudaContext(Precision precision, const std::filesystem::path& plan_cache)
@@ -13,6 +17,12 @@ CudnnHandle& CudaContext::cudnn() {
   }
   return *cudnn_;
 }
+
+void CudaContext::compile_ahead(std::span<const ConvolutionPattern> patterns) {
+  ebm::compile_ahead(cudnn(), patterns, plan_cache_);
+}
+#else
+void CudaContext::compile_ahead(std::span<const ConvolutionPattern> /*patterns*/) {}
 #endif
 
 void CudaContext::reserve_workspace(std::size_t bytes) {

@@ -4,9 +4,11 @@
 #include <cstddef>
 #include <filesystem>
 #include <memory>
+#include <span>
 
 #include "cuda/device/cuda_stream.h"
 #include "cuda/device/device_buffer.h"
+#include "cuda/nn/device_lowering.h"
 #include "cuda/nn/plan_cache.h"
 #include "cuda/nn/precision.h"
 #ifdef EBM_CUDNN
@@ -29,6 +31,13 @@ class CudaContext {
   /// Made when first asked for. Throws CudaError where cuDNN cannot be used.
   CudnnHandle& cudnn();
 #endif
+
+  /// Makes ready for convolutions that are about to be made: compiles, in all the processor's
+  /// threads, the plans that would otherwise be compiled one after the other. Nothing in builds
+  /// without cuDNN.
+  void compile_ahead(std::span<const ConvolutionPattern> patterns);
+  /// Gives back the memory of plans that were made ready, once the convolutions are made.
+  void forget_compiled() { plan_cache_.forget(); }
 
   /// Makes workspace() at least so large. Not while work is enqueued or captured that uses it.
   void reserve_workspace(std::size_t bytes);

@@ -146,18 +146,9 @@ bool CudnnConvolution::Plans::choose(const PlanCache& cache) {
   };
 
   const PlanChoice choice(handle, pattern, cache);
-  forward = choice.choose(
-      "forward", pattern.precision,
-      {{forward_graph(pattern, true), true}, {forward_graph(pattern, false), false}}, test_forward);
-  std::vector<PassGraph> graphs = {{input_gradient_graph(pattern, false), false}};
-  if (pattern.input_is_leaky) {
-    graphs.push_back({input_gradient_graph(pattern, true), true});
-  }
-  input_gradient = choice.choose("input gradient", pattern.precision, graphs, test_input_gradient);
-  const Precision precision =
-      pattern.precision == Precision::bf16 ? Precision::tf32 : pattern.precision;
-  weight_gradient = choice.choose("weight gradient", precision,
-                                  {{weight_gradient_graph(shape), false}}, test_weight_gradient);
+  forward = choice.choose(ConvolutionPass::forward, test_forward);
+  input_gradient = choice.choose(ConvolutionPass::input_gradient, test_input_gradient);
+  weight_gradient = choice.choose(ConvolutionPass::weight_gradient, test_weight_gradient);
   if (!forward || !input_gradient || !weight_gradient) {
     return false;
   }

@@ -6,20 +6,10 @@
 #include <memory>
 
 #include "cuda/device/cudnn_handle.h"
-#include "cuda/kernels/convolution_shape.h"
+#include "cuda/nn/device_lowering.h"
 #include "cuda/nn/plan_cache.h"
-#include "cuda/nn/precision.h"
 
 namespace ebm {
-
-/// One convolution of a network, with the element-by-element work around it. A linear layer is one
-/// with kernel 1 on images of one pixel.
-struct ConvolutionPattern {
-  ConvolutionShape shape;
-  Precision precision = Precision::tf32;
-  bool leaky_relu = false;      ///< y = LeakyReLU(W∗x + b) instead of W∗x + b
-  bool input_is_leaky = false;  ///< x is a LeakyReLU's output, whose input the gradient goes to
-};
 
 /// The plans of one convolution, chosen for the current device.
 ///
@@ -31,12 +21,10 @@ struct ConvolutionPattern {
 /// CudaGraph (which the convolution must outlive) and gives the same bits whenever it runs.
 class CudnnConvolution {
  public:
-  /// No plan needs more; workspace_bytes() may be more by float copies of x and y in bf16.
-  static constexpr std::size_t kLargestWorkspace = std::size_t{256} << 20;
-
   /// Takes the plans that `cache` has for this device, version of cuDNN and pattern. Where it has
-  /// none, compiles the deterministic plans that cuDNN thinks best, some seconds' work, measures
-  /// them on the device and keeps the fastest. Plans may differ in how they round: starts that find
+  /// none, measures on the device the deterministic plans that cuDNN thinks best, and keeps the
+  /// fastest; those of them that the cache does not have are compiled, some seconds' work, which
+  /// compile_plans() does in many threads. Plans may differ in how they round: starts that find
   /// the same cache give the same bits, and a start that measures may not.
   ///
   /// Null when cuDNN has no plan for one of the passes. Throws CudaError when the device fails.
@@ -46,7 +34,8 @@ class CudnnConvolution {
                                                   const PlanCache& cache);
   ~CudnnConvolution();
 
-  /// Bytes at `workspace` that any of the passes may need. The memory holds nothing between calls,
+  /// Bytes at `workspace` that any of the passes may need: at most kLargestWorkspace and, in bf16,
+  /// float copies of x and y. The memory holds nothing between calls,
   /// so all convolutions of a stream may share the largest.
   std::size_t workspace_bytes() const;
 

@@ -3,21 +3,17 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "cuda/nn/cudnn_plan.h"
 #include "cuda/nn/plan_cache.h"
+#include "cuda/nn/plan_keys.h"
 
 namespace ebm {
 
-/// A graph of one pass, and whether the element-by-element work is part of it.
-struct PassGraph {
-  CudnnGraph graph;
-  bool fused = false;
-};
-
-/// A plan of such a graph.
+/// A plan of a pass, and whether the element-by-element work is part of it.
 struct PassPlan {
   CudnnPlan plan;
   bool fused = false;
@@ -29,20 +25,33 @@ class PlanChoice {
  public:
   PlanChoice(const CudnnHandle& handle, const ConvolutionPattern& pattern, const PlanCache& cache);
 
-  /// The plan for the pass of that name: the fastest of the graphs' at run(plan), which enqueues
-  /// all that the pass does. Graphs are built only if they are measured. None when no graph has a
-  /// plan.
-  std::optional<PassPlan> choose(const std::string& pass, Precision precision,
-                                 const std::vector<PassGraph>& graphs,
+  /// Whether the cache has the plan of the pass.
+  bool is_known(ConvolutionPass pass) const;
+
+  /// The plan for the pass: the fastest, of all its graphs' at run(plan), which enqueues all that
+  /// the pass does. Graphs are built only if they are measured, and plans compiled only where the
+  /// cache has not got them. None when no graph has a plan.
+  std::optional<PassPlan> choose(ConvolutionPass pass,
                                  const std::function<void(const PassPlan&)>& run) const;
 
  private:
-  std::optional<PassPlan> restore(const std::string& key) const;
-  void keep(const std::string& key, const PassPlan& chosen) const;
+  std::string key(ConvolutionPass pass) const;
+  std::vector<PassPlan> candidates(const GraphKind& kind) const;
+  std::optional<PassPlan> restore(ConvolutionPass pass) const;
+  void keep(ConvolutionPass pass, const PassPlan& chosen) const;
 
   const CudnnHandle& handle_;
+  ConvolutionPattern pattern_;
   const PlanCache& cache_;
-  std::string key_;  ///< of the device, its libraries and the pattern
+  std::string device_;  // its name
+  GpuKind gpu_;
 };
+
+/// Makes ready for the choice of plans for these patterns on the current device: where the cache
+/// has none, compiles in all the processor's threads what would be compiled one plan after the
+/// other, and has the cache remember it. Where cuDNN does not take descriptions of devices
+/// (before 9.11), does nothing.
+void compile_ahead(const CudnnHandle& handle, std::span<const ConvolutionPattern> patterns,
+                   PlanCache& cache);
 
 }  // namespace ebm
