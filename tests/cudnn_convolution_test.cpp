@@ -4,20 +4,18 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <filesystem>
 #include <functional>
-#include <span>
 #include <string>
 #include <vector>
 
-#include "cuda/device/bfloat16.cuh"
 #include "cuda/device/cuda_graph.h"
 #include "cuda/kernels/leaky_relu.cuh"
 #include "cuda/nn/plan_choice.h"
 #include "tests/kernel_launch.h"
 #include "tests/numbers.h"
 #include "tests/plan_folder.h"
+#include "tests/stored_array.h"
 #include "tests/temporary_folder.h"
 
 namespace ebm {
@@ -32,18 +30,6 @@ std::size_t output_size(const ConvolutionShape& s) {
 std::size_t weight_size(const ConvolutionShape& s) {
   return static_cast<std::size_t>(s.out_channels) * s.kernel * s.kernel * s.in_channels;
 }
-
-/// Sums of products, and the sums of the products' magnitudes, which rounding is relative to.
-struct Sums {
-  explicit Sums(std::size_t size) : exact(size), magnitude(size) {}
-  void add(std::size_t i, double product) {
-    exact[i] += product;
-    magnitude[i] += std::abs(product);
-  }
-
-  std::vector<double> exact;
-  std::vector<double> magnitude;
-};
 
 /// Calls product(input, output, weight) with the places of every product that a convolution sums.
 void for_each_product(const ConvolutionShape& s,
@@ -73,61 +59,6 @@ void for_each_product(const ConvolutionShape& s,
     }
   }
 }
-
-/// Numbers that the precision stores as they are.
-std::vector<float> numbers_of(Precision precision, std::size_t n, std::uint32_t seed) {
-  std::vector<float> values = numbers(n, seed);
-  for (float& value : values) {
-    value = precision == Precision::bf16 ? static_cast<float>(Bfloat16(value)) : value;
-  }
-  return values;
-}
-
-/// Values in the device's memory as a precision stores them.
-class StoredArray {
- public:
-  StoredArray(const CudaStream& stream, bool as_bfloat16, const std::vector<float>& values)
-      : stream_(stream),
-        as_bfloat16_(as_bfloat16),
-        size_(values.size()),
-        bytes_(stream, size_ * (as_bfloat16 ? sizeof(Bfloat16) : sizeof(float))) {
-    upload(values);
-  }
-
-  void upload(const std::vector<float>& values) {
-    if (as_bfloat16_) {
-      std::vector<Bfloat16> shorter;
-      for (const float value : values) {
-        shorter.emplace_back(value);
-      }
-      bytes_.upload(stream_, std::as_bytes(std::span(shorter)));
-    } else {
-      bytes_.upload(stream_, std::as_bytes(std::span(values)));
-    }
-  }
-  void* data() { return bytes_.data(); }
-  std::vector<float> values() const {
-    std::vector<float> values(size_);
-    if (as_bfloat16_) {
-      std::vector<Bfloat16> shorter(size_);
-      bytes_.download(stream_, std::as_writable_bytes(std::span(shorter)));
-      stream_.wait();
-      for (std::size_t i = 0; i < size_; ++i) {
-        values[i] = static_cast<float>(shorter[i]);
-      }
-    } else {
-      bytes_.download(stream_, std::as_writable_bytes(std::span(values)));
-      stream_.wait();
-    }
-    return values;
-  }
-
- private:
-  const CudaStream& stream_;
-  bool as_bfloat16_;
-  std::size_t size_;
-  DeviceBuffer<std::byte> bytes_;
-};
 
 /// What the three passes make of the same arrays.
 struct Results {
