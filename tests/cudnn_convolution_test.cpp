@@ -73,7 +73,7 @@ struct Results {
 struct Experiment {
   Experiment(const ConvolutionPattern& what, const PlanCache& cache)
       : pattern(what),
-        convolution(CudnnConvolution::create(handle, what, cache)),
+        convolution(CudnnConvolution::create(libraries, what, cache)),
         workspace(stream, convolution ? convolution->workspace_bytes() : 0) {}
 
   void enqueue() {
@@ -101,7 +101,7 @@ struct Experiment {
   std::vector<float> dy_values = numbers_of(pattern.precision, output_size(pattern.shape), 4);
 
   CudaStream stream;
-  CudnnHandle handle{stream};
+  ConvolutionLibraries libraries{stream};
   std::unique_ptr<CudnnConvolution> convolution;
   StoredArray x{stream, shorter, x_values};
   StoredArray weight{stream, shorter, weight_values};
@@ -153,7 +153,7 @@ class CudnnConvolutions : public testing::TestWithParam<Precision> {
       }
       PlanCache compiled(plan_folder());
       const CudaStream stream;
-      compile_ahead(CudnnHandle(stream), patterns, compiled);
+      compile_ahead(ConvolutionLibraries(stream), patterns, compiled);
       return compiled;
     }();
     return cache;

@@ -58,9 +58,9 @@ struct Experiment {
                                       .result = dweight.data(),
                                       .bias_gradient = static_cast<float*>(dbias.data())};
     plan.run(handle,
-             problem.pass == LtPass::forward          ? forward
-             : problem.pass == LtPass::input_gradient ? input_gradient
-                                                      : weight_gradient,
+             problem.pass == ConvolutionPass::forward          ? forward
+             : problem.pass == ConvolutionPass::input_gradient ? input_gradient
+                                                               : weight_gradient,
              workspace.data());
   }
   Results results() { return {result().values(), dbias.values()}; }
@@ -75,9 +75,9 @@ struct Experiment {
   }
 
   StoredArray& result() {
-    return problem.pass == LtPass::forward          ? y
-           : problem.pass == LtPass::input_gradient ? dx
-                                                    : dweight;
+    return problem.pass == ConvolutionPass::forward          ? y
+           : problem.pass == ConvolutionPass::input_gradient ? dx
+                                                             : dweight;
   }
 
   LtProblem problem;
@@ -113,23 +113,23 @@ struct Expected {
 Expected expected_of(Experiment& of) {
   const LtProblem& p = of.problem;
   Expected expected{Sums(of.result().values().size()), Sums(of.bias_values.size()),
-                    p.pass == LtPass::forward          ? p.inputs + 1
-                    : p.pass == LtPass::input_gradient ? p.outputs
-                                                       : p.rows};
+                    p.pass == ConvolutionPass::forward          ? p.inputs + 1
+                    : p.pass == ConvolutionPass::input_gradient ? p.outputs
+                                                                : p.rows};
   for (std::size_t row = 0; row < static_cast<std::size_t>(p.rows); ++row) {
     for (std::size_t to = 0; to < static_cast<std::size_t>(p.outputs); ++to) {
       const std::size_t y = row * static_cast<std::size_t>(p.outputs) + to;
       const double dy = of.dy_values[y];
-      if (p.pass == LtPass::forward && p.bias) {
+      if (p.pass == ConvolutionPass::forward && p.bias) {
         expected.result.add(y, of.bias_values[to]);
       }
       expected.bias_gradient.add(to, dy);
       for (std::size_t from = 0; from < static_cast<std::size_t>(p.inputs); ++from) {
         const std::size_t x = row * static_cast<std::size_t>(p.inputs) + from;
         const std::size_t w = to * static_cast<std::size_t>(p.inputs) + from;
-        if (p.pass == LtPass::forward) {
+        if (p.pass == ConvolutionPass::forward) {
           expected.result.add(y, double{of.weight_values[w]} * of.x_values[x]);
-        } else if (p.pass == LtPass::input_gradient) {
+        } else if (p.pass == ConvolutionPass::input_gradient) {
           expected.result.add(x, double{of.weight_values[w]} * dy);
         } else {
           expected.result.add(w, dy * of.x_values[x]);
@@ -146,7 +146,8 @@ struct Shape {
 /// The last layer of the vanilla network, a non-local block's query, key and value, and one whose
 /// sizes are no multiples of anything but what 16 bytes ask for.
 constexpr Shape kShapes[] = {{7, 512, 64}, {130, 32, 48}, {3, 24, 8}};
-constexpr LtPass kPasses[] = {LtPass::forward, LtPass::input_gradient, LtPass::weight_gradient};
+constexpr ConvolutionPass kPasses[] = {ConvolutionPass::forward, ConvolutionPass::input_gradient,
+                                       ConvolutionPass::weight_gradient};
 
 class LtLinear : public testing::TestWithParam<Precision> {
  protected:
@@ -161,7 +162,7 @@ class LtLinear : public testing::TestWithParam<Precision> {
   template <class Test>
   void for_each_problem(const Test& test) {
     for (const Shape& shape : kShapes) {
-      for (const LtPass pass : kPasses) {
+      for (const ConvolutionPass pass : kPasses) {
         for (const bool bias : {false, true}) {
           SCOPED_TRACE(std::to_string(shape.rows) + " rows, " + std::to_string(shape.inputs) +
                        " to " + std::to_string(shape.outputs) + ", pass " +
@@ -201,7 +202,7 @@ TEST_P(LtLinear, IsItsDefinition) {
   for_each_problem([](Experiment& experiment) {
     const LtProblem& problem = experiment.problem;
     const bool bf16 = problem.precision == Precision::bf16;
-    if (!(bf16 && problem.bias && problem.pass == LtPass::forward)) {  // see LtProblem
+    if (!(bf16 && problem.bias && problem.pass == ConvolutionPass::forward)) {  // see LtProblem
       ASSERT_FALSE(experiment.plans.empty());
     }
     const Expected expected = expected_of(experiment);
@@ -210,8 +211,8 @@ TEST_P(LtLinear, IsItsDefinition) {
       ASSERT_LE(plan.workspace_bytes(), LtPlan::kLargestWorkspace);
       const Results results = experiment.run(plan);
       expect_near(results.result, expected.result, expected.products,
-                  bf16 && problem.pass != LtPass::weight_gradient);
-      if (problem.bias && problem.pass == LtPass::weight_gradient) {
+                  bf16 && problem.pass != ConvolutionPass::weight_gradient);
+      if (problem.bias && problem.pass == ConvolutionPass::weight_gradient) {
         expect_near(results.bias_gradient, expected.bias_gradient, problem.rows, false);
       }
     }
@@ -258,7 +259,7 @@ TEST_P(LtLinear, IsTheSameOnceSavedAndRestored) {
 #ifdef EBM_EMULATED_CUDA
 // The emulated library proposes its plans in a known order, with and without what is refused.
 TEST_P(LtLinear, TakesNoPlanWhoseSumsMayDiffer) {
-  const LtProblem problem = {.pass = LtPass::input_gradient,
+  const LtProblem problem = {.pass = ConvolutionPass::input_gradient,
                              .rows = 3,
                              .inputs = 24,
                              .outputs = 8,

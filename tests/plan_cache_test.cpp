@@ -44,6 +44,12 @@ TEST(PlanCache, TheFirstOneThatIsKeptStays) {
   EXPECT_TRUE(PlanCache(folder.path()).keep("key", {2}));
   EXPECT_EQ(PlanCache(folder.path()).find("key"), kPlan);
   EXPECT_EQ(folder.names().size(), 1U);
+  PlanCache(folder.path()).discard("another key");
+  EXPECT_EQ(PlanCache(folder.path()).find("key"), kPlan);
+  PlanCache(folder.path()).discard("key");
+  EXPECT_FALSE(PlanCache(folder.path()).find("key"));
+  EXPECT_TRUE(PlanCache(folder.path()).keep("key", {2}));
+  EXPECT_EQ(PlanCache(folder.path()).find("key"), Plan{2});
 }
 
 TEST(PlanCache, LooksAtWhatWasMadeAhead) {

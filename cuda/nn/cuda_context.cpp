@@ -11,15 +11,15 @@ CudaContext::CudaContext(Precision precision, const std::filesystem::path& plan_
       plan_cache_(plan_cache.empty() ? PlanCache() : PlanCache(plan_cache)) {}
 
 #ifdef EBM_CUDNN
-CudnnHandle& CudaContext::cudnn() {
-  if (!cudnn_) {
-    cudnn_ = std::make_unique<CudnnHandle>(stream_);
+const ConvolutionLibraries& CudaContext::libraries() {
+  if (!libraries_) {
+    libraries_ = std::make_unique<ConvolutionLibraries>(stream_);
   }
-  return *cudnn_;
+  return *libraries_;
 }
 
 void CudaContext::compile_ahead(std::span<const ConvolutionPattern> patterns) {
-  ebm::compile_ahead(cudnn(), patterns, plan_cache_);
+  ebm::compile_ahead(libraries(), patterns, plan_cache_);
 }
 #else
 void CudaContext::compile_ahead(std::span<const ConvolutionPattern> /*patterns*/) {}

@@ -12,7 +12,7 @@
 #include "cuda/nn/plan_cache.h"
 #include "cuda/nn/precision.h"
 #ifdef EBM_CUDNN
-#include "cuda/device/cudnn_handle.h"
+#include "cuda/nn/convolution_libraries.h"
 #endif
 
 namespace ebm {
@@ -29,7 +29,7 @@ class CudaContext {
   const PlanCache& plan_cache() const { return plan_cache_; }
 #ifdef EBM_CUDNN
   /// Made when first asked for. Throws CudaError where cuDNN cannot be used.
-  CudnnHandle& cudnn();
+  const ConvolutionLibraries& libraries();
 #endif
 
   /// Makes ready for convolutions that are about to be made: compiles, in all the processor's
@@ -49,7 +49,7 @@ class CudaContext {
   Precision precision_;
   PlanCache plan_cache_;
 #ifdef EBM_CUDNN
-  std::unique_ptr<CudnnHandle> cudnn_;
+  std::unique_ptr<ConvolutionLibraries> libraries_;
 #endif
   DeviceBuffer<std::byte> workspace_;
 };

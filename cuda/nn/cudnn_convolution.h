@@ -1,11 +1,11 @@
-// Convolutions by cuDNN's graph API: forward, backward to the input, weight gradient. In builds
-// with cuDNN only.
+// Convolutions by cuDNN's graph API or, with a kernel of 1, by cuBLASLt: forward, backward to the
+// input, weight gradient. In builds with cuDNN only.
 #pragma once
 
 #include <cstddef>
 #include <memory>
 
-#include "cuda/device/cudnn_handle.h"
+#include "cuda/nn/convolution_libraries.h"
 #include "cuda/nn/device_lowering.h"
 #include "cuda/nn/plan_cache.h"
 
@@ -17,19 +17,19 @@ namespace ebm {
 /// pixels × out_channels; W out × kernel × kernel × in. They hold float or, in bf16, Bfloat16, and
 /// begin at multiples of 16 bytes. b and dW are float always.
 ///
-/// What is enqueued is on the handle's stream, allocates nothing, never waits, can be captured in a
-/// CudaGraph (which the convolution must outlive) and gives the same bits whenever it runs.
+/// What is enqueued is on the libraries' stream, allocates nothing, never waits, can be captured in
+/// a CudaGraph (which the convolution must outlive) and gives the same bits whenever it runs.
 class CudnnConvolution {
  public:
   /// Takes the plans that `cache` has for this device, version of cuDNN and pattern. Where it has
-  /// none, measures on the device the deterministic plans that cuDNN thinks best, and keeps the
-  /// fastest; those of them that the cache does not have are compiled, some seconds' work, which
-  /// compile_plans() does in many threads. Plans may differ in how they round: starts that find
-  /// the same cache give the same bits, and a start that measures may not.
+  /// none, measures on the device the deterministic plans that the libraries think best, and keeps
+  /// the fastest; those of cuDNN's that the cache does not have are compiled, some seconds' work,
+  /// which compile_plans() does in many threads. Plans may differ in how they round: starts that
+  /// find the same cache give the same bits, and a start that measures may not.
   ///
   /// Null when cuDNN has no plan for one of the passes. Throws CudaError when the device fails.
-  /// The handle must outlive the convolution.
-  static std::unique_ptr<CudnnConvolution> create(const CudnnHandle& handle,
+  /// The libraries must outlive the convolution.
+  static std::unique_ptr<CudnnConvolution> create(const ConvolutionLibraries& libraries,
                                                   const ConvolutionPattern& pattern,
                                                   const PlanCache& cache);
   ~CudnnConvolution();

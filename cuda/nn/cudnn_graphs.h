@@ -2,7 +2,6 @@
 // device or plan. In builds with cuDNN only.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -20,11 +19,6 @@ using CudnnGraph = std::shared_ptr<cudnn_frontend::graph::Graph>;
 
 /// What the graphs call their tensors.
 enum CudnnTensor : std::int64_t { kX = 1, kW, kB, kY, kDy, kDx, kDw };
-
-/// What a convolution is asked for.
-enum class ConvolutionPass { forward, input_gradient, weight_gradient };
-inline constexpr std::array kConvolutionPasses = {
-    ConvolutionPass::forward, ConvolutionPass::input_gradient, ConvolutionPass::weight_gradient};
 
 /// One way to put a pass into a graph.
 struct GraphKind {

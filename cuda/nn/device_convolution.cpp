@@ -55,7 +55,7 @@ class DirectConvolution final : public DeviceConvolution<T> {
 };
 
 #ifdef EBM_CUDNN
-/// By cuDNN; the bias's gradient, which it does not compute with the weight's, by a kernel of ours.
+/// By cuDNN and cuBLASLt; the bias's gradient by a kernel of ours.
 template <class T>
 class LibraryConvolution final : public DeviceConvolution<T> {
  public:
@@ -101,7 +101,7 @@ std::unique_ptr<DeviceConvolution<T>> make_device_convolution(
     const ConvolutionParameters& parameters) {
 #ifdef EBM_CUDNN
   if (std::unique_ptr<CudnnConvolution> plans =
-          CudnnConvolution::create(context.cudnn(), pattern, context.plan_cache())) {
+          CudnnConvolution::create(context.libraries(), pattern, context.plan_cache())) {
     return std::make_unique<LibraryConvolution<T>>(context, std::move(plans), pattern.shape,
                                                    parameters);
   }

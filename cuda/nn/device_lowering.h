@@ -2,6 +2,7 @@
 // that operation's convolutions look like. Needs no device.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -53,6 +54,11 @@ struct NonlocalConvolutions {
   ConvolutionShape output;
 };
 NonlocalConvolutions nonlocal_convolutions(int images, const Shape& in);
+
+/// What a convolution is asked for: y from x; dx from dy; dW from x and dy.
+enum class ConvolutionPass { forward, input_gradient, weight_gradient };
+inline constexpr std::array kConvolutionPasses = {
+    ConvolutionPass::forward, ConvolutionPass::input_gradient, ConvolutionPass::weight_gradient};
 
 /// One convolution of a network, with the element-by-element work around it. A linear layer is one
 /// with kernel 1 on images of one pixel.

@@ -48,7 +48,7 @@ cudaDataType stored(Precision precision) {
   return precision == Precision::bf16 ? CUDA_R_16BF : CUDA_R_32F;
 }
 cudaDataType result_type(const LtProblem& problem) {
-  return problem.pass == LtPass::weight_gradient ? CUDA_R_32F : stored(problem.precision);
+  return problem.pass == ConvolutionPass::weight_gradient ? CUDA_R_32F : stored(problem.precision);
 }
 
 /// The library's matrices have their columns one after the other: rows × columns of ours is the
@@ -112,8 +112,8 @@ struct LtPlan::Product {
 };
 
 LtPlan::Product::Product(const LtProblem& of) : problem(of) {
-  const bool forward = of.pass == LtPass::forward;
-  const bool weight_gradient = of.pass == LtPass::weight_gradient;
+  const bool forward = of.pass == ConvolutionPass::forward;
+  const bool weight_gradient = of.pass == ConvolutionPass::weight_gradient;
   cublasLtMatmulDesc_t created = nullptr;
   EBM_CHECK_CUBLAS_LT(cublas_lt().create_matmul(
       &created, of.precision == Precision::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F,
@@ -231,8 +231,9 @@ std::size_t LtPlan::workspace_bytes() const { return algorithm_->workspace_bytes
 
 void LtPlan::run(const CublasLtHandle& handle, const LtArrays& arrays, void* workspace) const {
   const LtProblem& problem = product_->problem;
-  if (problem.bias && problem.pass != LtPass::input_gradient) {
-    product_->point_to_bias(problem.pass == LtPass::forward ? arrays.bias : arrays.bias_gradient);
+  if (problem.bias && problem.pass != ConvolutionPass::input_gradient) {
+    product_->point_to_bias(problem.pass == ConvolutionPass::forward ? arrays.bias
+                                                                     : arrays.bias_gradient);
   }
   const float one = 1;
   const float zero = 0;

@@ -10,23 +10,19 @@
 #include <vector>
 
 #include "cuda/device/cublas_lt_handle.h"
+#include "cuda/nn/device_lowering.h"
 #include "cuda/nn/precision.h"
 
 namespace ebm {
 
-/// A layer y = x Wᵀ + b of `rows` states, or pixels of images with the channels last. Row by row, x
-/// is rows × inputs, W is outputs × inputs, y is rows × outputs.
-enum class LtPass {
-  forward,          ///< y = x Wᵀ; with the bias, + b
-  input_gradient,   ///< dx = dy W
-  weight_gradient,  ///< dW = dyᵀ x; with the bias, also db = Σ over rows of dy
-};
-
-/// One pass of one layer. LeakyReLUs are not part of it: the library's epilogues know a ReLU, and
-/// its mask of one bit a value, but no slope below 0. bias_activation and leaky_relu_backward do
-/// that in a sweep of their own.
+/// One pass of a layer y = x Wᵀ + b of `rows` states, or pixels of images with the channels last.
+/// Row by row, x is rows × inputs, W is outputs × inputs, y is rows × outputs. forward is y = x Wᵀ,
+/// with the bias + b; input_gradient dx = dy W; weight_gradient dW = dyᵀ x, with the bias also db =
+/// Σ over rows of dy. LeakyReLUs are not part of it: the library's epilogues know a ReLU, and its
+/// mask of one bit a value, but no slope below 0. bias_activation and leaky_relu_backward do that
+/// in a sweep of their own.
 struct LtProblem {
-  LtPass pass = LtPass::forward;
+  ConvolutionPass pass = ConvolutionPass::forward;
   std::int64_t rows = 1;
   std::int64_t inputs = 1;
   std::int64_t outputs = 1;

@@ -105,4 +105,11 @@ bool PlanCache::keep(const std::string& key, const std::vector<std::uint8_t>& pl
   return read(path, key).has_value();
 }
 
+void PlanCache::discard(const std::string& key) const {
+  if (!folder_.empty()) {
+    std::error_code ignored;
+    std::filesystem::remove(file_of(folder_, key), ignored);
+  }
+}
+
 }  // namespace ebm

@@ -32,6 +32,9 @@ class PlanCache {
   /// stays. False when the folder then has none.
   bool keep(const std::string& key, const std::vector<std::uint8_t>& plan) const;
 
+  /// Makes the folder forget what it has under the key.
+  void discard(const std::string& key) const;
+
   /// Keeps a plan in memory only, until forget(). Not while another thread uses the cache.
   void remember(const std::string& key, std::vector<std::uint8_t> plan) {
     remembered_[key] = std::move(plan);

@@ -8,10 +8,14 @@
 #include <vector>
 
 #include "cuda/device/cuda_graph.h"
+#include "cuda/nn/linear_convolution.h"
 #include "cuda/nn/plan_compilation.h"
 
 namespace ebm {
 namespace {
+
+/// Of cuBLASLt's plans, which are proposed by what they are expected to take.
+constexpr std::size_t kMeasuredLinear = 8;
 
 /// The least time of a few launches of repeated work, captured as it will be in sampling; infinite
 /// when it cannot be.
@@ -51,9 +55,9 @@ std::string current_device_name() {
 
 }  // namespace
 
-PlanChoice::PlanChoice(const CudnnHandle& handle, const ConvolutionPattern& pattern,
+PlanChoice::PlanChoice(const ConvolutionLibraries& libraries, const ConvolutionPattern& pattern,
                        const PlanCache& cache)
-    : handle_(handle),
+    : libraries_(libraries),
       pattern_(pattern),
       cache_(cache),
       device_(current_device_name()),
@@ -65,25 +69,40 @@ std::string PlanChoice::key(ConvolutionPass pass) const {
 
 bool PlanChoice::is_known(ConvolutionPass pass) const { return cache_.find(key(pass)).has_value(); }
 
-/// Those of a graph that are measured.
-std::vector<PassPlan> PlanChoice::candidates(const GraphKind& kind) const {
-  std::vector<PassPlan> plans;
+/// Adds those of a graph of cuDNN's that are measured.
+void PlanChoice::add_candidates(const GraphKind& kind, std::vector<PassPlan>& plans) const {
   const CudnnGraph graph = make_graph(pattern_, kind);
-  if (!propose_plans(*graph, handle_, precision_of(pattern_, kind.pass))) {
-    return plans;
+  if (!propose_plans(*graph, libraries_.cudnn, precision_of(pattern_, kind.pass))) {
+    return;
   }
   const std::vector<ProposedPlan> proposals = proposed_plans(*graph);
-  for (std::size_t i = 0; i < proposals.size() && plans.size() < measured_plans(kind); ++i) {
+  std::size_t left = measured_plans(kind);
+  for (std::size_t i = 0; i < proposals.size() && left > 0; ++i) {
     std::optional<CudnnPlan> plan;
     if (proposals[i].is_compiled_at_run_time) {
       const auto made = cache_.find(candidate_key(gpu_, pattern_, kind, proposals[i].name));
-      plan = made ? CudnnPlan::restore(handle_, *made) : std::nullopt;
+      plan = made ? CudnnPlan::restore(libraries_.cudnn, *made) : std::nullopt;
     }
     if (!plan) {
       plan = CudnnPlan::compile(graph, static_cast<std::int64_t>(i));
     }
     if (plan) {
       plans.push_back({std::move(*plan), kind.fused});
+      --left;
+    }
+  }
+}
+
+/// Those of a pass that are measured.
+std::vector<PassPlan> PlanChoice::candidates(ConvolutionPass pass) const {
+  std::vector<PassPlan> plans;
+  for (const GraphKind& kind : graph_kinds(pattern_, pass)) {
+    add_candidates(kind, plans);
+  }
+  if (libraries_.cublas_lt && is_linear(pattern_.shape)) {
+    for (LtPlan& plan :
+         lt_candidates(*libraries_.cublas_lt, linear_problem(pattern_, pass), kMeasuredLinear)) {
+      plans.push_back({std::move(plan)});
     }
   }
   return plans;
@@ -96,13 +115,11 @@ std::optional<PassPlan> PlanChoice::choose(ConvolutionPass pass,
   }
   std::optional<PassPlan> fastest;
   float least = std::numeric_limits<float>::infinity();
-  for (const GraphKind& kind : graph_kinds(pattern_, pass)) {
-    for (PassPlan& candidate : candidates(kind)) {
-      const float milliseconds = milliseconds_of(handle_.stream(), [&] { run(candidate); });
-      if (milliseconds < least) {
-        least = milliseconds;
-        fastest = std::move(candidate);
-      }
+  for (PassPlan& candidate : candidates(pass)) {
+    const float milliseconds = milliseconds_of(libraries_.cudnn.stream(), [&] { run(candidate); });
+    if (milliseconds < least) {
+      least = milliseconds;
+      fastest = std::move(candidate);
     }
   }
   if (!fastest) {
@@ -115,30 +132,51 @@ std::optional<PassPlan> PlanChoice::choose(ConvolutionPass pass,
   return kept ? std::move(kept) : std::move(fastest);
 }
 
-// What is kept is a byte that says whether the plan is fused, then the plan.
+// What is kept is a byte that says what it is, then the plan.
+
+namespace {
+enum KeptKind : std::uint8_t { kCudnn, kFusedCudnn, kCublasLt };
+}  // namespace
+
+std::optional<PassPlan> PlanChoice::restored(ConvolutionPass pass,
+                                             std::vector<std::uint8_t> kept) const {
+  const std::uint8_t kind = kept.front();
+  kept.erase(kept.begin());
+  if (kind == kCublasLt) {
+    auto plan = libraries_.cublas_lt
+                    ? LtPlan::restore(*libraries_.cublas_lt, linear_problem(pattern_, pass), kept)
+                    : std::nullopt;
+    return plan ? std::optional(PassPlan{std::move(*plan)}) : std::nullopt;
+  }
+  auto plan = CudnnPlan::restore(libraries_.cudnn, kept);
+  return plan ? std::optional(PassPlan{std::move(*plan), kind == kFusedCudnn}) : std::nullopt;
+}
 
 std::optional<PassPlan> PlanChoice::restore(ConvolutionPass pass) const {
   auto kept = cache_.find(key(pass));
   if (!kept || kept->empty()) {
     return std::nullopt;
   }
-  const bool fused = kept->front() != 0;
-  kept->erase(kept->begin());
-  auto plan = CudnnPlan::restore(handle_, *kept);
-  return plan ? std::optional(PassPlan{std::move(*plan), fused}) : std::nullopt;
+  auto plan = restored(pass, std::move(*kept));
+  if (!plan) {  // another version's: it would be in the way of the next choice
+    cache_.discard(key(pass));
+  }
+  return plan;
 }
 
 void PlanChoice::keep(ConvolutionPass pass, const PassPlan& chosen) const {
-  std::vector<std::uint8_t> bytes = chosen.plan.save();
-  bytes.insert(bytes.begin(), chosen.fused ? 1 : 0);
+  std::vector<std::uint8_t> bytes =
+      std::visit([](const auto& plan) { return plan.save(); }, chosen.plan);
+  const bool is_linear = std::holds_alternative<LtPlan>(chosen.plan);
+  bytes.insert(bytes.begin(), is_linear ? kCublasLt : chosen.fused ? kFusedCudnn : kCudnn);
   cache_.keep(key(pass), bytes);
 }
 
-void compile_ahead(const CudnnHandle& handle, std::span<const ConvolutionPattern> patterns,
-                   PlanCache& cache) {
+void compile_ahead(const ConvolutionLibraries& libraries,
+                   std::span<const ConvolutionPattern> patterns, PlanCache& cache) {
   std::vector<ConvolutionPattern> unknown;
   std::ranges::copy_if(patterns, std::back_inserter(unknown), [&](const auto& pattern) {
-    const PlanChoice choice(handle, pattern, cache);
+    const PlanChoice choice(libraries, pattern, cache);
     return !std::ranges::all_of(kConvolutionPasses,
                                 [&](ConvolutionPass pass) { return choice.is_known(pass); });
   });
