@@ -1,0 +1,80 @@
+"""Keeps the figures of a measurement in one JSON file, which is whole at any moment.
+
+usage: figures.py FILE.json set KEY=TEXT...
+       figures.py FILE.json part PART WHAT RESULT SECONDS REASON
+       figures.py FILE.json add NAME      lines that are JSON objects, as they come from the input
+
+The file is {KEY: TEXT..., "parts": [{"part", "what", "result", "seconds", "reason"}...], "figures":
+{NAME: [OBJECT...]...}}. It is replaced whole after each line; several processes may write it at
+once. A line that is no object is kept as {"text": LINE}.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def alone():
+    """One writer of this user at a time."""
+    with open(Path(tempfile.gettempdir()) / f"ebm_figures.{os.getuid()}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def unfinished(file):
+    """Where the next version is written: above the file's folder, so that a kill leaves nothing
+    that is cut short in it, or in it, where that is another file system's or not ours."""
+    above = file.parent.parent
+    same = above.stat().st_dev == file.parent.stat().st_dev and os.access(above, os.W_OK)
+    return (above if same else file.parent) / f".{file.parent.name}.{file.name}.tmp"
+
+
+def change(file, edit):
+    with alone():
+        kept = json.loads(file.read_text()) if file.exists() else {}
+        kept.setdefault("parts", [])
+        kept.setdefault("figures", {})
+        edit(kept)
+        temporary = unfinished(file)
+        temporary.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+        os.replace(temporary, file)
+
+
+def parsed(line):
+    try:
+        figure = json.loads(line)
+    except ValueError:
+        figure = None
+    return figure if isinstance(figure, dict) else {"text": line}
+
+
+def add_lines(file, name):
+    change(file, lambda kept: kept["figures"].setdefault(name, []))
+    for line in iter(sys.stdin.readline, ""):  # each at once
+        if line.strip():
+            figure = parsed(line.strip())
+            change(file, lambda kept: kept["figures"].setdefault(name, []).append(figure))
+            print(line, end="", flush=True)
+
+
+def main():
+    file, verb, words = Path(sys.argv[1]).resolve(), sys.argv[2], sys.argv[3:]
+    if verb == "set":
+        change(file, lambda kept: kept.update(word.split("=", 1) for word in words))
+    elif verb == "part":
+        part, what, result, seconds, reason = words
+        entry = {"part": part, "what": what, "result": result, "seconds": float(seconds)}
+        change(file, lambda kept: kept["parts"].append(entry | ({"reason": reason} if reason else {})))
+    elif verb == "add":
+        add_lines(file, *words)
+    else:
+        sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main()
