@@ -108,7 +108,7 @@ finish() {
 
 # Programs that keep a GPU busy with little, several at once; each has its share of the processors.
 # What is measured is alone.
-cores=$(nproc)
+cores=$(env -u OMP_NUM_THREADS nproc) threads=${OMP_NUM_THREADS:-}
 several_at_once() {
   local most=1
   case $1 in
@@ -121,7 +121,8 @@ several_at_once() {
   at_once=$((cores / 2 < most ? cores / 2 : most))
   at_once=$((at_once < 1 ? 1 : at_once))
   unset OMP_NUM_THREADS
-  [[ $most -eq 1 ]] || export OMP_NUM_THREADS=$((cores / at_once)) OMP_WAIT_POLICY=passive
+  [[ $most -gt 1 ]] || [[ -n $threads ]] || return 0
+  export OMP_NUM_THREADS=${threads:-$((cores / at_once))} OMP_WAIT_POLICY=passive
 }
 kind_before=''
 

@@ -9,39 +9,37 @@ The file is {KEY: TEXT..., "parts": [{"part", "what", "result", "seconds", "reas
 once. A line that is no object is kept as {"text": LINE}.
 """
 
-import contextlib
 import fcntl
 import json
-import os
+import os  # and little else: this is started for every line
 import sys
-import tempfile
-from pathlib import Path
-
-
-@contextlib.contextmanager
-def alone():
-    """One writer of this user at a time."""
-    with open(Path(tempfile.gettempdir()) / f"ebm_figures.{os.getuid()}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def unfinished(file):
     """Where the next version is written: above the file's folder, so that a kill leaves nothing
     that is cut short in it, or in it, where that is another file system's or not ours."""
-    above = file.parent.parent
-    same = above.stat().st_dev == file.parent.stat().st_dev and os.access(above, os.W_OK)
-    return (above if same else file.parent) / f".{file.parent.name}.{file.name}.tmp"
+    folder, name = os.path.split(file)
+    above, folder_name = os.path.split(folder)
+    if os.stat(above).st_dev == os.stat(folder).st_dev and os.access(above, os.W_OK):
+        return os.path.join(above, f".{folder_name}.{name}.tmp")
+    return file + ".tmp"
 
 
 def change(file, edit):
-    with alone():
-        kept = json.loads(file.read_text()) if file.exists() else {}
+    """Edits what the file holds, one writer of this user's at a time."""
+    place = os.environ.get("TMPDIR", "/tmp")
+    with open(os.path.join(place, f"ebm_figures.{os.getuid()}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        kept = {}
+        if os.path.exists(file):
+            with open(file) as before:
+                kept = json.load(before)
         kept.setdefault("parts", [])
         kept.setdefault("figures", {})
         edit(kept)
         temporary = unfinished(file)
-        temporary.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+        with open(temporary, "w") as after:
+            after.write(json.dumps(kept, indent=1) + "\n")
         os.replace(temporary, file)
 
 
@@ -54,6 +52,7 @@ def parsed(line):
 
 
 def add_lines(file, name):
+    sys.stdin.reconfigure(errors="replace")
     change(file, lambda kept: kept["figures"].setdefault(name, []))
     for line in iter(sys.stdin.readline, ""):  # each at once
         if line.strip():
@@ -63,7 +62,7 @@ def add_lines(file, name):
 
 
 def main():
-    file, verb, words = Path(sys.argv[1]).resolve(), sys.argv[2], sys.argv[3:]
+    file, verb, words = os.path.realpath(sys.argv[1]), sys.argv[2], sys.argv[3:]
     if verb == "set":
         change(file, lambda kept: kept.update(word.split("=", 1) for word in words))
     elif verb == "part":

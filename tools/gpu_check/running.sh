@@ -15,7 +15,7 @@ begin_records() {
 
 # figures VERB WORD...: see tools/benchmark/figures.py.
 figures() {
-  "$python" tools/benchmark/figures.py "$json" "$@" 2>>"$log"
+  "$python" -S tools/benchmark/figures.py "$json" "$@" 2>>"$log"
 }
 
 # The seconds that each part may take at a GPU where every second counts; $patience times that
