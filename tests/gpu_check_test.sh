@@ -12,7 +12,7 @@ check=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/tools/gpu_check.sh
 export OUT=$scratch/out
 calls=$scratch/calls
 build=$scratch/build
-python=$(python3 -c 'import sys; print(sys.executable)') || exit
+py=$(python3 -c 'import sys; print(sys.executable)') || exit
 mkdir -p "$scratch/bin" "$build/tests"
 
 # stand_in FILE BODY: a program that notes when it is called and when it ends, and does BODY.
@@ -27,7 +27,7 @@ table_has() { grep -qE -- "$1" "$OUT/table.txt" || fail "no '$1' in: $(cat "$OUT
 log_has() { grep -qF -- "$1" "$OUT/log.txt" || fail "no '$1' in: $(cat "$OUT/log.txt")"; }
 # figure EXPRESSION VALUE: of the JSON file, which Python knows as kept.
 figure() {
-  equal "$("$python" -c 'import json, sys
+  equal "$("$py" -c 'import json, sys
 kept = json.load(open(sys.argv[1]))
 print(eval(sys.argv[2]))' "$OUT/gpu_check.json" "$1" 2>&1)" "$2"
 }
@@ -38,7 +38,7 @@ whole() {
   for file in "$OUT"/*; do
     [[ -s $file ]] || continue # not yet begun
     [[ $(tail -c 1 "$file" | od -An -c) == *'\n'* ]] || fail "$file ends within a line ${1:-}"
-    [[ $file != *.json ]] || "$python" -m json.tool "$file" >"$scratch/json" 2>&1 ||
+    [[ $file != *.json ]] || "$py" -m json.tool "$file" >"$scratch/json" 2>&1 ||
       fail "$file: $(cat "$scratch/json")"
   done
   [[ -s $OUT/table.txt ]] || return
@@ -179,14 +179,35 @@ figure 'kept["figures"]["pytorch"][0]["seconds"]' 0.0003
   begin_records
   at_once=2 seconds_of[short]=3
   begin short
+  check short many bash -c 'seq 5000; printf "not ended"' >/dev/null
   start short hanging limited bash -c 'trap "" TERM; while :; do sleep 1; done' >/dev/null
   start short beside limited sleep 0.1
   end_of_all
   check short next limited true
 ) >"$scratch/said"
+whole
 table_has '^short +hanging +FAILED .* ended after [1-9]\.[0-9] s$'
 table_has '^short +beside +passed'
+equal "$(grep -c '^short, many: ' "$OUT/log.txt")" 2051
+log_has 'short, many: not ended'
 table_has '^short +next +not run .* no time left$'
+
+# The file of figures is whole whenever it is read, and two writers lose none of each other's.
+rm -rf "$OUT" && mkdir "$OUT"
+for name in one other; do
+  seq -f '{"number": %.0f}' 100 |
+    "$py" -S "${check%/*}/benchmark/figures.py" "$OUT/gpu_check.json" add $name >/dev/null &
+done
+"$py" - "$OUT/gpu_check.json" >"$scratch/said" 2>&1 <<'END' || fail "$(cat "$scratch/said")"
+import json, os, sys, time
+end, count = time.time() + 60, 0
+while count < 200 and time.time() < end:
+    if os.path.exists(sys.argv[1]):
+        with open(sys.argv[1]) as file:
+            count = sum(map(len, json.load(file)["figures"].values()))
+sys.exit(count != 200)
+END
+wait
 
 # Killed at any moment, all processes of it: what there is by then is whole.
 for seconds in 0 1 2 4; do

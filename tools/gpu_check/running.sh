@@ -46,9 +46,14 @@ limited() {
   timeout -k 2 "$left" "$@"
 }
 
-# keep LABEL FILE: the input goes into the file, and into the log line by line.
+# keep LABEL FILE: the input goes into the file, and into the log line by line: 2,000 lines, and the
+# last 50 of what has more (a wrong kernel may fail for each of a million numbers).
 keep() {
-  tee "$2" | sed -u "s|^|$1: |" >>"$log"
+  tee -p "$2" | sed -u -e "s|^|$1: |" -e 2000q >>"$log"
+  if (($(wc -l <"$2") > 2000)); then
+    { echo "..." && tail -n 50 "$2"; } | sed "s|^|$1: |" >>"$log"
+  fi
+  [[ -z $(tail -c 1 "$2") ]] || echo >>"$log" # a line that was not ended
   : >"$2.done"
 }
 
