@@ -13,7 +13,8 @@ export OUT=$scratch/out
 calls=$scratch/calls
 build=$scratch/build
 py=$(python3 -c 'import sys; print(sys.executable)') || exit
-mkdir -p "$scratch/bin" "$build/tests"
+mkdir -p "$scratch/bin" "$build/tests" "$scratch/tmp"
+export TMPDIR=$scratch/tmp # where what is killed leaves its own
 
 # stand_in FILE BODY: a program that notes when it is called and when it ends, and does BODY.
 stand_in() {

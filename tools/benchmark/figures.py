@@ -1,12 +1,13 @@
 """Keeps the figures of a measurement in one JSON file, which is whole at any moment.
 
 usage: figures.py FILE.json set KEY=TEXT...
-       figures.py FILE.json part PART WHAT RESULT SECONDS REASON
+       figures.py FILE.json part PART WHAT RESULT SECONDS REASON ENDED
        figures.py FILE.json add NAME      lines that are JSON objects, as they come from the input
 
-The file is {KEY: TEXT..., "parts": [{"part", "what", "result", "seconds", "reason"}...], "figures":
-{NAME: [OBJECT...]...}}. It is replaced whole after each line; several processes may write it at
-once. A line that is no object is kept as {"text": LINE}.
+The file is {KEY: TEXT..., "parts": [{"part", "what", "result", "seconds", "ended", "reason"}...],
+"figures": {NAME: [OBJECT...]...}}, where "ended" is the second since the beginning of all. It is
+replaced whole after each line; several processes may write it at once. A line that is no object is
+kept as {"text": LINE}.
 """
 
 import fcntl
@@ -66,8 +67,9 @@ def main():
     if verb == "set":
         change(file, lambda kept: kept.update(word.split("=", 1) for word in words))
     elif verb == "part":
-        part, what, result, seconds, reason = words
-        entry = {"part": part, "what": what, "result": result, "seconds": float(seconds)}
+        part, what, result, seconds, reason, ended = words
+        entry = {"part": part, "what": what, "result": result, "seconds": float(seconds),
+                 "ended": int(ended)}
         change(file, lambda kept: kept["parts"].append(entry | ({"reason": reason} if reason else {})))
     elif verb == "add":
         add_lines(file, *words)

@@ -116,7 +116,7 @@ why_failed() {
 # record PART WHAT RESULT SECONDS REASON
 record() {
   printf '%-10s %-58s %-9s %7s%s\n' "${@:1:4}" "${5:+  $5}" >>"$table"
-  figures part "$@"
+  figures part "$@" "$SECONDS"
 }
 
 # start PART WHAT COMMAND...: the same beside others, $at_once of them at most.
