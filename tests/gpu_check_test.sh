@@ -210,14 +210,24 @@ sys.exit(count != 200)
 END
 wait
 
-# Killed at any moment, all processes of it: what there is by then is whole.
-for seconds in 0 1 2 4; do
-  seconds+=.$((RANDOM % 10))
+# Killed at any moment, all processes of it: what there is by then is whole. The last time it is
+# killed in its benchmark, whose first figures are kept.
+for moment in 0 1 2 benchmark; do
+  rm -rf "$OUT"
   setsid "$check" --build "$emulated_build" --only iteration,benchmark,chains &>"$scratch/said" &
   disown
-  sleep "$seconds"
+  if [[ $moment == benchmark ]]; then
+    for _ in {1..600}; do
+      sleep 0.1
+      ! grep -qs '"figure": "step"' "$OUT/gpu_check.json" || break
+    done
+  else
+    moment+=.$((RANDOM % 10))
+    sleep "$moment"
+  fi
   kill_session $!
-  [[ ! -d $OUT ]] || whole "killed after $seconds s"
+  [[ ! -d $OUT ]] || whole "killed at $moment"
 done
-figure 'kept["parts"][0]["what"]' libraries
+figure '[f["network"] for f in kept["figures"]["ebm"] if f["figure"] == "step"][0]' toy
+figure 'kept["figures"]["start"][0]["iterations"]' 1
 finish
