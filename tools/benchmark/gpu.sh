@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Times the Langevin step of every published network and whole iterations of the published
-# experiments on the GPU, with this program and with PyTorch, and prints two tables, Markdown. Let
-# nothing else use the GPU. Needs a build of the preset cuda with the target ebm_gpu_benchmark, and
-# a Python with CUDA's PyTorch, or its columns stay empty: $PYTHON, or the first of those on the
-# path and in /opt that has one.
+# experiments on the GPU, with this program, with PyTorch, and the toy network's chain with JAX, and
+# prints tables, Markdown. Let nothing else use the GPU. Needs a build of the preset cuda with the
+# target ebm_gpu_benchmark, and a Python with CUDA's PyTorch (another may have JAX), or its columns
+# stay empty: $PYTHON, or the first of those on the path and in /opt that has it. Every figure is in
+# OUT/gpu.json the moment it is known; the tables again: gpu_table.py OUT/gpu.json
 # usage: gpu.sh [--build FOLDER] [--out FOLDER] [--batches N,...] [--precisions P,...]
 #                  [build/cuda]  [build/benchmark]  [1,16,100,1000]      [fp32,tf32,bf16]
 set -euo pipefail
@@ -23,36 +24,33 @@ while [[ $# -gt 0 ]]; do
   shift 2
 done
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tools/benchmark/python_with.sh
+source "$here/python_with.sh"
 mkdir -p "$out"
 plans=$(mktemp -d)
 trap 'rm -rf "$plans"' EXIT
+file=$out/gpu.json
+rm -f "$file"
 
-# A caller that has set LD_LIBRARY_PATH for our program says here what PyTorch's is to be.
-libraries=${PYTORCH_LIBRARY_PATH-${LD_LIBRARY_PATH:-}}
-
-has_pytorch() {
-  local -x LD_LIBRARY_PATH=$libraries
-  "$1" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2>/dev/null
+# measure NAME COMMAND...: its figures, kept under that name.
+measure() {
+  local name=$1
+  shift
+  echo "benchmark: $name, by $1" >&2
+  timeout "${BENCHMARK_SECONDS:-7200}" "$@" 2>"$out/$name.log" |
+    python3 "$here/figures.py" "$file" add "$name" >/dev/null ||
+    echo "benchmark: $name did not end well; see $out/$name.log" >&2
 }
 
-pytorch=''
-for python in ${PYTHON:-} python3 python /opt/*/bin/python3 /opt/*/.venv/bin/python3; do
-  if has_pytorch "$python"; then
-    pytorch=$python
-    break
-  fi
-done
-
-echo "benchmark: this program" >&2
-"$build/ebm_gpu_benchmark" "$batches" "$precisions" "$plans" >"$out/ebm_gpu.json"
-rm -f "$out/pytorch_gpu.json"
-if [[ -n $pytorch ]]; then
-  echo "benchmark: PyTorch, by $pytorch" >&2
-  LD_LIBRARY_PATH=$libraries timeout "${PYTORCH_SECONDS:-7200}" "$pytorch" "$here/pytorch_gpu_steps.py" "$batches" \
-    "$precisions" "$out/pytorch_gpu.json" 2>"$out/pytorch_gpu.log" ||
-    echo "benchmark: PyTorch did not end well; see $out/pytorch_gpu.log" >&2
+measure ebm "$build/ebm_gpu_benchmark" "$batches" "$precisions" "$plans"
+if python=$(python_with torch); then
+  measure pytorch "$python" "$here/pytorch_gpu_steps.py" "$batches" "$precisions"
 else
-  echo "benchmark: no Python here has PyTorch that sees a GPU; name one in PYTHON" >&2
+  echo "benchmark: no Python here has PyTorch; name one in PYTHON" >&2
 fi
-table=("${pytorch:-python3}" "$here/gpu_table.py" "$out/ebm_gpu.json" "$out/pytorch_gpu.json")
-"${table[@]}" || cat "$out/ebm_gpu.json"
+if python=$(python_with jax); then
+  measure jax "$python" "$here/jax_toy_chain.py" "$batches"
+else
+  echo "benchmark: no Python here has JAX; name one in PYTHON" >&2
+fi
+python3 "$here/gpu_table.py" "$file"

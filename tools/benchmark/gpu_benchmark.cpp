@@ -1,8 +1,13 @@
 // Times the Langevin step of the published networks and whole iterations of the published
-// experiments on the GPU, and what it could do at most; prints JSON. tools/benchmark/gpu.sh runs it
-// beside PyTorch.
-// usage: ebm_gpu_benchmark BATCH[,BATCH...] PRECISION[,PRECISION...] PLANS
+// experiments on the GPU, and what it could do at most. Prints each figure the moment it is known,
+// a line that is one JSON object; what fails has "error" instead of its number, and the others go
+// on. tools/benchmark/gpu.sh runs it beside PyTorch. usage: ebm_gpu_benchmark BATCH[,BATCH...]
+// PRECISION[,PRECISION...] PLANS [WHAT[,WHAT...]]
 //   PLANS   a folder for cuDNN's plans: what several measurements need is chosen once
+//   WHAT    limits, toy, vanilla, nonlocal (a step of these), experiments by name (an iteration of
+//           theirs, batch 100) [all of these]; profile/NETWORK: five steps for a profiler that
+//           waits to be turned on, at the first batch and precision
+// Exit status: 0, 1 something failed, 2 wrong command line.
 
 #include <fmt/format.h>
 
@@ -11,6 +16,7 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <sstream>
@@ -19,6 +25,7 @@
 
 #include "cuda/device/cuda_survey.h"
 #include "cuda/device/device_buffer.h"
+#include "cuda/device/profile_range.h"
 #include "cuda/kernels/random_states.cuh"
 #include "cuda/learning/cuda_learner.h"
 #include "cuda/nn/cuda_context.h"
@@ -46,9 +53,10 @@ constexpr int kLeastSteps = 1;
 constexpr int kStepsAtOnce = 100;
 #endif
 constexpr std::uint64_t kSeed = 1;
-constexpr double kFar = 1e30;  // a limit that no number is beyond
-constexpr std::int64_t kImages =
-    1000;  // rows of the made-up training set; their number costs nothing
+constexpr double kFar = 1e30;           // a limit that no number is beyond
+constexpr std::int64_t kImages = 1000;  // rows of the made-up training set; they cost nothing
+constexpr int kProfiledSteps = 5;
+const std::vector<std::string> kNetworks{"toy", "vanilla", "nonlocal"};
 
 /// What of a published experiment decides how long an iteration takes.
 struct Experiment {
@@ -76,42 +84,86 @@ struct Named {
   Precision precision;
 };
 
-/// Prints the objects of a JSON list one by one.
-class List {
+/// What the command line asks for.
+struct Request {
+  std::vector<int> batches;
+  std::vector<Named> precisions;
+  std::filesystem::path plans;
+  std::vector<std::string> what;  ///< empty: all
+
+  bool names(const std::string& name) const { return std::ranges::count(what, name) > 0; }
+  bool wants(const std::string& name) const { return what.empty() || names(name); }
+};
+
+std::string json_text(std::string text) {
+  std::ranges::replace_if(
+      text, [](unsigned char c) { return c < ' ' || c > '~' || c == '\\'; }, ' ');
+  std::ranges::replace(text, '"', '\'');
+  return '"' + text + '"';
+}
+
+/// Prints one figure: the members that say what it is, and those that measure() returns, or its
+/// error, which is counted.
+class Figures {
  public:
-  explicit List(const std::string& name) { fmt::print(",\n \"{}\": [", name); }
-  ~List() { fmt::print("]"); }
-  List(const List&) = delete;
-  List& operator=(const List&) = delete;
-  void add(const std::string& members) {
-    fmt::print("{}\n  {{{}}}", first_ ? "" : ",", members);
+  void add(const std::string& members, const std::function<std::string()>& measure) {
+    std::string result;
+    try {
+      result = measure();
+    } catch (const std::exception& error) {
+      result = "\"error\": " + json_text(error.what());
+      ++failures_;
+    }
+    fmt::print("{{{}, {}}}\n", members, result);
     std::fflush(stdout);
-    first_ = false;
+  }
+  int failures() const { return failures_; }
+
+ private:
+  int failures_ = 0;
+};
+
+/// A batch of chains of a network with its initial parameters.
+class Chains {
+ public:
+  Chains(const Network& network, std::int64_t batch, Precision precision,
+         const std::filesystem::path& plans)
+      : context_(precision, plans),
+        energy_(make_device_energy(context_, network, batch)),
+        batch_(batch),
+        theta_(stream(), network.parameter_count()),
+        states_(stream(), static_cast<std::size_t>(batch * energy_->state_size())),
+        norm_sums_(stream(), static_cast<std::size_t>(batch)) {
+    theta_.upload(stream(), initial_parameters(network, kSeed).span());
+    energy_->set_parameters(theta_.data());
+    fill_uniform(stream(), {kSeed, Purpose::initial_states, 0}, 1, batch, energy_->state_size(),
+                 states_.data());
+  }
+
+  const CudaStream& stream() const { return context_.stream(); }
+
+  /// Enqueues Langevin steps.
+  void run(int steps) {
+    const LangevinSteps run{
+        .update = {.epsilon = 0.01F, .noise = {kSeed, Purpose::langevin, 0}, .step = 0},
+        .steps = steps};
+    energy_->langevin(run, 0, batch_, states_.data(), norm_sums_.data());
   }
 
  private:
-  bool first_ = true;
+  CudaContext context_;
+  std::unique_ptr<DeviceEnergy> energy_;
+  std::int64_t batch_;
+  DeviceBuffer<float> theta_;
+  DeviceBuffer<float> states_;
+  DeviceBuffer<float> norm_sums_;
 };
 
 /// The seconds of one Langevin step of a batch.
 double step_seconds(const Network& network, std::int64_t batch, Precision precision,
                     const std::filesystem::path& plans) {
-  CudaContext context(precision, plans);
-  const CudaStream& stream = context.stream();
-  const std::unique_ptr<DeviceEnergy> energy = make_device_energy(context, network, batch);
-  const Buffer<float> theta = initial_parameters(network, kSeed);
-  DeviceBuffer<float> device_theta(stream, theta.size());
-  device_theta.upload(stream, theta.span());
-  energy->set_parameters(device_theta.data());
-  DeviceBuffer<float> states(stream, static_cast<std::size_t>(batch * energy->state_size()));
-  DeviceBuffer<float> norm_sums(stream, static_cast<std::size_t>(batch));
-  fill_uniform(stream, {kSeed, Purpose::initial_states, 0}, 1, batch, energy->state_size(),
-               states.data());
-  const LangevinSteps run{
-      .update = {.epsilon = 0.01F, .noise = {kSeed, Purpose::langevin, 0}, .step = 0},
-      .steps = kStepsAtOnce};
-  return median_seconds(stream, kRepetitions,
-                        [&] { energy->langevin(run, 0, batch, states.data(), norm_sums.data()); }) /
+  Chains chains(network, batch, precision, plans);
+  return median_seconds(chains.stream(), kRepetitions, [&] { chains.run(kStepsAtOnce); }) /
          kStepsAtOnce;
 }
 
@@ -164,69 +216,102 @@ double iteration_seconds(const Experiment& experiment, const Network& network, P
   return seconds[kRepetitions / 2];
 }
 
-void measure_limits([[maybe_unused]] const std::vector<Named>& precisions) {
-  fmt::print(",\n \"limits\": {{");
+void measure_limits([[maybe_unused]] const Request& request, [[maybe_unused]] Figures& figures) {
 #ifndef EBM_EMULATED_CUDA
   const CudaStream stream;
-  for (const Named& precision : precisions) {
-    fmt::print("\"{}\": {:.4g}, ", precision.name, peak_arithmetic(stream, precision.precision));
+  for (const Named& precision : request.precisions) {
+    figures.add(fmt::format(R"("figure": "limit", "name": "{}")", precision.name), [&] {
+      return fmt::format(R"("value": {:.4g})", peak_arithmetic(stream, precision.precision));
+    });
   }
-  fmt::print("\"bandwidth\": {:.4g}", copy_bandwidth(stream));
+  figures.add(R"("figure": "limit", "name": "bandwidth")",
+              [&] { return fmt::format(R"("value": {:.4g})", copy_bandwidth(stream)); });
 #endif
-  fmt::print("}}");
 }
 
-/// The toy network computes in float32 whatever the precision.
-bool makes_a_difference(const std::string& network, const Named& precision,
-                        const std::vector<Named>& precisions) {
-  return network != "toy" || precision.name == precisions.front().name;
+Network step_network(const std::string& name) {
+  return published_network(name, name == "toy" ? 2 : 3, kFeatures);
 }
 
-void measure(const std::vector<int>& batches, const std::vector<Named>& precisions,
-             const std::filesystem::path& plans) {
+void measure_step(const std::string& name, const Named& precision, const Request& request,
+                  Figures& figures) {
+  for (const int batch : request.batches) {
+    figures.add(fmt::format(R"("figure": "step", "network": "{}", "precision": "{}", "batch": {})",
+                            name, precision.name, batch),
+                [&] {
+                  const Network network = step_network(name);
+                  return fmt::format(
+                      R"("seconds": {:.4g}, "operations": {:.4g})",
+                      step_seconds(network, batch, precision.precision, request.plans),
+                      count_operations(network).langevin_step() * batch);
+                });
+  }
+}
+
+void measure_iteration(const Experiment& experiment, const Named& precision, const Request& request,
+                       Figures& figures) {
+  figures.add(
+      fmt::format(R"("figure": "iteration", "experiment": "{}", "precision": "{}", "batch": {})",
+                  experiment.name, precision.name, kBatch),
+      [&] {
+        const Network network =
+            published_network(experiment.network, experiment.channels, kFeatures);
+        return fmt::format(
+            R"("seconds": {:.4g}, "seconds_of_steps": {:.4g})",
+            iteration_seconds(experiment, network, precision.precision, request.plans),
+            step_seconds(network, kBatch, precision.precision, request.plans) *
+                std::max(1, experiment.steps / kLeastSteps));
+      });
+}
+
+void profile(const std::string& name, const Request& request, Figures& figures) {
+  const Named& precision = request.precisions.front();
+  figures.add(fmt::format(R"("figure": "profile", "network": "{}", "precision": "{}", "batch": {})",
+                          name, precision.name, request.batches.front()),
+              [&] {
+                Chains chains(step_network(name), request.batches.front(), precision.precision,
+                              request.plans);
+                chains.run(kProfiledSteps);  // all is chosen and captured now
+                chains.stream().wait();
+                set_profiling(true);
+                chains.run(kProfiledSteps);
+                chains.stream().wait();
+                set_profiling(false);
+                return fmt::format(R"("steps": {})", kProfiledSteps);
+              });
+}
+
+/// Measures all of the first precision, then all of the next. Returns how many figures failed.
+int measure(const Request& request) {
   const CudaSurvey survey = survey_cuda();
   const DeviceChoice choice = choose_device("cuda", survey);
   open_cuda_device(choice.index);
   const auto device = std::ranges::find(survey.devices, choice.index, &CudaDevice::index);
-  fmt::print("{{\n \"device\": \"{}\"", device->name);
-  measure_limits(precisions);
-  {
-    List steps("steps");
-    for (const std::string network_name : {"toy", "vanilla", "nonlocal"}) {
-      const Network network =
-          published_network(network_name, network_name == "toy" ? 2 : 3, kFeatures);
-      const double operations = count_operations(network).langevin_step();
-      for (const Named& precision : precisions) {
-        for (const int batch : batches) {
-          if (makes_a_difference(network_name, precision, precisions)) {
-            steps.add(fmt::format(
-                "\"network\": \"{}\", \"precision\": \"{}\", \"batch\": {}, "
-                "\"seconds\": {:.4g}, \"operations\": {:.4g}",
-                network_name, precision.name, batch,
-                step_seconds(network, batch, precision.precision, plans), operations * batch));
-          }
-        }
+  Figures figures;
+  figures.add(R"("figure": "device")", [&] { return R"("name": )" + json_text(device->name); });
+  if (request.wants("limits")) {
+    measure_limits(request, figures);
+  }
+  for (const Named& precision : request.precisions) {
+    // The toy network computes in float32 whatever the precision.
+    const bool first = precision.name == request.precisions.front().name;
+    for (const std::string& network : kNetworks) {
+      if (request.wants(network) && (first || network != "toy")) {
+        measure_step(network, precision, request, figures);
       }
     }
-  }
-  {
-    List iterations("iterations");
     for (const Experiment& experiment : kExperiments) {
-      const Network network = published_network(experiment.network, experiment.channels, kFeatures);
-      for (const Named& precision : precisions) {
-        if (makes_a_difference(experiment.network, precision, precisions)) {
-          iterations.add(
-              fmt::format("\"experiment\": \"{}\", \"precision\": \"{}\", \"seconds\": {:.4g}, "
-                          "\"seconds_of_steps\": {:.4g}",
-                          experiment.name, precision.name,
-                          iteration_seconds(experiment, network, precision.precision, plans),
-                          step_seconds(network, kBatch, precision.precision, plans) *
-                              std::max(1, experiment.steps / kLeastSteps)));
-        }
+      if (request.wants(experiment.name) && (first || experiment.network != "toy")) {
+        measure_iteration(experiment, precision, request, figures);
       }
     }
   }
-  fmt::print("\n}}\n");
+  for (const std::string& network : kNetworks) {
+    if (request.names("profile/" + network)) {
+      profile(network, request, figures);
+    }
+  }
+  return figures.failures();
 }
 
 std::vector<std::string> split(const std::string& list) {
@@ -260,20 +345,47 @@ std::vector<Named> parse_precisions(const std::string& list) {
   return precisions;
 }
 
+/// What the arguments ask for, or nothing where they are wrong.
+std::optional<Request> parse(const std::vector<std::string>& arguments) {
+  if (arguments.size() < 3 || arguments.size() > 4) {
+    return std::nullopt;
+  }
+  Request request{.batches = parse_batches(arguments[0]),
+                  .precisions = parse_precisions(arguments[1]),
+                  .plans = arguments[2],
+                  .what = {}};
+  std::vector<std::string> known = kNetworks;
+  known.emplace_back("limits");
+  for (const std::string& network : kNetworks) {
+    known.push_back("profile/" + network);
+  }
+  for (const Experiment& experiment : kExperiments) {
+    known.push_back(experiment.name);
+  }
+  if (arguments.size() == 4) {
+    request.what = split(arguments[3]);
+  }
+  const bool right = !request.batches.empty() && std::ranges::count(request.batches, 0) == 0 &&
+                     !request.precisions.empty() &&
+                     std::ranges::all_of(request.what, [&](const auto& name) {
+                       return std::ranges::count(known, name) > 0;
+                     });
+  return right ? std::optional(request) : std::nullopt;
+}
+
 }  // namespace
 }  // namespace ebm
 
 int main(int argc, char** argv) {
   try {
-    const std::vector<int> batches = argc == 4 ? ebm::parse_batches(argv[1]) : std::vector<int>();
-    const std::vector<ebm::Named> precisions =
-        argc == 4 ? ebm::parse_precisions(argv[2]) : std::vector<ebm::Named>();
-    if (batches.empty() || std::ranges::count(batches, 0) > 0 || precisions.empty()) {
-      fmt::print(stderr, "usage: ebm_gpu_benchmark BATCH[,BATCH...] fp32|tf32|bf16[,...] PLANS\n");
+    const std::optional<ebm::Request> request = ebm::parse({argv + 1, argv + argc});
+    if (!request) {
+      fmt::print(stderr,
+                 "usage: ebm_gpu_benchmark BATCH[,BATCH...] fp32|tf32|bf16[,...] PLANS "
+                 "[WHAT[,WHAT...]]\n");
       return 2;
     }
-    ebm::measure(batches, precisions, argv[3]);
-    return 0;
+    return ebm::measure(*request) == 0 ? 0 : 1;
   } catch (const std::exception& error) {
     fmt::print(stderr, "ebm_gpu_benchmark: {}\n", error.what());
     return 1;

@@ -6,14 +6,18 @@ Compiled is all of that as one function by torch.compile(mode="max-autotune"), w
 kernels and runs them as a CUDA graph. Both with channels last too, where there are pixels. Each is
 warmed up; the median of several times counts, by CUDA's events, as for our own program.
 
-usage: pytorch_gpu_steps.py BATCH[,BATCH...] PRECISION[,PRECISION...] OUTPUT.json [DEVICE]
+Each figure is printed the moment it is known, one JSON object a line; a mode that a version cannot
+run has "error" instead of seconds. Exit status: 0, 77 there is no GPU that PyTorch sees.
+
+usage: pytorch_gpu_steps.py BATCH[,BATCH...] PRECISION[,PRECISION...] [--networks NAME,...]
+           [--experiments NAME,...] [--modes MODE;MODE...] [--device DEVICE]
 """
 
+import argparse
 import json
 import sys
 import time
 from contextlib import nullcontext
-from pathlib import Path
 from statistics import median
 
 import torch
@@ -22,6 +26,13 @@ from pytorch_steps import EPSILON, STATE, make_network
 STEPS_AT_ONCE = 50
 REPETITIONS = {"step": 7, "iteration": 3}
 BATCH_OF_ITERATION = 100
+MODES = {  # how torch.compile is called, if at all, and whether channels come last
+    "eager": (None, False),
+    "eager, channels last": (None, True),
+    "compiled": ("max-autotune", False),
+    "compiled, channels last": ("max-autotune", True),
+    "compiled, reduce-overhead": ("reduce-overhead", False),  # CUDA graphs, and nothing measured
+}
 # As in gpu_benchmark.cpp: network, channels, steps, optimizer.
 EXPERIMENTS = {
     "gmm_convergent": ("toy", 2, 500, torch.optim.SGD),
@@ -51,7 +62,7 @@ class Timed:
         self.network = make_network(name, channels).to(device, memory_format=self.layout)
         self.shape = (batch, channels, *STATE[name][1:])
         self.low = precision == "bf16"
-        self.step = self.compiled_step() if compiled else self.eager_step
+        self.step = self.compiled_step(compiled) if compiled else self.eager_step
 
     def autocast(self):
         return torch.autocast(self.device, torch.bfloat16) if self.low else nullcontext()
@@ -68,7 +79,7 @@ class Timed:
         x.data += -g + EPSILON * torch.randn_like(x)
         return g.reshape(g.shape[0], -1).norm(dim=1).mean()
 
-    def compiled_step(self):
+    def compiled_step(self, mode):
         """theta is an argument, so that a new one needs no new compilation; but it stays where it
         is, so that a CUDA graph need not copy it."""
         theta = dict(self.network.named_parameters())
@@ -83,7 +94,7 @@ class Timed:
             moved = x - g + EPSILON * torch.randn_like(x)
             return moved, g.reshape(g.shape[0], -1).norm(dim=1).mean()
 
-        fused = torch.compile(step, mode="max-autotune")
+        fused = torch.compile(step, mode=mode)
 
         def run(x):
             torch.compiler.cudagraph_mark_step_begin()
@@ -131,82 +142,86 @@ def seconds(device, work, repetitions):
     return median(times)
 
 
-def modes(name):
-    for compiled in (False, True):
-        for channels_last in (False, True):
-            if name != "toy" or not channels_last:  # one pixel: no layouts to choose from
-                label = "compiled" if compiled else "eager"
-                yield label + (", channels last" if channels_last else ""), compiled, channels_last
+def runs_in(network, mode):
+    return network != "toy" or "channels last" not in mode  # one pixel: no layouts to choose from
 
 
-def time_steps(name, batch, precision, device, steps):
-    for mode, compiled, channels_last in modes(name):
-        torch._dynamo.reset()
-
-        def work():
-            channels = STATE[name][0]
-            run = Timed(name, channels, batch, precision, compiled, channels_last, device)
-            x = run.states()
-            took = seconds(device, lambda: run.steps(x, steps), REPETITIONS["step"]) / steps
-            return {"network": name, "batch": batch, "precision": precision, "mode": mode,
-                    "seconds": took}
-
-        yield from attempt(work, name, batch, precision, mode)
-
-
-def time_iterations(experiment, precision, device, share):
-    name, channels, steps, optimizer = EXPERIMENTS[experiment]
-    for mode, compiled, channels_last in modes(name):
-        torch._dynamo.reset()
-
-        def work():
-            batch = BATCH_OF_ITERATION
-            run = Timed(name, channels, batch, precision, compiled, channels_last, device)
-            optimize = optimizer(run.network.parameters(), lr=1e-9)
-            data = run.states()
-            took = seconds(device, lambda: run.iteration(max(1, steps // share), optimize, data),
-                           REPETITIONS["iteration"])
-            return {"experiment": experiment, "precision": precision, "mode": mode,
-                    "seconds": took}
-
-        yield from attempt(work, experiment, precision, mode)
-
-
-def attempt(work, *what):
-    """A mode that a version cannot run is left out."""
+def attempt(what, work):
+    """Prints the figure, with the seconds that work() returns or why it could not."""
+    torch._dynamo.reset()
     try:
-        result = work()
+        what["seconds"] = work()
     except Exception as error:
-        print(*what, repr(error)[:500], file=sys.stderr, flush=True)
-        return
-    print(result, file=sys.stderr, flush=True)
-    yield result
+        what["error"] = repr(error)[:500]
+    print(json.dumps(what), flush=True)
+
+
+def time_step(name, batch, precision, mode, device):
+    steps = STEPS_AT_ONCE if device == "cuda" else 1
+
+    def work():
+        run = Timed(name, STATE[name][0], batch, precision, *MODES[mode], device)
+        x = run.states()
+        return seconds(device, lambda: run.steps(x, steps), REPETITIONS["step"]) / steps
+
+    attempt({"figure": "step", "network": name, "batch": batch, "precision": precision,
+             "mode": mode}, work)
+
+
+def time_iteration(experiment, precision, mode, device):
+    name, channels, steps, optimizer = EXPERIMENTS[experiment]
+    if device != "cuda":
+        steps = max(1, steps // 100)
+
+    def work():
+        run = Timed(name, channels, BATCH_OF_ITERATION, precision, *MODES[mode], device)
+        optimize = optimizer(run.network.parameters(), lr=1e-9)
+        data = run.states()
+        return seconds(device, lambda: run.iteration(steps, optimize, data),
+                       REPETITIONS["iteration"])
+
+    attempt({"figure": "iteration", "experiment": experiment, "precision": precision,
+             "mode": mode}, work)
+
+
+def arguments():
+    def names(known, separator=","):
+        def parse(text):
+            words = [word for word in text.split(separator) if word]
+            unknown = set(words) - set(known)
+            if unknown:
+                raise argparse.ArgumentTypeError(f"there is no {', '.join(sorted(unknown))}")
+            return words
+        return parse
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("batches", type=lambda text: [int(word) for word in text.split(",")])
+    parser.add_argument("precisions", type=names(["fp32", "tf32", "bf16"]))
+    parser.add_argument("--networks", type=names(STATE), default=list(STATE))
+    parser.add_argument("--experiments", type=names(EXPERIMENTS), default=list(EXPERIMENTS))
+    parser.add_argument("--modes", type=names(MODES, ";"), default=list(MODES)[:4])
+    parser.add_argument("--device", default="cuda")
+    return parser.parse_args()
 
 
 def main():
-    batches, precisions, output = sys.argv[1].split(","), sys.argv[2].split(","), Path(sys.argv[3])
-    device = sys.argv[4] if len(sys.argv) > 4 else "cuda"
-    steps, share = (STEPS_AT_ONCE, 1) if device == "cuda" else (1, 100)
-    measured = {
-        "version": torch.__version__,
-        "device": torch.cuda.get_device_name() if device == "cuda" else device,
-        "steps": [],
-        "iterations": [],
-    }
-
-    def keep(kind, results):
-        for result in results:  # what there is when time is up is not lost
-            measured[kind].append(result)
-            output.write_text(json.dumps(measured, indent=1))
-
-    for precision in precisions:
-        for name in STATE:
-            if name != "toy" or precision == precisions[0]:  # ours is float32 always
-                for batch in map(int, batches):
-                    keep("steps", time_steps(name, batch, precision, device, steps))
-        for experiment, (name, *_) in EXPERIMENTS.items():
-            if name != "toy" or precision == precisions[0]:
-                keep("iterations", time_iterations(experiment, precision, device, share))
+    asked = arguments()
+    if asked.device == "cuda" and not torch.cuda.is_available():
+        print(f"PyTorch {torch.__version__} of {sys.executable} sees no GPU", file=sys.stderr)
+        sys.exit(77)
+    name = torch.cuda.get_device_name() if asked.device == "cuda" else asked.device
+    print(json.dumps({"figure": "device", "name": name, "version": torch.__version__}), flush=True)
+    for precision in asked.precisions:
+        first = precision == asked.precisions[0]  # ours of the toy network is float32 always
+        for mode in asked.modes:
+            for network in asked.networks:
+                if runs_in(network, mode) and (first or network != "toy"):
+                    for batch in asked.batches:
+                        time_step(network, batch, precision, mode, asked.device)
+            for experiment in asked.experiments:
+                network = EXPERIMENTS[experiment][0]
+                if runs_in(network, mode) and (first or network != "toy"):
+                    time_iteration(experiment, precision, mode, asked.device)
 
 
 if __name__ == "__main__":

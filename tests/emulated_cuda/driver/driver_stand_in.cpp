@@ -78,10 +78,22 @@ int cuModuleLoadDataEx(void** handle, const void*, unsigned, int*, void**) {
 int cuModuleUnload(void*) { return kSuccess; }
 int cuModuleGetFunction(void** handle, void*, const char*) { return give(handle, function); }
 
-// cuDNN looks for these as it loads, and would call them when a plan is run.
+// NVRTC and cuDNN look for these as they load.
+int cuCtxGetCurrent() { return kStubLibrary; }
+int cuCtxGetLimit() { return kStubLibrary; }
+int cuCtxPopCurrent() { return kStubLibrary; }
+int cuCtxPushCurrent() { return kStubLibrary; }
+int cuDeviceGet() { return kStubLibrary; }
+int cuGetExportTable() { return kStubLibrary; }
+int cuLaunchCooperativeKernel() { return kStubLibrary; }
 int cuLaunchKernel() { return kStubLibrary; }
 int cuLaunchKernelEx() { return kStubLibrary; }
-int cuLaunchCooperativeKernel() { return kStubLibrary; }
+int cuLibraryLoadFromFile() { return kStubLibrary; }
+int cuLinkAddData() { return kStubLibrary; }
+int cuLinkComplete() { return kStubLibrary; }
+int cuLinkCreate() { return kStubLibrary; }
+int cuLinkDestroy() { return kStubLibrary; }
 int cuOccupancyMaxPotentialClusterSize() { return kStubLibrary; }
+int cuStreamGetCtx() { return kStubLibrary; }
 
 }  // extern "C"
