@@ -1,13 +1,13 @@
 // Whether cuDNN has plans for the published networks, compiled whole, for GPUs that are described
 // to it. No device is needed; measuring and running the plans are cudnn_convolution_test's.
 
+#include <cudnn_frontend.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <map>
 #include <ostream>
+#include <stdexcept>
 #include <string>
-#include <thread>
 #include <tuple>
 #include <vector>
 
@@ -15,6 +15,7 @@
 #include "cuda/device/driver_stand_in.h"
 #include "cuda/nn/device_lowering.h"
 #include "cuda/nn/plan_compilation.h"
+#include "tests/temporary_folder.h"
 
 namespace ebm {
 
@@ -50,7 +51,7 @@ std::vector<ConvolutionPattern> published_convolutions(int images, Precision pre
   return patterns;
 }
 
-/// A plan of the first `most` that cuDNN proposes, compiled.
+/// Whether one of the plans that cuDNN proposes is compiled.
 bool has_plan(const DescribedGpu& gpu, const ConvolutionPattern& pattern, const GraphKind& kind) {
   const CudnnGraph graph = make_graph(pattern, kind);
   if (!propose_plans(*graph, PlanTarget::described(gpu).properties,
@@ -64,6 +65,13 @@ bool has_plan(const DescribedGpu& gpu, const ConvolutionPattern& pattern, const 
     }
   }
   return false;
+}
+
+void expect_restored(const std::vector<std::uint8_t>& plan, const PlanTarget& target) {
+  cudnn_frontend::graph::Graph graph;
+  graph.set_device_properties(target.properties);
+  const cudnn_frontend::error_t status = graph.deserialize(plan);
+  EXPECT_TRUE(status.is_good()) << status.get_message();
 }
 
 class PublishedPlans : public CudnnPlans,
@@ -84,6 +92,69 @@ TEST_P(PublishedPlans, AreCompiledForEveryPass) {
       }
     }
   }
+}
+
+// What ebm_plans and a first start do: everything that would be compiled as it is measured, once.
+class CompiledPlansTest : public CudnnPlans {
+ protected:
+  static constexpr ConvolutionPattern kPattern = {.shape = {.images = 2,
+                                                            .in_channels = 16,
+                                                            .height = 8,
+                                                            .width = 8,
+                                                            .out_channels = 16,
+                                                            .kernel = 3,
+                                                            .padding = 1},
+                                                  .leaky_relu = true,
+                                                  .input_is_leaky = true};
+
+  static CompiledPlans compile(const char* gpu, const PlanCache& cache) {
+    return compile_plans(PlanTarget::described(described_gpu(gpu)), {&kPattern, 1}, cache, 2,
+                         [&](const std::string& key, const std::vector<std::uint8_t>& plan) {
+                           EXPECT_TRUE(cache.keep(key, plan)) << key;
+                         });
+  }
+};
+
+TEST_F(CompiledPlansTest, AreThoseThatAreMeasuredAndAreCompiledOnce) {
+  const TemporaryFolder folder;
+  const PlanCache cache(folder.path(), {});
+  const CompiledPlans first = compile("h100", cache);
+  EXPECT_GE(first.compiled, 2);  // forward and input gradient have fused plans
+  EXPECT_EQ(first.known, 0);
+
+  int expected = 0;
+  const PlanTarget target = PlanTarget::described(described_gpu("h200"));  // is of the same kind
+  for (const ConvolutionPass pass : kConvolutionPasses) {
+    for (const GraphKind& kind : graph_kinds(kPattern, pass)) {
+      const CudnnGraph graph = make_graph(kPattern, kind);
+      ASSERT_TRUE(propose_plans(*graph, target.properties, kPattern.precision));
+      const std::vector<ProposedPlan> proposals = proposed_plans(*graph);
+      for (std::size_t i = 0; i < proposals.size() && i < measured_plans(kind); ++i) {
+        if (proposals[i].is_compiled_at_run_time) {
+          ++expected;
+          const std::string key = candidate_key(target.kind, kPattern, kind, proposals[i].name);
+          const auto plan = cache.find(key);
+          ASSERT_TRUE(plan) << key;
+          expect_restored(*plan, target);
+        }
+      }
+    }
+  }
+  EXPECT_EQ(first.compiled, expected);
+
+  const CompiledPlans second = compile("h100", cache);
+  EXPECT_EQ(second.compiled, 0);
+  EXPECT_EQ(second.known, first.compiled);
+  EXPECT_EQ(second.failed, first.failed);
+}
+
+TEST_F(CompiledPlansTest, AFailureToKeepThemIsTheCallers) {
+  EXPECT_THROW(compile_plans(PlanTarget::described(described_gpu("h100")), {&kPattern, 1},
+                             PlanCache({}, {}), 2,
+                             [](const std::string&, const std::vector<std::uint8_t>&) {
+                               throw std::runtime_error("the disk is full");
+                             }),
+               std::runtime_error);
 }
 
 std::string name_of(const testing::TestParamInfo<PublishedPlans::ParamType>& info) {

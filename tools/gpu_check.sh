@@ -61,6 +61,7 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 143' TERM INT
 export TMPDIR=$work XDG_CACHE_HOME=$work/cache # plans are measured anew, and once for all programs
 plans=$XDG_CACHE_HOME/ebm/cudnn
+export EBM_TEST_PLANS=$plans
 
 # Seconds of this shell's. The last are for writing what has been learned.
 deadline=1000000000

@@ -121,9 +121,8 @@ LtPlan::Product::Product(const LtProblem& of) : problem(of) {
   matmul = Matmul(created);
   set(matmul, CUBLASLT_MATMUL_DESC_TRANSA, forward ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(matmul, CUBLASLT_MATMUL_DESC_TRANSB, weight_gradient ? CUBLAS_OP_T : CUBLAS_OP_N);
-  if (of.bias && (forward || weight_gradient)) {
-    const cublasLtEpilogue_t epilogue = forward ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_BGRADB;
-    set(matmul, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue);
+  if (of.bias) {
+    set(matmul, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
     set(matmul, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, CUDA_R_32F);
     // Until a plan runs, the library looks at the alignment of this address alone.
     alignas(2 * kAlignment) static constexpr std::byte kPlace[2 * kAlignment] = {};
@@ -230,10 +229,8 @@ std::string LtPlan::name() const {
 std::size_t LtPlan::workspace_bytes() const { return algorithm_->workspace_bytes; }
 
 void LtPlan::run(const CublasLtHandle& handle, const LtArrays& arrays, void* workspace) const {
-  const LtProblem& problem = product_->problem;
-  if (problem.bias && problem.pass != ConvolutionPass::input_gradient) {
-    product_->point_to_bias(problem.pass == ConvolutionPass::forward ? arrays.bias
-                                                                     : arrays.bias_gradient);
+  if (product_->problem.bias) {
+    product_->point_to_bias(arrays.bias);
   }
   const float one = 1;
   const float zero = 0;

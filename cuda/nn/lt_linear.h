@@ -27,19 +27,18 @@ struct LtProblem {
   std::int64_t inputs = 1;
   std::int64_t outputs = 1;
   Precision precision = Precision::tf32;
-  /// The bias's part of the pass; an input gradient has none. The manual's table of types has a
-  /// forward pass in bf16 with a bias in bf16 only, and ours is float: expect no plan there.
+  /// Of a forward pass, to add b. The manual's table of types has it in bf16 with a bias in bf16
+  /// only, and ours is float: expect no plan there.
   bool bias = false;
 };
 
 /// Arrays of the device, beginning at multiples of 16 bytes. x, W, y and their gradients hold float
-/// or, in bf16, Bfloat16; dW, b and db are float always.
+/// or, in bf16, Bfloat16; dW and b are float always.
 struct LtArrays {
-  const void* left = nullptr;      ///< x, dy or dy
-  const void* right = nullptr;     ///< W, W or x
-  void* result = nullptr;          ///< y, dx or dW, which is overwritten
-  const float* bias = nullptr;     ///< b, of a forward pass with the bias
-  float* bias_gradient = nullptr;  ///< db, of a weight gradient with the bias; overwritten
+  const void* left = nullptr;   ///< x, dy or dy
+  const void* right = nullptr;  ///< W, W or x
+  void* result = nullptr;       ///< y, dx or dW, which is overwritten
+  const float* bias = nullptr;  ///< b, of a forward pass with the bias
 };
 
 /// One of the library's algorithms, for one problem. It gives the same bits whenever it runs: of

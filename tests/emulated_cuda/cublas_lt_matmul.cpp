@@ -68,7 +68,7 @@ struct Matrix {
 struct Product {
   Matrix a, b, result;
   cublasLtEpilogue_t epilogue;
-  float* bias;
+  const float* bias;
   Algorithm algorithm;
   float* parts;  ///< of the result, one after the other
 
@@ -100,12 +100,6 @@ void Product::compute() const {
     for (std::int64_t row = 0; row < a.rows(); ++row) {
       const float added = epilogue == CUBLASLT_EPILOGUE_BIAS ? bias[row] : 0.0F;
       result.put(row, column, element(row, column) + added);
-    }
-    if (epilogue == CUBLASLT_EPILOGUE_BGRADB) {
-      bias[column] = 0;
-      for (std::int64_t k = 0; k < b.rows(); ++k) {
-        bias[column] += b.at(k, column);
-      }
     }
   }
 }
@@ -276,7 +270,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t matm
                         .b = {*b_layout, matmul->b_operation, values(b)},
                         .result = {*d_layout, CUBLAS_OP_N, values(d)},
                         .epilogue = matmul->epilogue,
-                        .bias = static_cast<float*>(matmul->bias),
+                        .bias = static_cast<const float*>(matmul->bias),
                         .algorithm = algorithm_in(*algorithm),
                         .parts = static_cast<float*>(workspace)};
   ++current_counts().kernels;
