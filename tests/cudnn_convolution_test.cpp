@@ -4,18 +4,18 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <filesystem>
 #include <functional>
-#include <span>
 #include <string>
 #include <vector>
 
-#include "cuda/device/bfloat16.cuh"
 #include "cuda/device/cuda_graph.h"
 #include "cuda/kernels/leaky_relu.cuh"
+#include "cuda/nn/plan_choice.h"
 #include "tests/kernel_launch.h"
 #include "tests/numbers.h"
+#include "tests/plan_folder.h"
+#include "tests/stored_array.h"
 #include "tests/temporary_folder.h"
 
 namespace ebm {
@@ -30,18 +30,6 @@ std::size_t output_size(const ConvolutionShape& s) {
 std::size_t weight_size(const ConvolutionShape& s) {
   return static_cast<std::size_t>(s.out_channels) * s.kernel * s.kernel * s.in_channels;
 }
-
-/// Sums of products, and the sums of the products' magnitudes, which rounding is relative to.
-struct Sums {
-  explicit Sums(std::size_t size) : exact(size), magnitude(size) {}
-  void add(std::size_t i, double product) {
-    exact[i] += product;
-    magnitude[i] += std::abs(product);
-  }
-
-  std::vector<double> exact;
-  std::vector<double> magnitude;
-};
 
 /// Calls product(input, output, weight) with the places of every product that a convolution sums.
 void for_each_product(const ConvolutionShape& s,
@@ -72,61 +60,6 @@ void for_each_product(const ConvolutionShape& s,
   }
 }
 
-/// Numbers that the precision stores as they are.
-std::vector<float> numbers_of(Precision precision, std::size_t n, std::uint32_t seed) {
-  std::vector<float> values = numbers(n, seed);
-  for (float& value : values) {
-    value = precision == Precision::bf16 ? static_cast<float>(Bfloat16(value)) : value;
-  }
-  return values;
-}
-
-/// Values in the device's memory as a precision stores them.
-class StoredArray {
- public:
-  StoredArray(const CudaStream& stream, bool as_bfloat16, const std::vector<float>& values)
-      : stream_(stream),
-        as_bfloat16_(as_bfloat16),
-        size_(values.size()),
-        bytes_(stream, size_ * (as_bfloat16 ? sizeof(Bfloat16) : sizeof(float))) {
-    upload(values);
-  }
-
-  void upload(const std::vector<float>& values) {
-    if (as_bfloat16_) {
-      std::vector<Bfloat16> shorter;
-      for (const float value : values) {
-        shorter.emplace_back(value);
-      }
-      bytes_.upload(stream_, std::as_bytes(std::span(shorter)));
-    } else {
-      bytes_.upload(stream_, std::as_bytes(std::span(values)));
-    }
-  }
-  void* data() { return bytes_.data(); }
-  std::vector<float> values() const {
-    std::vector<float> values(size_);
-    if (as_bfloat16_) {
-      std::vector<Bfloat16> shorter(size_);
-      bytes_.download(stream_, std::as_writable_bytes(std::span(shorter)));
-      stream_.wait();
-      for (std::size_t i = 0; i < size_; ++i) {
-        values[i] = static_cast<float>(shorter[i]);
-      }
-    } else {
-      bytes_.download(stream_, std::as_writable_bytes(std::span(values)));
-      stream_.wait();
-    }
-    return values;
-  }
-
- private:
-  const CudaStream& stream_;
-  bool as_bfloat16_;
-  std::size_t size_;
-  DeviceBuffer<std::byte> bytes_;
-};
-
 /// What the three passes make of the same arrays.
 struct Results {
   std::vector<float> y;
@@ -140,7 +73,7 @@ struct Results {
 struct Experiment {
   Experiment(const ConvolutionPattern& what, const PlanCache& cache)
       : pattern(what),
-        convolution(CudnnConvolution::create(handle, what, cache)),
+        convolution(CudnnConvolution::create(libraries, what, cache)),
         workspace(stream, convolution ? convolution->workspace_bytes() : 0) {}
 
   void enqueue() {
@@ -168,7 +101,7 @@ struct Experiment {
   std::vector<float> dy_values = numbers_of(pattern.precision, output_size(pattern.shape), 4);
 
   CudaStream stream;
-  CudnnHandle handle{stream};
+  ConvolutionLibraries libraries{stream};
   std::unique_ptr<CudnnConvolution> convolution;
   StoredArray x{stream, shorter, x_values};
   StoredArray weight{stream, shorter, weight_values};
@@ -204,6 +137,28 @@ constexpr ConvolutionShape kShapes[] = {
 
 class CudnnConvolutions : public testing::TestWithParam<Precision> {
  protected:
+  /// The program's plans, all compiled at once.
+  static const PlanCache& plans() {
+    static const PlanCache cache = [] {
+      std::vector<ConvolutionPattern> patterns;
+      for (const ConvolutionShape& shape : kShapes) {
+        for (const Precision precision : {Precision::fp32, Precision::tf32, Precision::bf16}) {
+          for (const bool leaky : {false, true}) {
+            patterns.push_back({.shape = shape,
+                                .precision = precision,
+                                .leaky_relu = leaky,
+                                .input_is_leaky = leaky});
+          }
+        }
+      }
+      PlanCache compiled(plan_folder());
+      const CudaStream stream;
+      compile_ahead(ConvolutionLibraries(stream), patterns, compiled);
+      return compiled;
+    }();
+    return cache;
+  }
+
   /// |value − exact| is at most what sums of n products in float, in any order, are off by (Higham,
   /// Accuracy and Stability of Numerical Algorithms, section 3.1); in tf32, of factors cut to 11
   /// bits; and what storing `bfloat16_stores` results no larger than the magnitude rounds.
@@ -220,14 +175,13 @@ class CudnnConvolutions : public testing::TestWithParam<Precision> {
 };
 
 TEST_P(CudnnConvolutions, AreTheirDefinition) {
-  const PlanCache no_cache;
   for (const ConvolutionShape& shape : kShapes) {
     for (const bool leaky : {false, true}) {
       SCOPED_TRACE(std::to_string(shape.in_channels) + " channels, kernel " +
                    std::to_string(shape.kernel) + (leaky ? ", leaky" : ""));
       Experiment experiment(
           {.shape = shape, .precision = GetParam(), .leaky_relu = leaky, .input_is_leaky = leaky},
-          no_cache);
+          plans());
       ASSERT_NE(experiment.convolution, nullptr);
       experiment.enqueue();
       const Results results = experiment.results();
@@ -266,7 +220,7 @@ TEST_P(CudnnConvolutions, GiveTheSameBitsAgainAndInAGraph) {
                  std::to_string(shape.kernel));
     Experiment experiment(
         {.shape = shape, .precision = GetParam(), .leaky_relu = true, .input_is_leaky = true},
-        PlanCache());
+        plans());
     ASSERT_NE(experiment.convolution, nullptr);
     experiment.enqueue();
     const Results first = experiment.results();

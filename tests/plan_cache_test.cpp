@@ -35,13 +35,55 @@ TEST(PlanCache, GivesBackWhatWasKeptUnderTheKey) {
   EXPECT_EQ(cache.find("key"), kPlan);
   EXPECT_EQ(cache.find("another key"), Plan{7});
   EXPECT_FALSE(cache.find("ke"));
-  cache.keep("key", {2});
-  EXPECT_EQ(PlanCache(folder.path() / "made" / "when needed").find("key"), Plan{2});
+  EXPECT_EQ(PlanCache(folder.path() / "made" / "when needed").find("key"), kPlan);
+}
+
+TEST(PlanCache, TheFirstOneThatIsKeptStays) {
+  const TemporaryFolder folder;
+  EXPECT_TRUE(PlanCache(folder.path()).keep("key", kPlan));
+  EXPECT_TRUE(PlanCache(folder.path()).keep("key", {2}));
+  EXPECT_EQ(PlanCache(folder.path()).find("key"), kPlan);
+  EXPECT_EQ(folder.names().size(), 1U);
+  PlanCache(folder.path()).discard("another key");
+  EXPECT_EQ(PlanCache(folder.path()).find("key"), kPlan);
+  PlanCache(folder.path()).discard("key");
+  EXPECT_FALSE(PlanCache(folder.path()).find("key"));
+  EXPECT_TRUE(PlanCache(folder.path()).keep("key", {2}));
+  EXPECT_EQ(PlanCache(folder.path()).find("key"), Plan{2});
+}
+
+TEST(PlanCache, LooksAtWhatWasMadeAhead) {
+  const TemporaryFolder folder;
+  const std::filesystem::path ahead = folder.path() / "ahead";
+  const std::filesystem::path own = folder.path() / "own";
+  PlanCache(ahead, {}).keep("key", kPlan);
+  PlanCache(ahead, {}).keep("another key", {7});
+  const PlanCache cache(own, ahead);
+  EXPECT_EQ(cache.find("key"), kPlan);
+  cache.keep("another key", {2});  // the nearer one counts, and only there is written
+  EXPECT_EQ(cache.find("another key"), Plan{2});
+  EXPECT_EQ(PlanCache(ahead, {}).find("another key"), Plan{7});
+  EXPECT_EQ(PlanCache({}, ahead).find("key"), kPlan);
+
+  setenv("EBM_CUDNN_PLANS", ahead.c_str(), 1);
+  EXPECT_EQ(PlanCache().find("key"), kPlan);
+  EXPECT_EQ(PlanCache(own).find("key"), kPlan);
+  unsetenv("EBM_CUDNN_PLANS");
+  EXPECT_FALSE(PlanCache(own).find("key"));
+}
+
+TEST(PlanCache, RemembersUntilItForgets) {
+  PlanCache cache;
+  cache.remember("key", kPlan);
+  EXPECT_EQ(cache.find("key"), kPlan);
+  EXPECT_FALSE(cache.find("another key"));
+  cache.forget();
+  EXPECT_FALSE(cache.find("key"));
 }
 
 TEST(PlanCache, WithoutAFolderKeepsNothing) {
   const PlanCache cache;
-  cache.keep("key", kPlan);
+  EXPECT_FALSE(cache.keep("key", kPlan));
   EXPECT_FALSE(cache.find("key"));
 }
 
@@ -74,7 +116,7 @@ TEST(PlanCache, WhatCannotBeKeptIsNotAndLeavesNothingBehind) {
   const TemporaryFolder folder;
   std::ofstream(folder.path() / "a file").put('x');
   const PlanCache below_a_file(folder.path() / "a file");
-  below_a_file.keep("key", kPlan);
+  EXPECT_FALSE(below_a_file.keep("key", kPlan));
   EXPECT_FALSE(below_a_file.find("key"));
 
   const PlanCache cache(folder.path() / "cache");

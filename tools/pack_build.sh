@@ -1,16 +1,22 @@
 #!/usr/bin/env bash
 # Packs what tools/gpu_check.sh needs of a CUDA build, so that it runs on a machine with a GPU and
-# nothing else: programs and CUDA tests, stripped, and every shared library they need but glibc's
-# and CUDA's, which are found there. (glibc there must be as new as here.)
-# usage: pack_build.sh [BUILD [ARCHIVE]]      [build/cuda, BUILD.tar.xz]
+# nothing else: programs and CUDA tests, stripped, every shared library they need but glibc's and
+# CUDA's, which are found there, and cuDNN's plans for the published networks. (glibc there must be
+# as new as here. Plans are for the version of cuDNN that is here, and are otherwise compiled there.)
+# usage: pack_build.sh [--gpu NAME,...] [BUILD [ARCHIVE]]      [h100 (and h200)] [build/cuda, BUILD.tar.xz]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+gpus=h100
+if [[ ${1:-} == --gpu && $# -ge 2 ]]; then
+  gpus=$2
+  shift 2
+fi
 build=${1:-build/cuda}
 archive=${2:-$build.tar.xz}
 list=$build/tests/cuda_tests.txt
 if [[ $# -gt 2 || ! -f $list ]]; then
   echo "pack_build: no $list: build the preset cuda first;" \
-    "usage: pack_build.sh [BUILD [ARCHIVE]]" >&2
+    "usage: pack_build.sh [--gpu NAME,...] [BUILD [ARCHIVE]]" >&2
   exit 2
 fi
 folder=$(mktemp -d)
@@ -32,6 +38,16 @@ while read -r _ test _; do
 done <"$list"
 cp "$list" "$folder/tests/"
 
+# Plans that are there already are not compiled again. A build without cuDNN has none.
+if [[ -x $build/ebm_plans ]]; then
+  echo "pack_build: compiling cuDNN's plans for $gpus, the first time for some minutes" >&2
+  plans=$build/plans
+  "$build/ebm_plans" configs/cifar10_nonconvergent.yaml configs/flowers_convergent.yaml \
+    --gpu "$gpus" --batch 100 --precision tf32,bf16,fp32 --out "$plans"
+  "$build/ebm_plans" configs/quick/mnist.yaml --gpu "$gpus" --out "$plans"
+  cp -r "$plans" "$folder/plans"
+fi
+
 # The programs look for libraries in lib beside them: see CMAKE_BUILD_RPATH.
 ldd "$folder"/ebm_* "$folder"/tests/*_test "$folder"/tests/*_on_cuda |
   awk '$3 ~ "^/" {print $3}' | sort -u |
@@ -46,5 +62,5 @@ fi
 
 # Most of every program is the kernels that all of them have: a window over all is worth the time.
 tar -C "$folder" -cf - . | xz --threads=1 --lzma2=preset=2,dict=128MiB >"$archive"
-du -ch --apparent-size "$folder"/ebm_* "$folder/tests" "$folder/lib" | sed "s|$folder/||"
+du -sch --apparent-size "$folder"/* | sed "s|$folder/||"
 echo "$archive: $(du -h --apparent-size "$archive" | cut -f1)"

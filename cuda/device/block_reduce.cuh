@@ -1,5 +1,6 @@
 // Sums over a block of threads in one fixed order, because the order is part of a result's bits.
-// For nvcc only.
+// For nvcc and the emulator: they are ours and not cub::BlockReduce, so that tests without a GPU
+// run them. Reductions of whole arrays are CUB's: whole_array.cuh.
 #pragma once
 
 #include <cstdint>

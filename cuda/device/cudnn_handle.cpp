@@ -1,9 +1,8 @@
 #include "cuda/device/cudnn_handle.h"
 
-#include <dlfcn.h>
-
 #include <cstdlib>
 
+#include "cuda/device/cuda_library.h"
 #include "cuda/device/cudnn_status.h"
 
 // Where cudnn_frontend looks for cuDNN's functions (NV_CUDNN_FRONTEND_USE_DYNAMIC_LOADING).
@@ -15,26 +14,16 @@ namespace {
 constexpr const char* kCudnn = "libcudnn.so.9";
 const std::string kCudaRuntime = "libcudart.so." + std::to_string(CUDART_VERSION / 1000);
 
-/// Null when it is nowhere.
-void* load(const std::string& name) {
-  for (const std::string& place : {name, EBM_CUDA_LIBRARY_DIR "/" + name}) {
-    if (void* const library = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL)) {
-      return library;
-    }
-  }
-  return nullptr;
-}
-
 std::string load_cudnn() {
   for (const std::string& name : {kCudaRuntime, std::string(kCudnn)}) {
-    if (load(name) == nullptr) {
+    if (open_cuda_library(name) == nullptr) {
       return name + " was not found (" + dlerror() +
              "); install it, or name its folder in LD_LIBRARY_PATH";
     }
   }
   // cudnn_frontend would take another version's, if it finds one first.
   setenv("CUDNN_FRONTEND_CUDART_LIB_NAME", kCudaRuntime.c_str(), 0);
-  cudnn_frontend::cudnn_dlhandle = load(kCudnn);
+  cudnn_frontend::cudnn_dlhandle = open_cuda_library(kCudnn);
   return {};
 }
 

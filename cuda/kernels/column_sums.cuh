@@ -1,6 +1,7 @@
 // Sums over the rows of a matrix: the gradient of a bias, and the last step of sums that blocks
 // took over groups of rows. In builds with CUDA only.
 //
+// Kernels of ours, because CUB sums values that are side by side, and those of a column are not.
 // Enqueued on a stream; the pointers are the device's. The order of a sum depends on the matrix's
 // size alone.
 #pragma once

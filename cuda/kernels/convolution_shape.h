@@ -18,6 +18,8 @@ struct ConvolutionShape {
 
   EBM_HOST_DEVICE int out_height() const { return (height + 2 * padding - kernel) / stride + 1; }
   EBM_HOST_DEVICE int out_width() const { return (width + 2 * padding - kernel) / stride + 1; }
+
+  bool operator==(const ConvolutionShape&) const = default;
 };
 
 /// What the forward pass does with W∗x + b in the same sweep.

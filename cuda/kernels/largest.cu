@@ -5,7 +5,7 @@
 
 #include "cuda/device/launch.cuh"
 #ifdef __CUDACC__
-#include "cuda/device/block_reduce.cuh"
+#include "cuda/device/whole_array.cuh"
 #endif
 
 namespace ebm {
@@ -25,32 +25,34 @@ float largest_size(std::int64_t n, const float* values) {
 #ifdef __CUDACC__
 namespace {
 
-// The maximum of integers is the same in any order, so the blocks may meet in an atomic one.
-__global__ void largest_size_kernel(std::int64_t n, const float* values, unsigned* largest) {
-  const std::int64_t stride = std::int64_t{blockDim.x} * gridDim.x;
-  unsigned mine = 0;
-  for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n; i += stride) {
-    mine = max(mine, size_bits(values[i]));
+struct SizeBits {
+  EBM_HOST_DEVICE std::uint32_t operator()(float value) const { return size_bits(value); }
+};
+
+struct Larger {
+  EBM_HOST_DEVICE std::uint32_t operator()(std::uint32_t a, std::uint32_t b) const {
+    return a < b ? b : a;
   }
-  mine = warp_reduce(mine, [](unsigned a, unsigned b) { return max(a, b); });
-  if (threadIdx.x % kWarp == 0) {
-    atomicMax(largest, mine);
-  }
+};
+
+void reduce(const CudaStream& stream, std::byte* scratch, std::size_t& bytes, std::int64_t n,
+            const float* values, float* largest) {
+  reduce_whole(stream, scratch, bytes, n, values, Larger(), SizeBits(), std::uint32_t{0},
+               reinterpret_cast<std::uint32_t*>(largest));
 }
 
 }  // namespace
 
-void largest_size(const CudaStream& stream, std::int64_t n, const float* values, float* largest) {
-  static_assert(sizeof(unsigned) == sizeof(float));
-  EBM_CHECK_CUDA(cudaMemsetAsync(largest, 0, sizeof(float), stream.get()));
-  if (n == 0) {
-    return;
-  }
-  constexpr std::int64_t kThreads = 256;
-  const auto blocks =
-      static_cast<unsigned>(std::min<std::int64_t>(1024, (n + kThreads - 1) / kThreads));
-  launch_kernel(stream, blocks, kThreads, 0, largest_size_kernel, n, values,
-                reinterpret_cast<unsigned*>(largest));
+DeviceLargestSize::DeviceLargestSize(const CudaStream& stream, std::int64_t n)
+    : stream_(stream), n_(n) {
+  std::size_t bytes = 0;
+  reduce(stream, nullptr, bytes, n, nullptr, nullptr);
+  scratch_ = DeviceBuffer<std::byte>(stream, bytes);
+}
+
+void DeviceLargestSize::operator()(const float* values, float* largest) {
+  std::size_t bytes = scratch_.size();
+  reduce(stream_, scratch_.data(), bytes, n_, values, largest);
 }
 #endif
 

@@ -1,4 +1,7 @@
 // Rows of a table of states (a data set, the persistent bank): drawing, gathering, scattering.
+//
+// Gathering and scattering are kernels of ours: Thrust's take an index for every value, not every
+// row.
 #pragma once
 
 #include <cstdint>

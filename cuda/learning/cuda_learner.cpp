@@ -109,6 +109,7 @@ class CudaLearner final : public Learner {
   DeviceBuffer<float> gradient_;
   DeviceBuffer<float> chain_gradient_;
   DeviceBuffer<float> largest_weight_;
+  DeviceLargestSize largest_size_;
 
   DeviceBuffer<IterationRecord> records_;  // of iterations begun, in turn
   PinnedBuffer<IterationRecord> read_back_;
@@ -145,6 +146,7 @@ CudaLearner::CudaLearner(const Network& network, const LearnerSettings& settings
       gradient_(floats(network.parameter_count())),
       chain_gradient_(floats(network.parameter_count())),
       largest_weight_(floats(1)),
+      largest_size_(stream_, network.parameter_count()),
       records_(stream_, kRecords),
       read_back_(kRecords),
       stopped_(stream_, 1),
@@ -289,7 +291,7 @@ void CudaLearner::step_weights(double rate, IterationRecord* record) {
     adam_step(stream_, AdamStep::at(rate, optimizer_steps_), parameters, gradient_.data(),
               theta_.data(), first_moments_.data(), second_moments_.data(), stopped_.data());
   }
-  largest_size(stream_, parameters, theta_.data(), largest_weight_.data());
+  largest_size_(theta_.data(), largest_weight_.data());
   record_weights(stream_, largest_weight_.data(), settings_.limits, alarm(), record);
   if (settings_.init == InitialStates::persistent) {
     scatter_rows(stream_, chains_.data(), bank_rows_.data(), settings_.batch_size, state_size_,

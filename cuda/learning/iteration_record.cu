@@ -48,6 +48,7 @@ __device__ void sound(const LearningAlarm& alarm, Fault fault) {
   }
 }
 
+// One launch for five reductions of a batch: of whole arrays, by CUB, each would be one or two.
 __global__ void record_iteration_kernel(IterationSums sums, LearningLimits limits,
                                         LearningAlarm alarm, IterationRecord* record) {
   const double data = block_sum_of(sums.data_f, sums.batch);

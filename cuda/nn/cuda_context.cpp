@@ -1,5 +1,9 @@
 #include "cuda/nn/cuda_context.h"
 
+#ifdef EBM_CUDNN
+#include "cuda/nn/plan_choice.h"
+#endif
+
 namespace ebm {
 
 CudaContext::CudaContext(Precision precision, const std::filesystem::path& plan_cache)
@@ -7,12 +11,18 @@ CudaContext::CudaContext(Precision precision, const std::filesystem::path& plan_
       plan_cache_(plan_cache.empty() ? PlanCache() : PlanCache(plan_cache)) {}
 
 #ifdef EBM_CUDNN
-CudnnHandle& CudaContext::cudnn() {
-  if (!cudnn_) {
-    cudnn_ = std::make_unique<CudnnHandle>(stream_);
+const ConvolutionLibraries& CudaContext::libraries() {
+  if (!libraries_) {
+    libraries_ = std::make_unique<ConvolutionLibraries>(stream_);
   }
-  return *cudnn_;
+  return *libraries_;
 }
+
+void CudaContext::compile_ahead(std::span<const ConvolutionPattern> patterns) {
+  ebm::compile_ahead(libraries(), patterns, plan_cache_);
+}
+#else
+void CudaContext::compile_ahead(std::span<const ConvolutionPattern> /*patterns*/) {}
 #endif
 
 void CudaContext::reserve_workspace(std::size_t bytes) {

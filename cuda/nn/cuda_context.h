@@ -4,13 +4,15 @@
 #include <cstddef>
 #include <filesystem>
 #include <memory>
+#include <span>
 
 #include "cuda/device/cuda_stream.h"
 #include "cuda/device/device_buffer.h"
+#include "cuda/nn/device_lowering.h"
 #include "cuda/nn/plan_cache.h"
 #include "cuda/nn/precision.h"
 #ifdef EBM_CUDNN
-#include "cuda/device/cudnn_handle.h"
+#include "cuda/nn/convolution_libraries.h"
 #endif
 
 namespace ebm {
@@ -27,8 +29,15 @@ class CudaContext {
   const PlanCache& plan_cache() const { return plan_cache_; }
 #ifdef EBM_CUDNN
   /// Made when first asked for. Throws CudaError where cuDNN cannot be used.
-  CudnnHandle& cudnn();
+  const ConvolutionLibraries& libraries();
 #endif
+
+  /// Makes ready for convolutions that are about to be made: compiles, in all the processor's
+  /// threads, the plans that would otherwise be compiled one after the other. Nothing in builds
+  /// without cuDNN.
+  void compile_ahead(std::span<const ConvolutionPattern> patterns);
+  /// Gives back the memory of plans that were made ready, once the convolutions are made.
+  void forget_compiled() { plan_cache_.forget(); }
 
   /// Makes workspace() at least so large. Not while work is enqueued or captured that uses it.
   void reserve_workspace(std::size_t bytes);
@@ -40,7 +49,7 @@ class CudaContext {
   Precision precision_;
   PlanCache plan_cache_;
 #ifdef EBM_CUDNN
-  std::unique_ptr<CudnnHandle> cudnn_;
+  std::unique_ptr<ConvolutionLibraries> libraries_;
 #endif
   DeviceBuffer<std::byte> workspace_;
 };

@@ -4,12 +4,13 @@
 #include <cstddef>
 #include <optional>
 #include <utility>
+#include <variant>
 
 #include "cuda/device/bfloat16.cuh"
 #include "cuda/device/device_buffer.h"
-#include "cuda/kernels/bias_activation.cuh"
-#include "cuda/kernels/leaky_relu.cuh"
 #include "cuda/kernels/widen.cuh"
+#include "cuda/nn/convolution_epilogue.h"
+#include "cuda/nn/linear_convolution.h"
 #include "cuda/nn/plan_choice.h"
 
 namespace ebm {
@@ -45,7 +46,7 @@ std::size_t copy_bytes(const ConvolutionPattern& pattern) {
 }  // namespace
 
 struct CudnnConvolution::Plans {
-  const CudnnHandle& handle;
+  const ConvolutionLibraries& libraries;
   ConvolutionPattern pattern;
   std::optional<PassPlan> forward = std::nullopt;
   std::optional<PassPlan> input_gradient = std::nullopt;
@@ -65,67 +66,62 @@ struct CudnnConvolution::Plans {
 
 void CudnnConvolution::Plans::run_forward(const PassPlan& pass, const void* x, const void* weight,
                                           const float* bias, void* y, void* workspace) const {
-  if (pass.fused) {
-    pass.plan.run(handle, {{kX, x}, {kW, weight}, {kB, bias}, {kY, y}}, workspace);
+  if (const auto* const linear = std::get_if<LtPlan>(&pass.plan)) {
+    linear_forward(*libraries.cublas_lt, pattern, *linear, x, weight, bias, y, workspace);
     return;
   }
-  pass.plan.run(handle, {{kX, x}, {kW, weight}, {kY, y}}, workspace);
-  const std::int64_t pixels = output_pixels(pattern.shape);
-  const std::int64_t channels = pattern.shape.out_channels;
-  const Epilogue epilogue = pattern.leaky_relu ? Epilogue::leaky_relu : Epilogue::store;
-  if (pattern.precision == Precision::bf16) {
-    bias_activation<Bfloat16>(handle.stream(), pixels, channels, bias, epilogue, nullptr,
-                              static_cast<Bfloat16*>(y));
+  const auto& plan = std::get<CudnnPlan>(pass.plan);
+  if (pass.fused) {
+    plan.run(libraries.cudnn, {{kX, x}, {kW, weight}, {kB, bias}, {kY, y}}, workspace);
   } else {
-    bias_activation<float>(handle.stream(), pixels, channels, bias, epilogue, nullptr,
-                           static_cast<float*>(y));
+    plan.run(libraries.cudnn, {{kX, x}, {kW, weight}, {kY, y}}, workspace);
+    finish_forward(libraries.cudnn.stream(), pattern, bias, y);
   }
 }
 
 void CudnnConvolution::Plans::run_input_gradient(const PassPlan& pass, const void* dy,
                                                  const void* weight, const void* x, void* dx,
                                                  void* workspace) const {
+  if (const auto* const linear = std::get_if<LtPlan>(&pass.plan)) {
+    linear_input_gradient(*libraries.cublas_lt, pattern, *linear, dy, weight, x, dx, workspace);
+    return;
+  }
+  const auto& plan = std::get<CudnnPlan>(pass.plan);
   if (pass.fused) {
-    pass.plan.run(handle, {{kDy, dy}, {kW, weight}, {kX, x}, {kDx, dx}}, workspace);
-    return;
-  }
-  pass.plan.run(handle, {{kDy, dy}, {kW, weight}, {kDx, dx}}, workspace);
-  if (!pattern.input_is_leaky) {
-    return;
-  }
-  const std::int64_t values = input_values(pattern.shape);
-  if (pattern.precision == Precision::bf16) {
-    auto* const gradient = static_cast<Bfloat16*>(dx);
-    leaky_relu_backward(handle.stream(), LeakyRelu(), values, static_cast<const Bfloat16*>(x),
-                        gradient, gradient);
+    plan.run(libraries.cudnn, {{kDy, dy}, {kW, weight}, {kX, x}, {kDx, dx}}, workspace);
   } else {
-    auto* const gradient = static_cast<float*>(dx);
-    leaky_relu_backward(handle.stream(), LeakyRelu(), values, static_cast<const float*>(x),
-                        gradient, gradient);
+    plan.run(libraries.cudnn, {{kDy, dy}, {kW, weight}, {kDx, dx}}, workspace);
+    finish_input_gradient(libraries.cudnn.stream(), pattern, x, dx);
   }
 }
 
 void CudnnConvolution::Plans::run_weight_gradient(const PassPlan& pass, const void* x,
                                                   const void* dy, float* dweight,
                                                   void* workspace) const {
+  if (const auto* const linear = std::get_if<LtPlan>(&pass.plan)) {
+    linear_weight_gradient(*libraries.cublas_lt, *linear, x, dy, dweight, workspace);
+    return;
+  }
   if (pattern.precision == Precision::bf16) {
+    const CudaStream& stream = libraries.cudnn.stream();
     const std::int64_t inputs = input_values(pattern.shape);
     const std::int64_t outputs = output_values(pattern.shape);
     auto* const bytes = static_cast<std::byte*>(workspace);
     auto* const wide_x = reinterpret_cast<float*>(bytes);
     auto* const wide_dy = reinterpret_cast<float*>(bytes + float_bytes(inputs));
-    widen(handle.stream(), inputs, static_cast<const Bfloat16*>(x), wide_x);
-    widen(handle.stream(), outputs, static_cast<const Bfloat16*>(dy), wide_dy);
+    widen(stream, inputs, static_cast<const Bfloat16*>(x), wide_x);
+    widen(stream, outputs, static_cast<const Bfloat16*>(dy), wide_dy);
     x = wide_x;
     dy = wide_dy;
     workspace = bytes + copy_bytes(pattern);
   }
-  pass.plan.run(handle, {{kX, x}, {kDy, dy}, {kDw, dweight}}, workspace);
+  std::get<CudnnPlan>(pass.plan).run(libraries.cudnn, {{kX, x}, {kDy, dy}, {kDw, dweight}},
+                                     workspace);
 }
 
 bool CudnnConvolution::Plans::choose(const PlanCache& cache) {
   const ConvolutionShape& shape = pattern.shape;
-  const CudaStream& stream = handle.stream();
+  const CudaStream& stream = libraries.cudnn.stream();
   // Zeros to measure on, enough for either type of value.
   const DeviceBuffer<std::byte> x(stream, float_bytes(input_values(shape)));
   const DeviceBuffer<std::byte> weight(stream, float_bytes(weight_values(shape)));
@@ -145,19 +141,10 @@ bool CudnnConvolution::Plans::choose(const PlanCache& cache) {
     run_weight_gradient(pass, x.data(), y.data(), dweight.data(), workspace.data());
   };
 
-  const PlanChoice choice(handle, pattern, cache);
-  forward = choice.choose(
-      "forward", pattern.precision,
-      {{forward_graph(pattern, true), true}, {forward_graph(pattern, false), false}}, test_forward);
-  std::vector<PassGraph> graphs = {{input_gradient_graph(pattern, false), false}};
-  if (pattern.input_is_leaky) {
-    graphs.push_back({input_gradient_graph(pattern, true), true});
-  }
-  input_gradient = choice.choose("input gradient", pattern.precision, graphs, test_input_gradient);
-  const Precision precision =
-      pattern.precision == Precision::bf16 ? Precision::tf32 : pattern.precision;
-  weight_gradient = choice.choose("weight gradient", precision,
-                                  {{weight_gradient_graph(shape), false}}, test_weight_gradient);
+  const PlanChoice choice(libraries, pattern, cache);
+  forward = choice.choose(ConvolutionPass::forward, test_forward);
+  input_gradient = choice.choose(ConvolutionPass::input_gradient, test_input_gradient);
+  weight_gradient = choice.choose(ConvolutionPass::weight_gradient, test_weight_gradient);
   if (!forward || !input_gradient || !weight_gradient) {
     return false;
   }
@@ -169,10 +156,10 @@ bool CudnnConvolution::Plans::choose(const PlanCache& cache) {
   return true;
 }
 
-std::unique_ptr<CudnnConvolution> CudnnConvolution::create(const CudnnHandle& handle,
+std::unique_ptr<CudnnConvolution> CudnnConvolution::create(const ConvolutionLibraries& libraries,
                                                            const ConvolutionPattern& pattern,
                                                            const PlanCache& cache) {
-  std::unique_ptr<Plans> plans(new Plans{handle, pattern});
+  std::unique_ptr<Plans> plans(new Plans{libraries, pattern});
   if (!plans->choose(cache)) {
     return nullptr;
   }
@@ -183,9 +170,8 @@ CudnnConvolution::CudnnConvolution(std::unique_ptr<Plans> plans) : plans_(std::m
 CudnnConvolution::~CudnnConvolution() = default;
 
 std::size_t CudnnConvolution::workspace_bytes() const {
-  return std::max({plans_->forward->plan.workspace_bytes(),
-                   plans_->input_gradient->plan.workspace_bytes(),
-                   plans_->weight_gradient->plan.workspace_bytes() + copy_bytes(plans_->pattern)});
+  return std::max({plans_->forward->workspace_bytes(), plans_->input_gradient->workspace_bytes(),
+                   plans_->weight_gradient->workspace_bytes() + copy_bytes(plans_->pattern)});
 }
 
 void CudnnConvolution::forward(const void* x, const void* weight, const float* bias, void* y,

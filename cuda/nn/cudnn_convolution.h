@@ -1,25 +1,15 @@
-// Convolutions by cuDNN's graph API: forward, backward to the input, weight gradient. In builds
-// with cuDNN only.
+// Convolutions by cuDNN's graph API or, with a kernel of 1, by cuBLASLt: forward, backward to the
+// input, weight gradient. In builds with cuDNN only.
 #pragma once
 
 #include <cstddef>
 #include <memory>
 
-#include "cuda/device/cudnn_handle.h"
-#include "cuda/kernels/convolution_shape.h"
+#include "cuda/nn/convolution_libraries.h"
+#include "cuda/nn/device_lowering.h"
 #include "cuda/nn/plan_cache.h"
-#include "cuda/nn/precision.h"
 
 namespace ebm {
-
-/// One convolution of a network, with the element-by-element work around it. A linear layer is one
-/// with kernel 1 on images of one pixel.
-struct ConvolutionPattern {
-  ConvolutionShape shape;
-  Precision precision = Precision::tf32;
-  bool leaky_relu = false;      ///< y = LeakyReLU(W∗x + b) instead of W∗x + b
-  bool input_is_leaky = false;  ///< x is a LeakyReLU's output, whose input the gradient goes to
-};
 
 /// The plans of one convolution, chosen for the current device.
 ///
@@ -27,26 +17,25 @@ struct ConvolutionPattern {
 /// pixels × out_channels; W out × kernel × kernel × in. They hold float or, in bf16, Bfloat16, and
 /// begin at multiples of 16 bytes. b and dW are float always.
 ///
-/// What is enqueued is on the handle's stream, allocates nothing, never waits, can be captured in a
-/// CudaGraph (which the convolution must outlive) and gives the same bits whenever it runs.
+/// What is enqueued is on the libraries' stream, allocates nothing, never waits, can be captured in
+/// a CudaGraph (which the convolution must outlive) and gives the same bits whenever it runs.
 class CudnnConvolution {
  public:
-  /// No plan needs more; workspace_bytes() may be more by float copies of x and y in bf16.
-  static constexpr std::size_t kLargestWorkspace = std::size_t{256} << 20;
-
   /// Takes the plans that `cache` has for this device, version of cuDNN and pattern. Where it has
-  /// none, compiles the deterministic plans that cuDNN thinks best, some seconds' work, measures
-  /// them on the device and keeps the fastest. Plans may differ in how they round: starts that find
-  /// the same cache give the same bits, and a start that measures may not.
+  /// none, measures on the device the deterministic plans that the libraries think best, and keeps
+  /// the fastest; those of cuDNN's that the cache does not have are compiled, some seconds' work,
+  /// which compile_plans() does in many threads. Plans may differ in how they round: starts that
+  /// find the same cache give the same bits, and a start that measures may not.
   ///
   /// Null when cuDNN has no plan for one of the passes. Throws CudaError when the device fails.
-  /// The handle must outlive the convolution.
-  static std::unique_ptr<CudnnConvolution> create(const CudnnHandle& handle,
+  /// The libraries must outlive the convolution.
+  static std::unique_ptr<CudnnConvolution> create(const ConvolutionLibraries& libraries,
                                                   const ConvolutionPattern& pattern,
                                                   const PlanCache& cache);
   ~CudnnConvolution();
 
-  /// Bytes at `workspace` that any of the passes may need. The memory holds nothing between calls,
+  /// Bytes at `workspace` that any of the passes may need: at most kLargestWorkspace and, in bf16,
+  /// float copies of x and y. The memory holds nothing between calls,
   /// so all convolutions of a stream may share the largest.
   std::size_t workspace_bytes() const;
 

@@ -81,8 +81,6 @@ fe::graph::Pointwise_attributes leaky(fe::PointwiseMode_t mode) {
   return fe::graph::Pointwise_attributes().set_mode(mode).set_relu_lower_clip_slope(kLeakySlope);
 }
 
-}  // namespace
-
 CudnnGraph forward_graph(const ConvolutionPattern& pattern, bool fused) {
   PassInTheMaking graph(pattern);
   Tensor y = graph->conv_fprop(graph.x(), graph.weight(),
@@ -117,6 +115,40 @@ CudnnGraph weight_gradient_graph(const ConvolutionShape& shape) {
   const auto filters = graph.filters(kDw, "dw");
   dw->set_dim(filters.get_dim()).set_stride(filters.get_stride());
   return graph.with_output(kDw, dw);
+}
+
+}  // namespace
+
+std::string GraphKind::name() const {
+  const char* const names[] = {"forward", "input gradient", "weight gradient"};
+  return names[static_cast<int>(pass)] + std::string(fused ? ", fused" : "");
+}
+
+std::vector<GraphKind> graph_kinds(const ConvolutionPattern& pattern, ConvolutionPass pass) {
+  std::vector<GraphKind> kinds{{.pass = pass, .fused = false}};
+  if (pass == ConvolutionPass::forward ||
+      (pass == ConvolutionPass::input_gradient && pattern.input_is_leaky)) {
+    kinds.push_back({.pass = pass, .fused = true});
+  }
+  return kinds;
+}
+
+CudnnGraph make_graph(const ConvolutionPattern& pattern, const GraphKind& kind) {
+  switch (kind.pass) {
+    case ConvolutionPass::forward:
+      return forward_graph(pattern, kind.fused);
+    case ConvolutionPass::input_gradient:
+      return input_gradient_graph(pattern, kind.fused);
+    case ConvolutionPass::weight_gradient:
+      break;
+  }
+  return weight_gradient_graph(pattern.shape);
+}
+
+Precision precision_of(const ConvolutionPattern& pattern, ConvolutionPass pass) {
+  return pass == ConvolutionPass::weight_gradient && pattern.precision == Precision::bf16
+             ? Precision::tf32
+             : pattern.precision;
 }
 
 }  // namespace ebm

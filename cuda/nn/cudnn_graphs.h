@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
-#include "cuda/nn/cudnn_convolution.h"
+#include "cuda/nn/device_lowering.h"
 
 namespace cudnn_frontend::graph {
 class Graph;
@@ -18,13 +20,26 @@ using CudnnGraph = std::shared_ptr<cudnn_frontend::graph::Graph>;
 /// What the graphs call their tensors.
 enum CudnnTensor : std::int64_t { kX = 1, kW, kB, kY, kDy, kDx, kDw };
 
-/// y = W∗x; if `fused`, also with the bias and the LeakyReLU that the pattern asks for.
-CudnnGraph forward_graph(const ConvolutionPattern& pattern, bool fused);
+/// One way to put a pass into a graph.
+struct GraphKind {
+  ConvolutionPass pass = ConvolutionPass::forward;
+  bool fused = false;  ///< the element-by-element work around the convolution is part of the graph
 
-/// dx from dy; if `fused`, also times the derivative of the LeakyReLU that made x.
-CudnnGraph input_gradient_graph(const ConvolutionPattern& pattern, bool fused);
+  /// Unique among a pattern's, for keys and messages.
+  std::string name() const;
+};
 
-/// dw from x and dy, float all three: of Bfloat16 ones cuDNN makes a Bfloat16 dw only.
-CudnnGraph weight_gradient_graph(const ConvolutionShape& shape);
+/// The graphs that can compute a pass of the pattern.
+std::vector<GraphKind> graph_kinds(const ConvolutionPattern& pattern, ConvolutionPass pass);
+
+/// forward: y = W∗x; if fused, with the bias and the LeakyReLU that the pattern asks for.
+/// input_gradient: dx from dy; if fused, times the derivative of the LeakyReLU that made x.
+/// weight_gradient: dw from x and dy, float all three: of Bfloat16 ones cuDNN makes a Bfloat16 dw
+/// only.
+CudnnGraph make_graph(const ConvolutionPattern& pattern, const GraphKind& kind);
+
+/// The precision of a pass's products: the pattern's, but for what make_graph() says of
+/// weight_gradient.
+Precision precision_of(const ConvolutionPattern& pattern, ConvolutionPass pass);
 
 }  // namespace ebm

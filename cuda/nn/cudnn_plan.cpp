@@ -1,5 +1,6 @@
 #include "cuda/nn/cudnn_plan.h"
 
+#include <algorithm>
 #include <exception>
 
 #include "cuda/device/cudnn_status.h"
@@ -9,24 +10,19 @@ namespace {
 
 namespace fe = cudnn_frontend;
 
+/// tf32's plans use tensor cores on floats as they are; DOWN_CONVERT_INPUTS would make them halves.
 std::vector<fe::NumericalNote_t> unwanted(Precision precision) {
   using enum fe::NumericalNote_t;
+  std::vector<fe::NumericalNote_t> notes{NONDETERMINISTIC, REDUCED_PRECISION_REDUCTION,
+                                         DOWN_CONVERT_INPUTS};
   if (precision == Precision::fp32) {
-    return {NONDETERMINISTIC,
-            REDUCED_PRECISION_REDUCTION,
-            TENSOR_CORE,
-            DOWN_CONVERT_INPUTS,
-            FFT,
-            WINOGRAD_TILE_4x4,
-            WINOGRAD_TILE_6x6,
-            WINOGRAD_TILE_13x13};
+    notes.insert(notes.end(),
+                 {TENSOR_CORE, FFT, WINOGRAD_TILE_4x4, WINOGRAD_TILE_6x6, WINOGRAD_TILE_13x13});
   }
-  return {NONDETERMINISTIC, REDUCED_PRECISION_REDUCTION};
+  return notes;
 }
 
-}  // namespace
-
-bool propose_plans(fe::graph::Graph& graph, cudnnContext* handle, Precision precision) {
+bool propose(fe::graph::Graph& graph, cudnnContext* handle, Precision precision) {
   // A CudaGraph's launches would take longer if it owned the plans of what it captured.
   graph.set_cuda_graph_retention(fe::CudaGraphRetention_t::NONE);
   EBM_CHECK_CUDNN(graph.validate());
@@ -35,23 +31,37 @@ bool propose_plans(fe::graph::Graph& graph, cudnnContext* handle, Precision prec
     return false;
   }
   graph.deselect_numeric_notes(unwanted(precision));
-  graph.deselect_workspace_greater_than(CudnnConvolution::kLargestWorkspace);
+  graph.deselect_workspace_greater_than(kLargestWorkspace);
   return graph.get_execution_plan_count() > 0;
 }
 
-std::vector<CudnnPlan> CudnnPlan::candidates(const CudnnHandle& handle, const CudnnGraph& graph,
-                                             Precision precision, std::size_t most) {
-  std::vector<CudnnPlan> plans;
-  if (!propose_plans(*graph, handle.get(), precision)) {
-    return plans;
-  }
-  const std::int64_t proposed = graph->get_execution_plan_count();
-  for (std::int64_t index = 0; index < proposed && plans.size() < most; ++index) {
-    if (graph->build_plan_at_index(index).is_good()) {
-      plans.push_back(CudnnPlan(graph, index));
-    }
+}  // namespace
+
+bool propose_plans(fe::graph::Graph& graph, const CudnnHandle& device, Precision precision) {
+  return propose(graph, device.get(), precision);
+}
+
+bool propose_plans(fe::graph::Graph& graph, const CudnnDevice& device, Precision precision) {
+  graph.set_device_properties(device);
+  return propose(graph, nullptr, precision);
+}
+
+std::vector<ProposedPlan> proposed_plans(const fe::graph::Graph& graph) {
+  std::vector<ProposedPlan> plans(static_cast<std::size_t>(graph.get_execution_plan_count()));
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    const auto index = static_cast<std::int64_t>(i);
+    std::vector<fe::BehaviorNote_t> notes;
+    EBM_CHECK_CUDNN(graph.get_plan_name_at_index(index, plans[i].name));
+    EBM_CHECK_CUDNN(graph.get_behavior_notes_for_plan_at_index(index, notes));
+    plans[i].is_compiled_at_run_time =
+        std::ranges::find(notes, fe::BehaviorNote_t::RUNTIME_COMPILATION) != notes.end();
   }
   return plans;
+}
+
+std::optional<CudnnPlan> CudnnPlan::compile(const CudnnGraph& graph, std::int64_t index) {
+  return graph->build_plan_at_index(index).is_good() ? std::optional(CudnnPlan(graph, index))
+                                                     : std::nullopt;
 }
 
 std::optional<CudnnPlan> CudnnPlan::restore(const CudnnHandle& handle,

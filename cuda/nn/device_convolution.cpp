@@ -18,15 +18,15 @@ namespace {
 template <class T>
 class DirectConvolution final : public DeviceConvolution<T> {
  public:
-  DirectConvolution(CudaContext& context, const ConvolutionShape& shape,
-                    const ConvolutionParameters& parameters, bool leaky_relu, bool input_is_leaky)
+  DirectConvolution(CudaContext& context, const ConvolutionPattern& pattern,
+                    const ConvolutionParameters& parameters)
       : stream_(context.stream()),
-        shape_(shape),
-        epilogue_(leaky_relu ? Epilogue::leaky_relu : Epilogue::store),
-        input_is_leaky_(input_is_leaky),
+        shape_(pattern.shape),
+        epilogue_(pattern.leaky_relu ? Epilogue::leaky_relu : Epilogue::store),
+        input_is_leaky_(pattern.input_is_leaky),
         // A linear layer's kernel is 1, so that its weights' order is that of the inputs.
-        filter_(stream_, parameters, shape.kernel == 1),
-        scratch_(stream_, convolution_weight_gradient_scratch(shape)) {}
+        filter_(stream_, parameters, shape_.kernel == 1),
+        scratch_(stream_, convolution_weight_gradient_scratch(shape_)) {}
 
   void set_parameters(const float* theta) override { filter_.load(theta); }
   void forward(const T* x, T* y) override {
@@ -55,7 +55,7 @@ class DirectConvolution final : public DeviceConvolution<T> {
 };
 
 #ifdef EBM_CUDNN
-/// By cuDNN; the bias's gradient, which it does not compute with the weight's, by a kernel of ours.
+/// By cuDNN and cuBLASLt; the bias's gradient by a kernel of ours.
 template <class T>
 class LibraryConvolution final : public DeviceConvolution<T> {
  public:
@@ -97,26 +97,21 @@ class LibraryConvolution final : public DeviceConvolution<T> {
 
 template <class T>
 std::unique_ptr<DeviceConvolution<T>> make_device_convolution(
-    CudaContext& context, const ConvolutionShape& shape, const ConvolutionParameters& parameters,
-    bool leaky_relu, bool input_is_leaky) {
+    CudaContext& context, const ConvolutionPattern& pattern,
+    const ConvolutionParameters& parameters) {
 #ifdef EBM_CUDNN
   if (std::unique_ptr<CudnnConvolution> plans =
-          CudnnConvolution::create(context.cudnn(),
-                                   {.shape = shape,
-                                    .precision = context.precision(),
-                                    .leaky_relu = leaky_relu,
-                                    .input_is_leaky = input_is_leaky},
-                                   context.plan_cache())) {
-    return std::make_unique<LibraryConvolution<T>>(context, std::move(plans), shape, parameters);
+          CudnnConvolution::create(context.libraries(), pattern, context.plan_cache())) {
+    return std::make_unique<LibraryConvolution<T>>(context, std::move(plans), pattern.shape,
+                                                   parameters);
   }
 #endif
-  return std::make_unique<DirectConvolution<T>>(context, shape, parameters, leaky_relu,
-                                                input_is_leaky);
+  return std::make_unique<DirectConvolution<T>>(context, pattern, parameters);
 }
 
 template std::unique_ptr<DeviceConvolution<float>> make_device_convolution(
-    CudaContext&, const ConvolutionShape&, const ConvolutionParameters&, bool, bool);
+    CudaContext&, const ConvolutionPattern&, const ConvolutionParameters&);
 template std::unique_ptr<DeviceConvolution<Bfloat16>> make_device_convolution(
-    CudaContext&, const ConvolutionShape&, const ConvolutionParameters&, bool, bool);
+    CudaContext&, const ConvolutionPattern&, const ConvolutionParameters&);
 
 }  // namespace ebm

@@ -4,9 +4,9 @@
 
 #include <memory>
 
-#include "cuda/kernels/convolution_shape.h"
 #include "cuda/nn/cuda_context.h"
 #include "cuda/nn/device_filter.h"
+#include "cuda/nn/device_lowering.h"
 
 namespace ebm {
 
@@ -28,10 +28,9 @@ class DeviceConvolution {
   virtual void weight_gradient(const T* x, const T* dy, float* theta_gradient) = 0;
 };
 
-/// `leaky_relu`: one follows; `input_is_leaky`: one made x.
 template <class T>
 std::unique_ptr<DeviceConvolution<T>> make_device_convolution(
-    CudaContext& context, const ConvolutionShape& shape, const ConvolutionParameters& parameters,
-    bool leaky_relu, bool input_is_leaky);
+    CudaContext& context, const ConvolutionPattern& pattern,
+    const ConvolutionParameters& parameters);
 
 }  // namespace ebm

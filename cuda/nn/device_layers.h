@@ -17,16 +17,15 @@
 #include "cuda/nn/cuda_context.h"
 #include "cuda/nn/device_convolution.h"
 #include "cuda/nn/device_filter.h"
+#include "cuda/nn/device_lowering.h"
 #include "cuda/nn/network.h"
 
 namespace ebm {
 
 /// A layer of a batch of fixed size, bound to memory that is borrowed. Enqueues on the context's
 /// stream, allocates nothing after construction.
-///
-/// A LeakyReLU between two layers may be computed by the first as it writes its output. Then it is
-/// the second that takes its derivative as it writes its input's gradient; so `dy` is always with
-/// respect to what a layer computes before any LeakyReLU of its own.
+/// `dy` is with respect to what a layer computes before any LeakyReLU of its own (see
+/// DeviceOperation).
 class DeviceLayer {
  public:
   DeviceLayer() = default;
@@ -67,38 +66,22 @@ DeviceBuffer<T> device_values(const LayerBatch& batch, std::int64_t per_image) {
 
 inline std::int64_t pixels(const Shape& shape) { return std::int64_t{shape.height} * shape.width; }
 
-inline ConvolutionShape convolution_shape(const LayerBatch& batch, const Layer& layer,
-                                          const Shape& in) {
-  if (layer.kind == LayerKind::linear) {
-    return {.images = batch.images,
-            .in_channels = static_cast<int>(in.size()),
-            .out_channels = layer.outputs};
-  }
-  return {.images = batch.images,
-          .in_channels = in.channels,
-          .height = in.height,
-          .width = in.width,
-          .out_channels = layer.outputs,
-          .kernel = layer.kernel,
-          .stride = layer.stride,
-          .padding = layer.padding};
-}
-
 /// A convolution of states, with a LeakyReLU after it or not. Its input and gradient are float,
 /// channel-major. Unlike other layers it takes its own LeakyReLU's derivative, as it reads dy.
 template <class T>
 class ImageConvolutionLayer final : public DeviceLayer {
  public:
-  ImageConvolutionLayer(const LayerBatch& batch, const Network& network, std::size_t layer,
-                        bool leaky_relu, const float* x, float* dx, T* y, const T* dy)
+  ImageConvolutionLayer(const LayerBatch& batch, const Network& network,
+                        const DeviceOperation& operation, const float* x, float* dx, T* y,
+                        const T* dy)
       : stream_(batch.context.stream()),
-        shape_(convolution_shape(batch, network.layers()[layer], network.shape_before(layer))),
-        leaky_relu_(leaky_relu),
+        shape_(convolution_shape(batch.images, network.layers()[operation.layer], operation.in)),
+        leaky_relu_(operation.leaky_relu),
         x_(x),
         dx_(dx),
         y_(y),
         dy_(dy),
-        filter_(stream_, parameters_of(network, layer), false),
+        filter_(stream_, parameters_of(network, operation.layer), false),
         scratch_(stream_, convolution_weight_gradient_scratch(shape_)) {}
 
   void set_parameters(const float* theta) override { filter_.load(theta); }
@@ -170,17 +153,21 @@ class EntranceLayer final : public DeviceLayer {
   const T* dy_;
 };
 
-/// A convolution or linear layer. `in` is its input's shape in memory, that before any flatten.
+/// A convolution or linear layer.
 template <class T>
 class ConvolutionLayer final : public DeviceLayer {
  public:
-  ConvolutionLayer(const LayerBatch& batch, const Network& network, std::size_t layer,
-                   const Shape& in, bool leaky_relu, bool input_is_leaky,
-                   const LayerMemory<T>& memory)
+  ConvolutionLayer(const LayerBatch& batch, const Network& network,
+                   const DeviceOperation& operation, const LayerMemory<T>& memory)
       : memory_(memory),
         convolution_(make_device_convolution<T>(
-            batch.context, convolution_shape(batch, network.layers()[layer], in),
-            parameters_of(network, layer, in), leaky_relu, input_is_leaky)) {}
+            batch.context,
+            {.shape =
+                 convolution_shape(batch.images, network.layers()[operation.layer], operation.in),
+             .precision = batch.context.precision(),
+             .leaky_relu = operation.leaky_relu,
+             .input_is_leaky = operation.input_is_leaky},
+            parameters_of(network, operation.layer, operation.in))) {}
 
   void set_parameters(const float* theta) override { convolution_->set_parameters(theta); }
   void forward() override { convolution_->forward(memory_.x, memory_.y); }
@@ -209,8 +196,11 @@ class ConvolutionLayer final : public DeviceLayer {
 template <class T>
 class LeakyReluLayer final : public DeviceLayer {
  public:
-  LeakyReluLayer(const LayerBatch& batch, const Shape& shape, const LayerMemory<T>& memory)
-      : stream_(batch.context.stream()), values_(batch.images * shape.size()), memory_(memory) {}
+  LeakyReluLayer(const LayerBatch& batch, const DeviceOperation& operation,
+                 const LayerMemory<T>& memory)
+      : stream_(batch.context.stream()),
+        values_(batch.images * operation.in.size()),
+        memory_(memory) {}
 
   void forward() override { leaky_relu_forward(stream_, {}, values_, memory_.x, memory_.y); }
   void backward() override {
@@ -228,17 +218,17 @@ class LeakyReluLayer final : public DeviceLayer {
 template <class T>
 class MaxPoolLayer final : public DeviceLayer {
  public:
-  MaxPoolLayer(const LayerBatch& batch, const Shape& in, bool leaky_relu,
+  MaxPoolLayer(const LayerBatch& batch, const DeviceOperation& operation,
                const LayerMemory<T>& memory)
       : stream_(batch.context.stream()),
         shape_{.images = batch.images,
-               .height = in.height,
-               .width = in.width,
-               .channels = in.channels,
-               .pixel_stride = in.channels,
-               .after = {.slope = leaky_relu ? kLeakySlope : 1}},
+               .height = operation.in.height,
+               .width = operation.in.width,
+               .channels = operation.in.channels,
+               .pixel_stride = operation.in.channels,
+               .after = {.slope = operation.leaky_relu ? kLeakySlope : 1}},
         memory_(memory),
-        places_(device_values<std::uint8_t>(batch, in.size() / 4)) {}
+        places_(device_values<std::uint8_t>(batch, operation.in.size() / 4)) {}
 
   void forward() override {
     max_pool_forward(stream_, shape_, memory_.x, memory_.y, places_.data());
@@ -260,9 +250,8 @@ class MaxPoolLayer final : public DeviceLayer {
 template <class T>
 class HeadLayer {
  public:
-  /// `in` is the input's shape in memory; `layer` the head's number, or the number of layers.
-  HeadLayer(const LayerBatch& batch, const Network& network, std::size_t layer, const Shape& in,
-            bool input_is_leaky, const T* x, T* dx);
+  HeadLayer(const LayerBatch& batch, const Network& network, const DeviceOperation& operation,
+            const T* x, T* dx);
 
   void set_parameters(const float* theta) {
     if (filter_) {
@@ -302,17 +291,18 @@ class HeadLayer {
 };
 
 template <class T>
-HeadLayer<T>::HeadLayer(const LayerBatch& batch, const Network& network, std::size_t layer,
-                        const Shape& in, bool input_is_leaky, const T* x, T* dx)
+HeadLayer<T>::HeadLayer(const LayerBatch& batch, const Network& network,
+                        const DeviceOperation& operation, const T* x, T* dx)
     : stream_(batch.context.stream()),
       images_(batch.images),
-      inputs_(in.size()),
-      input_is_leaky_(input_is_leaky),
+      inputs_(operation.in.size()),
+      input_is_leaky_(operation.input_is_leaky),
       x_(x),
       dx_(dx) {
-  if (layer < network.layers().size()) {
-    ConvolutionParameters parameters{.channels = in.channels, .positions = pixels(in)};
-    parameters.add(network, network.layers()[layer].key);
+  if (operation.layer < network.layers().size()) {
+    ConvolutionParameters parameters{.channels = operation.in.channels,
+                                     .positions = pixels(operation.in)};
+    parameters.add(network, network.layers()[operation.layer].key);
     filter_.emplace(stream_, parameters, true);
   } else {
     identity_ = DeviceBuffer<float>(stream_, 2);

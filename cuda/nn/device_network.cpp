@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -10,13 +11,13 @@
 #include "cuda/device/bfloat16.cuh"
 #include "cuda/device/cuda_graph.h"
 #include "cuda/nn/device_layers.h"
+#include "cuda/nn/device_lowering.h"
 #include "cuda/nn/device_nonlocal_layer.h"
 
 namespace ebm {
 namespace {
 
-/// A first convolution of more channels is a library's business.
-constexpr int kMostImageChannels = 4;
+using Kind = DeviceOperation::Kind;
 
 template <class T>
 class DeviceNetwork final : public DeviceEnergy {
@@ -36,11 +37,10 @@ class DeviceNetwork final : public DeviceEnergy {
 
  private:
   void build();
-  std::size_t add_first_layer();
+  void add_first_layer(const DeviceOperation& operation);
+  std::unique_ptr<DeviceLayer> make_layer(const DeviceOperation& operation);
   LayerMemory<T> next_memory(const Shape& out);
   T* next_activation(const Shape& out);
-  const Layer* layer_after(std::size_t i, int distance) const;
-  bool is_head(std::size_t i) const;
 
   void load(const float* states, std::int64_t count);
   void forward();
@@ -95,27 +95,6 @@ DeviceNetwork<T>::DeviceNetwork(CudaContext& context, const Network& network, st
   build();
 }
 
-/// The layer that many places on, flattens not counted; null behind the last.
-template <class T>
-const Layer* DeviceNetwork<T>::layer_after(std::size_t i, int distance) const {
-  const std::vector<Layer>& layers = network_.layers();
-  while (distance > 0 && ++i < layers.size()) {
-    distance -= layers[i].kind == LayerKind::flatten ? 0 : 1;
-  }
-  return i < layers.size() ? &layers[i] : nullptr;
-}
-
-/// Whether layer i is the last and sees its whole input at once.
-template <class T>
-bool DeviceNetwork<T>::is_head(std::size_t i) const {
-  const Layer& layer = network_.layers()[i];
-  const Shape& in = network_.shape_before(i);
-  return i + 1 == network_.layers().size() &&
-         (layer.kind == LayerKind::linear ||
-          (layer.kind == LayerKind::conv && layer.padding == 0 && layer.kernel == in.height &&
-           layer.kernel == in.width));
-}
-
 template <class T>
 T* DeviceNetwork<T>::next_activation(const Shape& out) {
   activations_.push_back(device_values<T>(batch_, out.size()));
@@ -133,85 +112,54 @@ LayerMemory<T> DeviceNetwork<T>::next_memory(const Shape& out) {
           .dy = gradients_[j % 2].data()};
 }
 
-/// From states to activations. Returns how many layers of the network that is.
+/// From states to activations.
 template <class T>
-std::size_t DeviceNetwork<T>::add_first_layer() {
-  const Layer& first = network_.layers().front();
-  const Shape& in = network_.input();
+void DeviceNetwork<T>::add_first_layer(const DeviceOperation& operation) {
   const T* const dy = gradients_[0].data();
-  if (first.kind != LayerKind::conv || in.channels > kMostImageChannels || is_head(0)) {
-    layers_.push_back(std::make_unique<EntranceLayer<T>>(
-        batch_, in, states_.data(), state_gradients_.data(), next_activation(in), dy));
-    return 0;
+  T* const y = next_activation(operation.out);
+  if (operation.kind == Kind::entrance) {
+    layers_.push_back(std::make_unique<EntranceLayer<T>>(batch_, operation.in, states_.data(),
+                                                         state_gradients_.data(), y, dy));
+  } else {
+    layers_.push_back(std::make_unique<ImageConvolutionLayer<T>>(
+        batch_, network_, operation, states_.data(), state_gradients_.data(), y, dy));
   }
-  const Layer* const second = layer_after(0, 1);
-  const Layer* const third = layer_after(0, 2);
-  const bool leaky_relu = second != nullptr && second->kind == LayerKind::leaky_relu &&
-                          (third == nullptr || third->kind != LayerKind::max_pool);
-  layers_.push_back(std::make_unique<ImageConvolutionLayer<T>>(
-      batch_, network_, 0, leaky_relu, states_.data(), state_gradients_.data(),
-      next_activation(network_.shape_before(1)), dy));
-  return leaky_relu ? static_cast<std::size_t>(second - network_.layers().data()) + 1 : 1;
+}
+
+/// Any layer but the first and the head.
+template <class T>
+std::unique_ptr<DeviceLayer> DeviceNetwork<T>::make_layer(const DeviceOperation& operation) {
+  const LayerMemory<T> memory = next_memory(operation.out);
+  switch (operation.kind) {
+    case Kind::convolution:
+      return std::make_unique<ConvolutionLayer<T>>(batch_, network_, operation, memory);
+    case Kind::leaky_relu:
+      return std::make_unique<LeakyReluLayer<T>>(batch_, operation, memory);
+    case Kind::max_pool:
+      return std::make_unique<MaxPoolLayer<T>>(batch_, operation, memory);
+    case Kind::nonlocal:
+      return std::make_unique<NonlocalLayer<T>>(batch_, network_, operation, memory);
+    case Kind::entrance:
+    case Kind::image_convolution:
+    case Kind::head:
+      break;
+  }
+  throw std::logic_error("an operation where only layers between the first and the last can be");
 }
 
 template <class T>
 void DeviceNetwork<T>::build() {
-  const std::vector<Layer>& layers = network_.layers();
-  std::size_t i = add_first_layer();
-  Shape in = i == 0 ? network_.input() : network_.shape_before(1);  // in memory: not flattened
-  bool leaky_input = false;     // the layer before left its LeakyReLU's derivative to the next
-  bool leaky_relu_due = false;  // one is left to the max_pool
-  for (; i < layers.size() && !is_head(i); ++i) {
-    const Layer& layer = layers[i];
-    const Shape& out = network_.shape_before(i + 1);
-    switch (layer.kind) {
-      case LayerKind::flatten:
-        break;
-      case LayerKind::conv:
-      case LayerKind::linear: {
-        if (layer.kind == LayerKind::conv && in != network_.shape_before(i)) {
-          throw std::invalid_argument(
-              "layer " + std::to_string(i) +
-              ": a convolution behind a flatten is not computed on CUDA devices; write a linear "
-              "layer instead, or use --device cpu");
-        }
-        const Layer* const next = layer_after(i, 1);
-        const Layer* const after_next = layer_after(i, 2);
-        const bool fused =
-            next != nullptr && next->kind == LayerKind::leaky_relu && after_next != nullptr &&
-            (after_next->kind == LayerKind::conv || after_next->kind == LayerKind::linear);
-        layers_.push_back(std::make_unique<ConvolutionLayer<T>>(batch_, network_, i, in, fused,
-                                                                leaky_input, next_memory(out)));
-        leaky_input = fused;
-        in = out;
-        if (fused) {
-          i = static_cast<std::size_t>(next - layers.data());
-        }
-        break;
-      }
-      case LayerKind::leaky_relu:
-        if (const Layer* next = layer_after(i, 1);
-            next != nullptr && next->kind == LayerKind::max_pool) {
-          leaky_relu_due = true;
-        } else {
-          layers_.push_back(std::make_unique<LeakyReluLayer<T>>(batch_, in, next_memory(in)));
-        }
-        break;
-      case LayerKind::max_pool:
-        layers_.push_back(
-            std::make_unique<MaxPoolLayer<T>>(batch_, in, leaky_relu_due, next_memory(out)));
-        leaky_relu_due = false;
-        in = out;
-        break;
-      case LayerKind::nonlocal:
-        layers_.push_back(
-            std::make_unique<NonlocalLayer<T>>(batch_, network_, i, in, next_memory(out)));
-        break;
-    }
+  const std::vector<DeviceOperation> operations = lower_for_device(network_);
+  batch_.context.compile_ahead(
+      library_convolutions(network_, batch_.images, batch_.context.precision()));
+  add_first_layer(operations.front());
+  for (const DeviceOperation& operation : std::span(operations).subspan(1, operations.size() - 2)) {
+    layers_.push_back(make_layer(operation));
   }
-  head_ = std::make_unique<HeadLayer<T>>(batch_, network_, i, in, leaky_input,
+  head_ = std::make_unique<HeadLayer<T>>(batch_, network_, operations.back(),
                                          activations_.back().data(),
                                          gradients_[(activations_.size() - 1) % 2].data());
+  batch_.context.forget_compiled();
 }
 
 template <class T>

@@ -21,7 +21,7 @@ namespace ebm {
 template <class T>
 class NonlocalLayer final : public DeviceLayer {
  public:
-  NonlocalLayer(const LayerBatch& batch, const Network& network, std::size_t layer, const Shape& in,
+  NonlocalLayer(const LayerBatch& batch, const Network& network, const DeviceOperation& operation,
                 const LayerMemory<T>& memory);
 
   void set_parameters(const float* theta) override {
@@ -37,7 +37,7 @@ class NonlocalLayer final : public DeviceLayer {
 
  private:
   std::unique_ptr<DeviceConvolution<T>> pointwise(const LayerBatch& batch, const Network& network,
-                                                  const Shape& in, int inputs,
+                                                  const ConvolutionShape& shape,
                                                   std::initializer_list<std::string> names);
 
   const CudaStream& stream_;
@@ -60,16 +60,18 @@ class NonlocalLayer final : public DeviceLayer {
 };
 
 template <class T>
-NonlocalLayer<T>::NonlocalLayer(const LayerBatch& batch, const Network& network, std::size_t layer,
-                                const Shape& in, const LayerMemory<T>& memory)
+NonlocalLayer<T>::NonlocalLayer(const LayerBatch& batch, const Network& network,
+                                const DeviceOperation& operation, const LayerMemory<T>& memory)
     : stream_(batch.context.stream()),
-      half_(in.channels / 2),
-      values_(batch.images * in.size()),
-      attention_{
-          .images = batch.images, .queries = pixels(in), .keys = pixels(in) / 4, .channels = half_},
+      half_(operation.in.channels / 2),
+      values_(batch.images * operation.in.size()),
+      attention_{.images = batch.images,
+                 .queries = pixels(operation.in),
+                 .keys = pixels(operation.in) / 4,
+                 .channels = half_},
       pool_{.images = batch.images,
-            .height = in.height,
-            .width = in.width,
+            .height = operation.in.height,
+            .width = operation.in.width,
             .channels = static_cast<int>(2 * half_),
             .pixel_stride = static_cast<int>(3 * half_)},
       memory_(memory),
@@ -83,33 +85,28 @@ NonlocalLayer<T>::NonlocalLayer(const LayerBatch& batch, const Network& network,
       pooled_gradient_(device_values<T>(batch, attention_.keys * 2 * half_)),
       mixed_gradient_(device_values<T>(batch, attention_.queries * half_)) {
   if (half_ > kMostAttentionChannels) {
-    throw std::invalid_argument("layer " + std::to_string(layer) + ": a nonlocal of " +
-                                std::to_string(in.channels) + " channels, and CUDA devices take " +
-                                std::to_string(2 * kMostAttentionChannels) +
-                                " at most; use fewer, or --device cpu");
+    throw std::invalid_argument(
+        "layer " + std::to_string(operation.layer) + ": a nonlocal of " +
+        std::to_string(operation.in.channels) + " channels, and CUDA devices take " +
+        std::to_string(2 * kMostAttentionChannels) + " at most; use fewer, or --device cpu");
   }
-  const std::string& key = network.layers()[layer].key;
-  embed_ =
-      pointwise(batch, network, in, in.channels, {key + ".theta", key + ".phi.0", key + ".g.0"});
-  merge_ = pointwise(batch, network, in, static_cast<int>(half_), {key + ".W"});
+  const std::string& key = network.layers()[operation.layer].key;
+  const auto [qkv, output] = nonlocal_convolutions(batch.images, operation.in);
+  embed_ = pointwise(batch, network, qkv, {key + ".theta", key + ".phi.0", key + ".g.0"});
+  merge_ = pointwise(batch, network, output, {key + ".W"});
 }
 
 /// The convolutions of these names, all with a kernel of 1 on the same input, as one.
 template <class T>
 std::unique_ptr<DeviceConvolution<T>> NonlocalLayer<T>::pointwise(
-    const LayerBatch& batch, const Network& network, const Shape& in, int inputs,
+    const LayerBatch& batch, const Network& network, const ConvolutionShape& shape,
     std::initializer_list<std::string> names) {
-  ConvolutionParameters parameters{.channels = inputs};
+  ConvolutionParameters parameters{.channels = shape.in_channels};
   for (const std::string& name : names) {
     parameters.add(network, name);
   }
-  return make_device_convolution<T>(batch.context,
-                                    {.images = batch.images,
-                                     .in_channels = inputs,
-                                     .height = in.height,
-                                     .width = in.width,
-                                     .out_channels = static_cast<int>(parameters.outputs())},
-                                    parameters, false, false);
+  return make_device_convolution<T>(
+      batch.context, {.shape = shape, .precision = batch.context.precision()}, parameters);
 }
 
 template <class T>

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <string_view>
@@ -33,17 +34,13 @@ std::string head_of(const std::string& key, std::string_view plan) {
   return std::string(kFormat) + key + "\n" + hexadecimal(hash_of(plan)) + "\n";
 }
 
-}  // namespace
-
-std::filesystem::path PlanCache::file_of(const std::string& key) const {
-  return folder_ / ("plan_" + hexadecimal(hash_of(key)));
+std::filesystem::path file_of(const std::filesystem::path& folder, const std::string& key) {
+  return folder / ("plan_" + hexadecimal(hash_of(key)));
 }
 
-std::optional<std::vector<std::uint8_t>> PlanCache::find(const std::string& key) const {
-  if (folder_.empty()) {
-    return std::nullopt;
-  }
-  std::ifstream file(file_of(key), std::ios::binary);
+std::optional<std::vector<std::uint8_t>> read(const std::filesystem::path& path,
+                                              const std::string& key) {
+  std::ifstream file(path, std::ios::binary);
   std::ostringstream contents;
   contents << file.rdbuf();
   const std::string text = contents.str();
@@ -58,13 +55,35 @@ std::optional<std::vector<std::uint8_t>> PlanCache::find(const std::string& key)
   return std::vector<std::uint8_t>(plan.begin(), plan.end());
 }
 
-void PlanCache::keep(const std::string& key, const std::vector<std::uint8_t>& plan) const {
+}  // namespace
+
+std::filesystem::path plans_made_ahead() {
+  const char* const folder = std::getenv("EBM_CUDNN_PLANS");
+  return folder == nullptr ? "" : folder;
+}
+
+std::optional<std::vector<std::uint8_t>> PlanCache::find(const std::string& key) const {
+  if (const auto found = remembered_.find(key); found != remembered_.end()) {
+    return found->second;
+  }
+  for (const std::filesystem::path& folder : {folder_, ahead_}) {
+    if (folder.empty()) {
+      continue;
+    }
+    if (auto plan = read(file_of(folder, key), key)) {
+      return plan;
+    }
+  }
+  return std::nullopt;
+}
+
+bool PlanCache::keep(const std::string& key, const std::vector<std::uint8_t>& plan) const {
   if (folder_.empty()) {
-    return;
+    return false;
   }
   std::error_code failure;
   std::filesystem::create_directories(folder_, failure);
-  const std::filesystem::path path = file_of(key);
+  const std::filesystem::path path = file_of(folder_, key);
   const std::filesystem::path part = path.string() + "." + std::to_string(getpid());
   {
     std::ofstream file(part, std::ios::binary);
@@ -73,12 +92,23 @@ void PlanCache::keep(const std::string& key, const std::vector<std::uint8_t>& pl
     file.close();
     if (file.fail()) {
       std::filesystem::remove(part, failure);
-      return;
+      return false;
     }
   }
-  std::filesystem::rename(part, path, failure);
-  if (failure) {
-    std::filesystem::remove(part, failure);
+  // A link, unlike a renaming, leaves the file of a program that was faster as it is.
+  std::filesystem::create_hard_link(part, path, failure);
+  if (failure && !read(path, key)) {
+    std::filesystem::rename(part, path, failure);  // a damaged file, or no links on this disk
+  }
+  std::error_code ignored;
+  std::filesystem::remove(part, ignored);
+  return read(path, key).has_value();
+}
+
+void PlanCache::discard(const std::string& key) const {
+  if (!folder_.empty()) {
+    std::error_code ignored;
+    std::filesystem::remove(file_of(folder_, key), ignored);
   }
 }
 

@@ -1,18 +1,21 @@
 #include "cuda/nn/plan_choice.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "cuda/device/cuda_graph.h"
+#include "cuda/nn/linear_convolution.h"
+#include "cuda/nn/plan_compilation.h"
 
 namespace ebm {
 namespace {
 
-/// Plans of each graph that are measured; those further down cuDNN's list are rarely faster. A
-/// fused one's kernel is compiled for it, which takes a second.
-constexpr std::size_t kMeasured = 8;
-constexpr std::size_t kMeasuredFused = 3;
+/// Of cuBLASLt's plans, which are proposed by what they are expected to take.
+constexpr std::size_t kMeasuredLinear = 8;
 
 /// The least time of a few launches of repeated work, captured as it will be in sampling; infinite
 /// when it cannot be.
@@ -42,78 +45,157 @@ float milliseconds_of(const CudaStream& stream, const std::function<void()>& enq
   return least;
 }
 
-std::string device_key() {
+std::string current_device_name() {
   int device = 0;
   EBM_CHECK_CUDA(cudaGetDevice(&device));
   cudaDeviceProp properties{};
   EBM_CHECK_CUDA(cudaGetDeviceProperties(&properties, device));
-  return std::string(properties.name) + ", compute capability " + std::to_string(properties.major) +
-         "." + std::to_string(properties.minor) + ", " +
-         std::to_string(properties.multiProcessorCount) + " multiprocessors, cuDNN " +
-         cudnn_versions();
-}
-
-std::string pattern_key(const ConvolutionPattern& pattern) {
-  const ConvolutionShape& s = pattern.shape;
-  std::string key = "convolution";
-  for (const int value :
-       {s.images, s.in_channels, s.height, s.width, s.out_channels, s.kernel, s.stride, s.padding,
-        static_cast<int>(pattern.precision), static_cast<int>(pattern.leaky_relu),
-        static_cast<int>(pattern.input_is_leaky)}) {
-    key += " " + std::to_string(value);
-  }
-  return key;
+  return properties.name;
 }
 
 }  // namespace
 
-PlanChoice::PlanChoice(const CudnnHandle& handle, const ConvolutionPattern& pattern,
+PlanChoice::PlanChoice(const ConvolutionLibraries& libraries, const ConvolutionPattern& pattern,
                        const PlanCache& cache)
-    : handle_(handle), cache_(cache), key_(device_key() + ", " + pattern_key(pattern)) {}
+    : libraries_(libraries),
+      pattern_(pattern),
+      cache_(cache),
+      device_(current_device_name()),
+      gpu_(current_gpu_kind()) {}
 
-std::optional<PassPlan> PlanChoice::choose(const std::string& pass, Precision precision,
-                                           const std::vector<PassGraph>& graphs,
+std::string PlanChoice::key(ConvolutionPass pass) const {
+  return choice_key(device_, gpu_, pattern_, pass);
+}
+
+bool PlanChoice::is_known(ConvolutionPass pass) const { return cache_.find(key(pass)).has_value(); }
+
+/// Adds those of a graph of cuDNN's that are measured.
+void PlanChoice::add_candidates(const GraphKind& kind, std::vector<PassPlan>& plans) const {
+  const CudnnGraph graph = make_graph(pattern_, kind);
+  if (!propose_plans(*graph, libraries_.cudnn, precision_of(pattern_, kind.pass))) {
+    return;
+  }
+  const std::vector<ProposedPlan> proposals = proposed_plans(*graph);
+  std::size_t left = measured_plans(kind);
+  for (std::size_t i = 0; i < proposals.size() && left > 0; ++i) {
+    std::optional<CudnnPlan> plan;
+    if (proposals[i].is_compiled_at_run_time) {
+      const auto made = cache_.find(candidate_key(gpu_, pattern_, kind, proposals[i].name));
+      plan = made ? CudnnPlan::restore(libraries_.cudnn, *made) : std::nullopt;
+    }
+    if (!plan) {
+      plan = CudnnPlan::compile(graph, static_cast<std::int64_t>(i));
+    }
+    if (plan) {
+      plans.push_back({std::move(*plan), kind.fused});
+      --left;
+    }
+  }
+}
+
+/// Those of a pass that are measured.
+std::vector<PassPlan> PlanChoice::candidates(ConvolutionPass pass) const {
+  std::vector<PassPlan> plans;
+  for (const GraphKind& kind : graph_kinds(pattern_, pass)) {
+    add_candidates(kind, plans);
+  }
+  if (libraries_.cublas_lt && is_linear(pattern_.shape)) {
+    for (LtPlan& plan :
+         lt_candidates(*libraries_.cublas_lt, linear_problem(pattern_, pass), kMeasuredLinear)) {
+      plans.push_back({std::move(plan)});
+    }
+  }
+  return plans;
+}
+
+std::optional<PassPlan> PlanChoice::choose(ConvolutionPass pass,
                                            const std::function<void(const PassPlan&)>& run) const {
-  const std::string key = key_ + ", " + pass;
-  if (auto known = restore(key)) {
+  if (auto known = restore(pass)) {
     return known;
   }
   std::optional<PassPlan> fastest;
   float least = std::numeric_limits<float>::infinity();
-  for (const auto& [graph, fused] : graphs) {
-    const std::size_t most = fused ? kMeasuredFused : kMeasured;
-    for (CudnnPlan& plan : CudnnPlan::candidates(handle_, graph, precision, most)) {
-      PassPlan candidate{std::move(plan), fused};
-      const float milliseconds = milliseconds_of(handle_.stream(), [&] { run(candidate); });
-      if (milliseconds < least) {
-        least = milliseconds;
-        fastest = std::move(candidate);
-      }
+  for (PassPlan& candidate : candidates(pass)) {
+    const float milliseconds = milliseconds_of(libraries_.cudnn.stream(), [&] { run(candidate); });
+    if (milliseconds < least) {
+      least = milliseconds;
+      fastest = std::move(candidate);
     }
   }
-  if (fastest) {
-    keep(key, *fastest);
+  if (!fastest) {
+    return std::nullopt;
   }
-  return fastest;
+  keep(pass, *fastest);
+  // Another program may have been faster, and chosen otherwise: all that share a cache take the
+  // same.
+  auto kept = restore(pass);
+  return kept ? std::move(kept) : std::move(fastest);
 }
 
-// What is kept is a byte that says whether the plan is fused, then the plan.
+// What is kept is a byte that says what it is, then the plan.
 
-std::optional<PassPlan> PlanChoice::restore(const std::string& key) const {
-  auto kept = cache_.find(key);
+namespace {
+enum KeptKind : std::uint8_t { kCudnn, kFusedCudnn, kCublasLt };
+}  // namespace
+
+std::optional<PassPlan> PlanChoice::restored(ConvolutionPass pass,
+                                             std::vector<std::uint8_t> kept) const {
+  const std::uint8_t kind = kept.front();
+  kept.erase(kept.begin());
+  if (kind == kCublasLt) {
+    auto plan = libraries_.cublas_lt
+                    ? LtPlan::restore(*libraries_.cublas_lt, linear_problem(pattern_, pass), kept)
+                    : std::nullopt;
+    return plan ? std::optional(PassPlan{std::move(*plan)}) : std::nullopt;
+  }
+  auto plan = CudnnPlan::restore(libraries_.cudnn, kept);
+  return plan ? std::optional(PassPlan{std::move(*plan), kind == kFusedCudnn}) : std::nullopt;
+}
+
+std::optional<PassPlan> PlanChoice::restore(ConvolutionPass pass) const {
+  auto kept = cache_.find(key(pass));
   if (!kept || kept->empty()) {
     return std::nullopt;
   }
-  const bool fused = kept->front() != 0;
-  kept->erase(kept->begin());
-  auto plan = CudnnPlan::restore(handle_, *kept);
-  return plan ? std::optional(PassPlan{std::move(*plan), fused}) : std::nullopt;
+  auto plan = restored(pass, std::move(*kept));
+  if (!plan) {  // another version's: it would be in the way of the next choice
+    cache_.discard(key(pass));
+  }
+  return plan;
 }
 
-void PlanChoice::keep(const std::string& key, const PassPlan& chosen) const {
-  std::vector<std::uint8_t> bytes = chosen.plan.save();
-  bytes.insert(bytes.begin(), chosen.fused ? 1 : 0);
-  cache_.keep(key, bytes);
+void PlanChoice::keep(ConvolutionPass pass, const PassPlan& chosen) const {
+  std::vector<std::uint8_t> bytes =
+      std::visit([](const auto& plan) { return plan.save(); }, chosen.plan);
+  const bool is_linear = std::holds_alternative<LtPlan>(chosen.plan);
+  bytes.insert(bytes.begin(), is_linear ? kCublasLt : chosen.fused ? kFusedCudnn : kCudnn);
+  cache_.keep(key(pass), bytes);
+}
+
+void compile_ahead(const ConvolutionLibraries& libraries,
+                   std::span<const ConvolutionPattern> patterns, PlanCache& cache) {
+  std::vector<ConvolutionPattern> unknown;
+  std::ranges::copy_if(patterns, std::back_inserter(unknown), [&](const auto& pattern) {
+    const PlanChoice choice(libraries, pattern, cache);
+    return !std::ranges::all_of(kConvolutionPasses,
+                                [&](ConvolutionPass pass) { return choice.is_known(pass); });
+  });
+  if (unknown.empty()) {
+    return;
+  }
+  std::vector<std::pair<std::string, std::vector<std::uint8_t>>> compiled;
+  try {
+    compile_plans(PlanTarget::current(), unknown, cache,
+                  std::max(1U, std::thread::hardware_concurrency()),
+                  [&](const std::string& key, std::vector<std::uint8_t> plan) {
+                    compiled.emplace_back(key, std::move(plan));
+                  });
+  } catch (const CudaError&) {
+    // Each is tried again as it is needed, with the handle, and that failure is reported.
+  }
+  for (auto& [key, plan] : compiled) {
+    cache.remember(key, std::move(plan));
+  }
 }
 
 }  // namespace ebm

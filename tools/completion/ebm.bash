@@ -90,7 +90,7 @@ _ebm() {
     --checkpoint) _ebm_reply_files "$current" safetensors ;;
     =) _ebm_reply_files "$current" safetensors ;;  # bash splits KEY=VALUE
     --input | --energy | --gradient) _ebm_reply_files "$current" npy ;;
-    --threads | --channels | --features) ;;
+    --threads | --channels | --features | --gpu | --batch | --precision) ;;
     --set)
       mapfile -t words < <(_ebm_keys "$(_ebm_configuration)")
       _ebm_reply "$current" "${words[@]/%/=}"
@@ -102,7 +102,7 @@ _ebm() {
         _ebm_reply "$current" "${words[@]}"
       else
         case $program in
-          *ebm_train | *ebm_sample) _ebm_reply_files "$current" yaml yml json ;;
+          *ebm_train | *ebm_sample | *ebm_plans) _ebm_reply_files "$current" yaml yml json ;;
           *ebm_plot) _ebm_reply_files "$current" ;;
         esac
       fi
@@ -110,4 +110,4 @@ _ebm() {
   esac
 }
 
-complete -F _ebm ebm_train ebm_sample ebm_plot ebm_score
+complete -F _ebm ebm_train ebm_sample ebm_plot ebm_score ebm_plans
