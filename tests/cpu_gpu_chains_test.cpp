@@ -9,6 +9,7 @@
 #include <cmath>
 #include <memory>
 #include <ostream>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -40,6 +41,15 @@ struct Case {
   friend void PrintTo(const Case& c, std::ostream* out) { *out << c.network; }
 };
 
+double distance(std::span<const float> a, std::span<const float> b) {
+  double squares = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const double difference = static_cast<double>(a[i]) - static_cast<double>(b[i]);
+    squares += difference * difference;
+  }
+  return std::sqrt(squares);
+}
+
 class CpuGpuChains : public testing::TestWithParam<Case> {
  protected:
   CpuGpuChains()
@@ -69,21 +79,40 @@ class CpuGpuChains : public testing::TestWithParam<Case> {
     return std::span(states).subspan(c * size_, size_);
   }
 
+  /// ‖a − b‖ / ‖b‖ over all chains but some.
+  double relative_distance(const std::vector<float>& a, const std::vector<float>& b,
+                           const std::set<std::size_t>& without) const {
+    double squares = 0;
+    double of_b = 0;
+    for (std::size_t c = 0; c < kChains; ++c) {
+      if (!without.contains(c)) {
+        squares += std::pow(distance(chain(a, c), chain(b, c)), 2);
+        of_b += std::pow(norm_of(doubles(chain(b, c))), 2);
+      }
+    }
+    return std::sqrt(squares / of_b);
+  }
+  /// The chain, of all but some, whose states are the farthest apart.
+  std::size_t farthest(const std::vector<float>& a, const std::vector<float>& b,
+                       const std::set<std::size_t>& without) const {
+    std::size_t found = 0;
+    double most = -1;
+    for (std::size_t c = 0; c < kChains; ++c) {
+      const double apart = distance(chain(a, c), chain(b, c));
+      if (!without.contains(c) && apart > most) {
+        found = c;
+        most = apart;
+      }
+    }
+    return found;
+  }
+
   Network network_;
   std::unique_ptr<Energy> cpu_;
   std::unique_ptr<Energy> gpu_;
   std::size_t size_;
   std::vector<float> start_;
 };
-
-double distance(std::span<const float> a, std::span<const float> b) {
-  double squares = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const double difference = static_cast<double>(a[i]) - static_cast<double>(b[i]);
-    squares += difference * difference;
-  }
-  return std::sqrt(squares);
-}
 
 bool is_reported(int step) {
   return step == 1 || step == 10 || step == 50 || step == 100 || step == 200;
@@ -127,9 +156,16 @@ TEST_P(CpuGpuChains, EveryStepFromTheSameStatesAgrees) {
 // Left alone, chains part as fast as the energy's landscape drives neighbours apart, which the CPU
 // can say by itself: of its own chains from starts one part in a million away. Steps err by less
 // than that, but 200 of them one after the other.
+//
+// In the toy network a LeakyReLU that rounding takes the other way is one of 192, and its chain's
+// next gradient is another: 100 chains of 200 steps meet such a one in a thirteenth of all runs,
+// and two chains in one run of some hundreds. So one chain in 100 may part there; all others are
+// held to the bound, and one that has parted is left out from then on.
 TEST_P(CpuGpuChains, FreeChainsPartNoFasterThanNeighbours) {
   constexpr double kAway = 1e-6;
   constexpr double kTimes = 10;
+  const std::size_t may_part = GetParam().network == "toy" ? kChains / 100 : 0;
+  std::set<std::size_t> parted;
   std::vector<float> cpu = start_;
   std::vector<float> gpu = start_;
   std::vector<float> neighbours = start_;
@@ -141,11 +177,17 @@ TEST_P(CpuGpuChains, FreeChainsPartNoFasterThanNeighbours) {
     step(*cpu_, t, cpu);
     step(*gpu_, t, gpu);
     step(*cpu_, t, neighbours);
-    const double apart = relative_error(gpu, cpu);
-    const double bound = kTimes * relative_error(neighbours, cpu);
+    double apart = relative_distance(gpu, cpu, parted);
+    double bound = kTimes * relative_distance(neighbours, cpu, parted);
+    while (apart >= bound && parted.size() < may_part) {
+      parted.insert(farthest(gpu, cpu, parted));
+      apart = relative_distance(gpu, cpu, parted);
+      bound = kTimes * relative_distance(neighbours, cpu, parted);
+    }
     ASSERT_LT(apart, bound) << "step " << t;
     if (is_reported(t)) {
-      fmt::print("  step {:3}: {:.1e} apart, bound {:.1e}\n", t, apart, bound);
+      fmt::print("  step {:3}: {:.1e} apart, bound {:.1e}, {} chains left out\n", t, apart, bound,
+                 parted.size());
     }
   }
 }

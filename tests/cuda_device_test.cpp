@@ -2,11 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "cuda/device/cuda_graph.h"
+#include "cuda/device/cuda_survey.h"
 #include "cuda/device/device_buffer.h"
 #include "cuda/kernels/langevin_update.cuh"
 #include "cuda/kernels/mala.cuh"
@@ -61,14 +65,39 @@ TEST(DeviceBuffer, MoreThanThereIsIsAnErrorWithTheCallAndThePlace) {
   const CudaStream stream;
   EXPECT_THROW(DeviceBuffer<float>(stream, static_cast<std::size_t>(-1) / 2), std::bad_alloc);
   try {
-    const DeviceBuffer<float> buffer(stream, std::size_t{1} << 50);
-    FAIL() << "no device has 4 PiB";
+    // More bytes than any device has, yet not so many that a driver takes the call for a wrong one.
+    const DeviceBuffer<std::byte> buffer(stream, std::size_t{1} << 40);
+    FAIL() << "no device has 1 TiB";
   } catch (const CudaError& error) {
     for (const char* part : {"cudaMallocAsync(", "device_buffer.h:", "cudaErrorMemoryAllocation"}) {
       EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
     }
   }
   EXPECT_EQ(contents(stream, filled(stream, {5})), std::vector<float>{5});  // goes on
+}
+
+std::uint64_t pool_attribute(cudaMemPoolAttr attribute) {
+  cudaMemPool_t pool = nullptr;
+  std::uint64_t value = 0;
+  EBM_CHECK_CUDA(cudaDeviceGetDefaultMemPool(&pool, 0));
+  EBM_CHECK_CUDA(cudaMemPoolGetAttribute(pool, attribute, &value));
+  return value;
+}
+
+TEST(OpenCudaDevice, HasThePoolKeepItsMemoryAndCountsThatAsFree) {
+  constexpr std::size_t kBytes = std::size_t{256} << 20;
+  open_cuda_device(0);
+  EXPECT_EQ(pool_attribute(cudaMemPoolAttrReleaseThreshold),
+            std::numeric_limits<std::uint64_t>::max());
+  const CudaStream stream;
+  { const DeviceBuffer<std::byte> buffer(stream, kBytes); }
+  stream.wait();
+  EXPECT_GE(pool_attribute(cudaMemPoolAttrReservedMemCurrent), kBytes);
+  std::size_t free_of_all = 0;
+  std::size_t total = 0;
+  EBM_CHECK_CUDA(cudaMemGetInfo(&free_of_all, &total));
+  // Half, because another program may take memory between these two lines.
+  EXPECT_GT(open_cuda_device(0), free_of_all + kBytes / 2);
 }
 
 TEST(CudaEvent, OrdersAndMeasuresStreams) {
@@ -93,6 +122,7 @@ TEST(CudaGraph, RunsWhenItIsLaunchedAsOftenAsItIs) {
   const CudaStream stream;
   DeviceBuffer<float> parameters = filled(stream, {10});
   const DeviceBuffer<float> gradient = filled(stream, {1});
+  sgd_step(stream, SgdStep{.rate = 0}, 1, gradient.data(), parameters.data());  // loads the kernel
   const CudaGraph graph = CudaGraph::capture(
       stream, [&] { sgd_step(stream, SgdStep{.rate = 2}, 1, gradient.data(), parameters.data()); });
   EXPECT_EQ(contents(stream, parameters), std::vector<float>{10});
@@ -120,12 +150,15 @@ TEST(LangevinPlace, OneCapturedStepMakesTheNoiseOfEveryStep) {
   DeviceBuffer<float> norms(stream, kChains);
   DeviceBuffer<float> replayed = filled(stream, start);
   DeviceBuffer<LangevinPlace> places(stream, kChains);
-  set_places(stream, {.seed = 1, .purpose = Purpose::langevin, .iteration = 6}, 0, 10, kChains,
-             places.data());
-  const CudaGraph graph = CudaGraph::capture(stream, [&] {
+  const auto step = [&] {
     langevin_update(stream, update, 0, kChains, kSize, gradients.data(), nullptr, replayed.data(),
                     norms.data(), places.data());
-  });
+  };
+  step();  // loads the kernel
+  const CudaGraph graph = CudaGraph::capture(stream, step);
+  replayed.copy_from(stream, filled(stream, start));
+  set_places(stream, {.seed = 1, .purpose = Purpose::langevin, .iteration = 6}, 0, 10, kChains,
+             places.data());
   DeviceBuffer<float> stepped = filled(stream, start);
   update.noise.iteration = 6;
   for (; update.step < kSteps; ++update.step) {
@@ -180,9 +213,10 @@ TEST(LangevinPlace, OneCapturedStepOfMalaDrawsTheNumbersOfEveryStep) {
                     .momenta = {.seed = 1, .purpose = Purpose::sampling_momentum},
                     .uniforms = {.seed = 1, .purpose = Purpose::sampling_uniform}};
   const CudaStream stream;
+  DeviceBuffer<LangevinPlace> places(stream, ProposedChains::kChains);
+  ProposedChains(stream).step(stream, update, 0, places.data());  // loads the kernels
   ProposedChains replayed(stream);
   ProposedChains stepped(stream);
-  DeviceBuffer<LangevinPlace> places(stream, ProposedChains::kChains);
   set_places(stream, update.momenta, 3, 10, ProposedChains::kChains, places.data());
   const CudaGraph graph =
       CudaGraph::capture(stream, [&] { replayed.step(stream, update, 0, places.data()); });

@@ -5,10 +5,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
-#include "cuda/device/cuda_survey.h"
+#include "cuda/device/cuda_status.h"
+#include "cuda/nn/cuda_energy.h"
 #include "host/errors.h"
 #include "host/training/compute_device.h"
 #include "tests/kernel_launch.h"
@@ -84,10 +86,22 @@ TEST_P(CudaLearnerTest, AnIterationAllocatesNothingAndWaitsForNothingOfItsOwn) {
 }
 #endif
 
+/// Bytes of the device that this program has. What other programs do there meanwhile does not
+/// count, nor what a library takes for itself when it is loaded, as cuDNN its modules: both are
+/// outside the pool.
+std::size_t bytes_in_use() {
+  cudaMemPool_t pool = nullptr;
+  std::uint64_t used = 0;
+  EBM_CHECK_CUDA(cudaDeviceGetDefaultMemPool(&pool, 0));
+  EBM_CHECK_CUDA(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrUsedMemCurrent, &used));
+  return used;
+}
+
 TEST_P(CudaLearnerTest, TakesNoMoreMemoryThanItSays) {
-  const std::size_t before = open_cuda_device(0);
+  EBM_CHECK_CUDA(cudaDeviceSynchronize());  // what others have given back is back
+  const std::size_t before = bytes_in_use();
   const SmallRun run(network());
-  const std::size_t taken = before - open_cuda_device(0);
+  const std::size_t taken = bytes_in_use() - before;
   const std::size_t said = cuda_learner_bytes(run.network, run.settings, true,
                                               std::ssize(run.images), kImages, Precision::fp32);
   EXPECT_LE(taken, said);
@@ -129,6 +143,66 @@ TEST_P(CudaLearnerTest, AnIterationThatIsGivenUpLeavesNoTrace) {
   }
   EXPECT_TRUE(std::ranges::equal(run.state.theta.span(), other.state.theta.span()));
   EXPECT_TRUE(std::ranges::equal(run.state.bank->states(), other.state.bank->states()));
+}
+
+/// Whose steps take an emulated device no time.
+Network tiny_network() {
+  return {"tiny",
+          {1, 4, 4},
+          {{LayerKind::conv, "a", 2, 3, 1, 1},
+           {LayerKind::leaky_relu, {}},
+           {LayerKind::flatten, {}},
+           {LayerKind::linear, "b", 1}}};
+}
+
+/// Two chains after some steps, and their norm sums.
+std::vector<float> chains_after(Energy& energy, std::span<const int> runs) {
+  std::vector<float> states = numbers(2 * 16, 3);
+  std::vector<float> norm_sums(2);
+  LangevinSteps run{.update = {.epsilon = 0.1F, .noise = {5, Purpose::langevin, 2}}};
+  for (const int steps : runs) {
+    run.steps = steps;
+    energy.langevin(run, states, norm_sums);
+    run.update.step += static_cast<std::uint32_t>(steps);
+  }
+  states.insert(states.end(), norm_sums.begin(), norm_sums.end());
+  return states;
+}
+
+TEST(CudaNetwork, ARunIsTheSameBitsHoweverItIsCutIntoGraphs) {
+  const Network network = tiny_network();
+  const std::unique_ptr<Energy> energy =
+      make_cuda_energy(network, 2, Precision::fp32, plan_folder());
+  energy->set_parameters(numbers(static_cast<std::size_t>(network.parameter_count()), 4));
+  const std::vector<float> one_by_one = chains_after(*energy, std::vector<int>(73, 1));
+  EXPECT_EQ(chains_after(*energy, std::vector{73}), one_by_one);
+  EXPECT_EQ(chains_after(*energy, std::vector{9, 10, 54}), one_by_one);
+}
+
+#ifdef EBM_EMULATED_CUDA
+TEST(CudaNetwork, ARunIsFewGraphs) {
+  const Network network = tiny_network();
+  const std::unique_ptr<Energy> energy =
+      make_cuda_energy(network, 2, Precision::fp32, plan_folder());
+  energy->set_parameters(numbers(static_cast<std::size_t>(network.parameter_count()), 4));
+  for (const auto& [steps, graphs] :
+       {std::pair(500, 10U), std::pair(100, 2U), std::pair(83, 1U + 3 + 3), std::pair(1, 1U)}) {
+    const std::size_t before = emulated_cuda::counts().graphs;
+    chains_after(*energy, std::vector{steps});
+    EXPECT_EQ(emulated_cuda::counts().graphs - before, graphs) << steps;
+  }
+}
+#endif
+
+TEST(SamplingSlice, IsAWholeRunOrWholeGraphs) {
+  constexpr std::int64_t kImage = 3 * 32 * 32;
+  EXPECT_EQ(sampling_slice(100 * kImage, 500), 100);  // of 109 that there is time for
+  EXPECT_EQ(sampling_slice(100 * kImage, 105), 105);
+  EXPECT_EQ(sampling_slice(400 * kImage, 500), 20);
+  EXPECT_EQ(sampling_slice(2000 * kImage, 500), 5);
+  EXPECT_EQ(sampling_slice(60000 * kImage, 500), 1);
+  EXPECT_EQ(sampling_slice(100 * 2, 500), 500);
+  EXPECT_EQ(sampling_slice(100 * 2, 0), 1);
 }
 
 TEST(CudaNetwork, ThatOnlyTheCpuComputesIsRefused) {

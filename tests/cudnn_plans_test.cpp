@@ -70,7 +70,7 @@ bool has_plan(const DescribedGpu& gpu, const ConvolutionPattern& pattern, const 
 void expect_restored(const std::vector<std::uint8_t>& plan, const PlanTarget& target) {
   cudnn_frontend::graph::Graph graph;
   graph.set_device_properties(target.properties);
-  const cudnn_frontend::error_t status = graph.deserialize(plan);
+  cudnn_frontend::error_t status = graph.deserialize(plan);
   EXPECT_TRUE(status.is_good()) << status.get_message();
 }
 

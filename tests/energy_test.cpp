@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <memory>
 #include <ostream>
 #include <stdexcept>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "tests/goldens.h"
+#include "tests/numbers.h"
 #include "tests/reference_network.h"
 #include "tests/tested_energy.h"
 #include "tests/threads.h"
@@ -26,8 +28,19 @@ namespace {
 constexpr double kFloat32 = 1e-5;          // energies and gradients, of their norm
 constexpr double kFloat32Repeated = 1e-4;  // states after Langevin steps
 constexpr double kRoundings = 8;           // of any one component of a weight gradient
-constexpr int kChains = 17;                // whole tiles and a partial one, of images and of points
-constexpr int kCapacity = 7;               // of a device: two whole parts of kChains and a rest
+// What another order of sums may change: roundings of the last layer's terms in an energy, and of
+// its norm in a gradient, of which more may cancel. The CPU and the kernels of this project, which
+// sum in different orders, are at most 5 and 59 apart in the networks here.
+constexpr double kReordered = 16;
+constexpr double kReorderedGradient = 168;  // kFloat32
+#if defined(EBM_TEST_ON_CUDA) && defined(EBM_CUDNN)
+// An engine of cuDNN may sum tiles at an array's edge in another order.
+constexpr bool kSameBitsEverywhere = false;
+#else
+constexpr bool kSameBitsEverywhere = true;
+#endif
+constexpr int kChains = 17;   // whole tiles and a partial one, of images and of points
+constexpr int kCapacity = 7;  // of a device: two whole parts of kChains and a rest
 
 Layer conv(std::string key, int outputs, int kernel, int stride = 1, int padding = 0) {
   return {LayerKind::conv, std::move(key), outputs, kernel, stride, padding};
@@ -106,6 +119,19 @@ std::vector<Network> other_networks() {
   };
 }
 
+/// Σ|terms| of the last layer's sum of one state.
+double last_sum(const Network& network, std::span<const float> theta,
+                const ReferenceEvaluation& state) {
+  double sum = 0;
+  for (const ParameterTensor& tensor : std::span(network.parameters()).last(2)) {
+    for (auto j = static_cast<std::size_t>(tensor.offset);
+         j < static_cast<std::size_t>(tensor.offset + tensor.size); ++j) {
+      sum += std::abs(static_cast<double>(theta[j]) * state.parameter_gradient[j]);
+    }
+  }
+  return sum;
+}
+
 /// A network with parameters, states and its energy on the CPU.
 class EnergyTest : public testing::TestWithParam<Network> {
  protected:
@@ -141,6 +167,16 @@ class EnergyTest : public testing::TestWithParam<Network> {
                   std::vector<float>(static_cast<std::size_t>(chains * size()))};
     energy_->energies_and_gradients(states(first, chains), result.f, result.gradients);
     return result;
+  }
+  /// That two results of a chain differ by no more than sums in another order do; but with a branch
+  /// within rounding, its gradient may jump.
+  void expect_reordered(const Result& one, const Result& other,
+                        const ReferenceEvaluation& exact) const {
+    if (exact.undecided.empty()) {
+      EXPECT_LE(std::abs(one.f[0] - other.f[0]),
+                kReordered * kRounding * last_sum(network_, theta_, exact));
+      EXPECT_LE(relative_error(one.gradients, other.gradients), kReorderedGradient * kRounding);
+    }
   }
   std::vector<float> weight_gradient(std::vector<float> start = {}, float scale = 1) {
     start.resize(theta_.size());
@@ -213,11 +249,22 @@ TEST_P(EnergyTest, WeightGradientIsScaledAndAdded) {
 
 TEST_P(EnergyTest, ChainsDoNotDependOnTheirBatchMates) {
   const Result all = evaluate(0, kChains);
-  for (const int chains : {1, 3, 4, 5}) {
+  std::map<int, ReferenceEvaluation> exact;
+  for (const int chains : {5, 4, 3, 1}) {
     EXPECT_EQ(evaluate(0, chains), all.part(0, chains)) << "the first " << chains;
     // These sit elsewhere in their tiles.
-    EXPECT_EQ(evaluate(kChains - chains, chains), all.part(kChains - chains, chains))
-        << "the last " << chains;
+    const int first = kChains - chains;
+    const Result last = evaluate(first, chains);
+    if (kSameBitsEverywhere) {
+      EXPECT_EQ(last, all.part(first, chains)) << "the last " << chains;
+    }
+    for (int chain = first; chain < kChains; ++chain) {
+      const auto [found, is_new] = exact.try_emplace(chain);
+      if (is_new) {
+        found->second = evaluate_reference(network_, doubles(theta_), doubles(states(chain, 1)));
+      }
+      expect_reordered(last.part(chain - first, 1), all.part(chain, 1), found->second);
+    }
   }
 }
 

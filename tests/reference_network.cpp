@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <deque>
 #include <functional>
@@ -39,6 +41,18 @@ struct Values {
 double to_bfloat16(double value) {
   return static_cast<double>(static_cast<float>(Bfloat16(static_cast<float>(value))));
 }
+
+double cut_to_tf32(double value) {
+  const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(value));
+  return static_cast<double>(std::bit_cast<float>(bits & ~0x1fffU));
+}
+
+/// What becomes of the factors of a layer's products. Those of the last layer stay as they are.
+struct Factors {
+  double (*rounded)(double) = nullptr;  ///< null: nothing happens to any
+  bool first_layer = true;              ///< those of the first layer as well
+  bool gradients = false;               ///< those of the backward pass as well
+};
 
 struct Sum {
   double value = 0;
@@ -93,12 +107,12 @@ struct Node {
 /// Runs the operations of one evaluation forward, remembering how to run each backward.
 class Tape {
  public:
-  Tape(const Network& network, std::span<const double> theta, bool with_parameters, bool bfloat16,
-       std::span<const Branch> other_way)
+  Tape(const Network& network, std::span<const double> theta, bool with_parameters,
+       const Factors& factors, std::span<const Branch> other_way)
       : network_(network),
         theta_(theta),
         with_parameters_(with_parameters),
-        bfloat16_(bfloat16),
+        factors_(factors),
         other_way_(other_way),
         parameters_(with_parameters ? network.parameter_count() : 0) {}
 
@@ -135,6 +149,12 @@ class Tape {
  private:
   Node& node(const Shape& shape) { return nodes_.emplace_back(shape); }
 
+  bool rounds_factors(const Layer& layer) const {
+    const std::vector<Layer>& layers = network_.layers();
+    return factors_.rounded != nullptr && layer.key != layers.back().key &&
+           (factors_.first_layer || layer.key != layers.front().key);
+  }
+
   /// Records the branch if float32 cannot decide it; returns whether to take the other one.
   bool other_branch(Branch branch, double distance, double magnitude) {
     branch.margin = magnitude > 0 ? distance / magnitude : 1.0;
@@ -148,7 +168,7 @@ class Tape {
   const Network& network_;
   std::span<const double> theta_;
   bool with_parameters_;
-  bool bfloat16_;
+  Factors factors_;
   std::span<const Branch> other_way_;
   Values parameters_;
   std::vector<Branch> undecided_;
@@ -202,11 +222,11 @@ Node& Tape::affine(Node& x, const Layer& layer) {
   const std::size_t pixels = y.forward.value.size() / outputs;
   const auto inputs = static_cast<std::size_t>(network_.parameter(layer.key + ".weight").fan_in);
 
-  const bool rounded = bfloat16_ && layer.key != network_.layers().back().key;
+  const bool rounded = rounds_factors(layer);
   for (std::size_t pixel = 0; pixel < pixels; ++pixel) {
     Values patch = patch_under(x, layer, y.shape, pixel);
     if (rounded) {
-      std::ranges::transform(patch.value, patch.value.begin(), to_bfloat16);
+      std::ranges::transform(patch.value, patch.value.begin(), factors_.rounded);
     }
     for (std::size_t o = 0; o < outputs; ++o) {
       const double bias = theta_[first_bias + o];
@@ -221,8 +241,10 @@ Node& Tape::affine(Node& x, const Layer& layer) {
       Values gradient(static_cast<std::int64_t>(inputs));
       for (std::size_t o = 0; o < outputs; ++o) {
         const std::size_t weights = first_weight + o * inputs;
-        const Sum dy{y.backward.value[o * pixels + pixel],
-                     y.backward.magnitude[o * pixels + pixel]};
+        Sum dy{y.backward.value[o * pixels + pixel], y.backward.magnitude[o * pixels + pixel]};
+        if (rounded && factors_.gradients) {
+          dy.value = factors_.rounded(dy.value);
+        }
         add_scaled(inputs, dy.value, &theta_[weights], gradient.value.data(),
                    gradient.magnitude.data());
         if (with_parameters_) {
@@ -389,8 +411,8 @@ Node& Tape::nonlocal(Node& x, const std::string& key, std::size_t layer) {
 
 ReferenceEvaluation evaluate(const Network& network, std::span<const double> theta,
                              std::span<const double> state, std::span<const Branch> other_way,
-                             bool with_parameters, bool bfloat16 = false) {
-  Tape tape(network, theta, with_parameters, bfloat16, other_way);
+                             bool with_parameters, const Factors& factors = {}) {
+  Tape tape(network, theta, with_parameters, factors, other_way);
   Node& input = tape.input(state);
   Node* x = &input;
   for (std::size_t i = 0; i < network.layers().size(); ++i) {
@@ -422,6 +444,22 @@ ReferenceEvaluation evaluate(const Network& network, std::span<const double> the
           .undecided = std::move(tape.undecided())};
 }
 
+/// f and ∇ₓf, with weights rounded as the other factors are.
+ReferenceEvaluation evaluate_rounded(const Network& network, std::span<const double> theta,
+                                     std::span<const double> state, const Factors& factors) {
+  std::vector<double> rounded(theta.begin(), theta.end());
+  const std::string first = network.layers().front().key + ".";
+  const std::string last = network.layers().back().key + ".";
+  for (const ParameterTensor& tensor : network.parameters()) {
+    if (tensor.name.ends_with(".weight") && !tensor.name.starts_with(last) &&
+        (factors.first_layer || !tensor.name.starts_with(first))) {
+      const auto begin = rounded.begin() + tensor.offset;
+      std::transform(begin, begin + tensor.size, begin, factors.rounded);
+    }
+  }
+  return evaluate(network, rounded, state, {}, false, factors);
+}
+
 }  // namespace
 
 ReferenceEvaluation evaluate_reference(const Network& network, std::span<const double> theta,
@@ -439,15 +477,14 @@ ReferenceEvaluation evaluate_reference_in_x(const Network& network, std::span<co
 ReferenceEvaluation evaluate_reference_of_bfloat16(const Network& network,
                                                    std::span<const double> theta,
                                                    std::span<const double> state) {
-  std::vector<double> rounded(theta.begin(), theta.end());
-  const std::string last = network.layers().back().key + ".";
-  for (const ParameterTensor& tensor : network.parameters()) {
-    if (tensor.name.ends_with(".weight") && !tensor.name.starts_with(last)) {
-      const auto begin = rounded.begin() + tensor.offset;
-      std::transform(begin, begin + tensor.size, begin, to_bfloat16);
-    }
-  }
-  return evaluate(network, rounded, state, {}, false, true);
+  return evaluate_rounded(network, theta, state, {.rounded = to_bfloat16});
+}
+
+ReferenceEvaluation evaluate_reference_of_cut_tf32(const Network& network,
+                                                   std::span<const double> theta,
+                                                   std::span<const double> state) {
+  return evaluate_rounded(network, theta, state,
+                          {.rounded = cut_to_tf32, .first_layer = false, .gradients = true});
 }
 
 }  // namespace ebm

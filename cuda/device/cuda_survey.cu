@@ -1,5 +1,7 @@
 #include "cuda/device/cuda_survey.h"
 
+#include <cstdint>
+#include <limits>
 #include <string>
 
 #ifdef EBM_CUDA
@@ -81,7 +83,15 @@ std::size_t open_cuda_device(int index) {
   std::size_t free = 0;
   std::size_t total = 0;
   EBM_CHECK_CUDA(cudaMemGetInfo(&free, &total));
-  return free;
+  cudaMemPool_t pool = nullptr;
+  EBM_CHECK_CUDA(cudaDeviceGetDefaultMemPool(&pool, index));
+  auto keep = std::numeric_limits<std::uint64_t>::max();
+  EBM_CHECK_CUDA(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &keep));
+  std::uint64_t reserved = 0;
+  std::uint64_t used = 0;
+  EBM_CHECK_CUDA(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrReservedMemCurrent, &reserved));
+  EBM_CHECK_CUDA(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrUsedMemCurrent, &used));
+  return free + (reserved - used);
 }
 
 #else

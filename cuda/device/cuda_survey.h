@@ -13,8 +13,10 @@ namespace ebm {
 CudaSurvey survey_cuda();
 
 #ifdef EBM_CUDA
-/// Makes the device the calling thread's, and returns the bytes that are free there. Throws
-/// CudaError.
+/// Makes the device the calling thread's, and returns the bytes that are free there for it: those
+/// that nobody has, and those of its own memory pool that hold nothing. From then on the pool keeps
+/// what it has, instead of giving it back to the driver, and asking for it again, whenever the host
+/// waits. Throws CudaError.
 std::size_t open_cuda_device(int index);
 #endif
 

@@ -19,6 +19,7 @@
 #include "cuda/learning/iteration_record.cuh"
 #include "cuda/nn/cuda_context.h"
 #include "cuda/nn/cuda_energy.h"
+#include "cuda/nn/device_network.h"
 
 namespace ebm {
 namespace {
@@ -244,9 +245,7 @@ bool CudaLearner::sample(std::uint32_t t, const std::function<bool()>& give_up) 
     run.update.lowest = settings_.clamp->first;
     run.update.highest = settings_.clamp->second;
   }
-  const std::int64_t values = settings_.batch_size * state_size_;
-  const auto at_once = static_cast<int>(
-      std::clamp<std::int64_t>(kValuesAtOnce / values, 1, std::max(settings_.steps, 1)));
+  const int at_once = sampling_slice(settings_.batch_size * state_size_, settings_.steps);
   for (int done = 0; done < settings_.steps; done += at_once) {
     slices_[slice_].wait();  // of kSlicesAhead before this one: work is always left to the device
     if (give_up()) {
@@ -348,6 +347,11 @@ void CudaLearner::synchronize() {
 }
 
 }  // namespace
+
+int sampling_slice(std::int64_t values, int steps) {
+  const std::int64_t most = std::max<std::int64_t>(kValuesAtOnce / values, 1);
+  return most >= steps ? std::max(steps, 1) : steps_in_whole_graphs(static_cast<int>(most));
+}
 
 std::unique_ptr<Learner> make_cuda_learner(const Network& network, const LearnerSettings& settings,
                                            DataBatches& data, const CudaLearning& learning) {

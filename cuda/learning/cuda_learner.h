@@ -22,6 +22,11 @@ struct CudaLearning {
 std::unique_ptr<Learner> make_cuda_learner(const Network& network, const LearnerSettings& settings,
                                            DataBatches& data, const CudaLearning& learning);
 
+/// The Langevin steps of a run of `steps` that are enqueued between two looks at whether to stop,
+/// where each moves `values` values: tens of milliseconds of a published ConvNet's. All of them, or
+/// a whole number of graphs.
+int sampling_slice(std::int64_t values, int steps);
+
 /// A bound on the device's memory that such a learner takes, bytes: `data_values` are those of the
 /// training set, `bank_rows` those of a persistent bank.
 std::size_t cuda_learner_bytes(const Network& network, const LearnerSettings& settings, bool adam,

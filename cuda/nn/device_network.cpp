@@ -17,8 +17,6 @@
 namespace ebm {
 namespace {
 
-/// Steps in one graph: enough that launching it takes no part in a step's time.
-constexpr int kGraphSteps = 50;
 using Kind = DeviceOperation::Kind;
 
 template <class T>
@@ -71,8 +69,7 @@ class DeviceNetwork final : public DeviceEnergy {
   /// Some steps, captured with the numbers that their kernels got by value.
   struct Graphs {
     LangevinUpdate update;
-    CudaGraph many;  // kGraphSteps
-    CudaGraph one;
+    std::array<CudaGraph, kGraphSteps.size()> of_steps;
   };
   std::optional<Graphs> graphs_;
 };
@@ -259,7 +256,8 @@ void DeviceNetwork<T>::capture(const LangevinUpdate& update) {
       }
     });
   };
-  graphs_.emplace(Graphs{update, steps(kGraphSteps), steps(1)});
+  graphs_.emplace(
+      Graphs{update, {steps(kGraphSteps[0]), steps(kGraphSteps[1]), steps(kGraphSteps[2])}});
 }
 
 template <class T>
@@ -278,11 +276,10 @@ void DeviceNetwork<T>::langevin(const LangevinSteps& run, std::uint32_t first_ch
   } else {
     set_places(stream_, run.update.noise, run.update.step, first_chain, capacity_, places_.data());
     int left = run.steps;
-    for (; left >= kGraphSteps; left -= kGraphSteps) {
-      graphs_->many.launch(stream_);
-    }
-    for (; left > 0; --left) {
-      graphs_->one.launch(stream_);
+    for (std::size_t i = 0; i < kGraphSteps.size(); ++i) {
+      for (; left >= kGraphSteps[i]; left -= kGraphSteps[i]) {
+        graphs_->of_steps[i].launch(stream_);
+      }
     }
   }
   copy_floats(stream_, states, states_.data(), chains * state_size());

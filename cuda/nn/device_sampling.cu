@@ -129,6 +129,17 @@ void DeviceSampler::step(int row, std::int64_t chains, const float* noise, const
   }
 }
 
+/// One step of so many chains as it is, before the first is captured: kernels are loaded when they
+/// are first launched, which may have to wait for the device, and nothing may while it is captured.
+/// Leaves nothing in the memory of the chains.
+void DeviceSampler::load_kernels(std::int64_t chains) {
+  const bool loaded = std::ranges::any_of(
+      graphs_, [&](const auto& captured) { return captured.first.second == chains; });
+  if (!loaded) {
+    step(0, chains, nullptr, nullptr);
+  }
+}
+
 const CudaGraph& DeviceSampler::graph(int steps, std::int64_t chains) {
   const std::pair key{steps, chains};
   auto found = graphs_.find(key);
@@ -169,6 +180,10 @@ void DeviceSampler::sample(const SamplingSteps& run, const SamplingChains& batch
                            std::int64_t first, std::int64_t chains) {
   const std::int64_t width = energy_.state_size();
   const MalaChains& host = batch.memory;
+  const bool all_drawn = run.given_noise == nullptr && run.given_uniforms == nullptr;
+  if (all_drawn) {
+    load_kernels(chains);
+  }
   copy(states_.data(), host.states + first * width, chains * width);
   if (run.mala && run.evaluated) {
     copy(f_.data(), host.f + first, chains);
@@ -178,7 +193,6 @@ void DeviceSampler::sample(const SamplingSteps& run, const SamplingChains& batch
   }
   const DeviceBuffer<float> noise = given(run.given_noise, run.steps * batch.count * width);
   const DeviceBuffer<float> uniforms = given(run.given_uniforms, run.steps * batch.count);
-  const bool all_drawn = run.given_noise == nullptr && run.given_uniforms == nullptr;
   set_places(stream_, run.noise, run.first_step, static_cast<std::uint32_t>(first), chains,
              places_.data());
   for (int done = 0; done < run.steps; done += kGraphSteps) {

@@ -39,6 +39,7 @@ class DeviceSampler {
   void langevin_step(std::int64_t at, std::int64_t chains, const float* noise);
   void mala_step(std::int64_t at, std::int64_t chains, const float* noise, const float* uniforms);
   void step(int row, std::int64_t chains, const float* noise, const float* uniforms);
+  void load_kernels(std::int64_t chains);
   const CudaGraph& graph(int steps, std::int64_t chains);
   void read_records(const SamplingChains& batch, int done, int steps, std::int64_t first,
                     std::int64_t chains);

@@ -112,6 +112,20 @@ cudaError_t cudaMalloc(void** memory, std::size_t bytes);
 cudaError_t cudaFree(void* memory);
 cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t stream);
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream);
+/// All memory of the device is its one pool's, which keeps what is freed up to its release
+/// threshold, 0 at the start.
+struct CUmemPoolHandle_st;
+using cudaMemPool_t = CUmemPoolHandle_st*;
+enum cudaMemPoolAttr {
+  cudaMemPoolAttrReleaseThreshold = 4,
+  cudaMemPoolAttrReservedMemCurrent = 5,
+  cudaMemPoolAttrUsedMemCurrent = 7,
+};
+cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device);
+/// Values are 64 bits wide, unsigned.
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void* value);
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void* value);
+
 cudaError_t cudaMallocHost(void** memory, std::size_t bytes);
 cudaError_t cudaHostAlloc(void** memory, std::size_t bytes, unsigned flags);
 cudaError_t cudaHostGetDevicePointer(void** device, void* host, unsigned flags);
@@ -127,6 +141,8 @@ cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes,
 // While a thread captures, every call in which the host waits or takes or gives back memory fails
 // and spoils the capture, also calls by stream and about streams that are not captured, some of
 // which CUDA would allow: what this project captures does none of these.
+// So does the first launch of a kernel: kernels are loaded when they are first launched, which may
+// wait.
 
 struct CUgraph_st;
 struct CUgraphExec_st;

@@ -53,6 +53,15 @@ int read(const CudaStream& stream, const DeviceBuffer<int>& buffer) {
   return values[0];
 }
 
+/// Launches both once: in a capture nothing can be loaded.
+void load_kernels() {
+  const CudaStream stream;
+  DeviceBuffer<int> value = number(stream, 0);
+  launch_kernel(stream, 1, 1, 0, increment, value.data());
+  launch_kernel(stream, 1, 1, 0, twice, value.data());
+  stream.wait();
+}
+
 // ---- Memory ----
 
 TEST(EmulatedMemory, IsNaNUntilItIsWritten) {
@@ -82,6 +91,29 @@ TEST(EmulatedMemory, IsCounted) {
     EXPECT_EQ(emulated_cuda::live_allocations(), live + 2);
   }
   EXPECT_EQ(emulated_cuda::live_allocations(), live);
+}
+
+TEST(EmulatedMemory, ThatIsFreedStaysWithThePoolUpToItsThreshold) {
+  std::uint64_t threshold = 3000;
+  ASSERT_EQ(cudaMemPoolSetAttribute(nullptr, cudaMemPoolAttrReleaseThreshold, &threshold),
+            cudaSuccess);
+  const CudaStream stream;
+  { const DeviceBuffer<float> buffer(stream, 1000); }
+  stream.wait();
+  std::size_t free = 0;
+  std::size_t total = 0;
+  std::uint64_t reserved = 0;
+  std::uint64_t used = 0;
+  ASSERT_EQ(cudaMemGetInfo(&free, &total), cudaSuccess);
+  EXPECT_EQ(cudaMemPoolGetAttribute(nullptr, cudaMemPoolAttrReservedMemCurrent, &reserved),
+            cudaSuccess);
+  EXPECT_EQ(cudaMemPoolGetAttribute(nullptr, cudaMemPoolAttrUsedMemCurrent, &used), cudaSuccess);
+  EXPECT_EQ(total - free, 3000U);
+  EXPECT_EQ(reserved, 3000U);
+  EXPECT_EQ(used, 0U);
+  threshold = 0;
+  ASSERT_EQ(cudaMemPoolSetAttribute(nullptr, cudaMemPoolAttrReleaseThreshold, &threshold),
+            cudaSuccess);
 }
 
 TEST(EmulatedMemory, WrongCopiesAndFreesAreRefused) {
@@ -224,6 +256,7 @@ TEST(EmulatedStream, AFailureThatIsLateIsThatOfTheWait) {
 // ---- Graphs ----
 
 TEST(EmulatedGraph, ReplaysItsWorkOnMemoryAsItIsThen) {
+  load_kernels();
   for (const Streams streams : {Streams::at_once, Streams::late}) {
     const Working working(streams);
     const CudaStream stream;
@@ -276,6 +309,21 @@ TEST(EmulatedGraph, CapturesNoWaitingAndNoAllocation) {
   })));
 }
 
+__global__ void launched_first_in_a_capture(int* value) { *value = 7; }
+
+TEST(EmulatedGraph, LoadsNoKernel) {
+  const CudaStream other;
+  DeviceBuffer<int> value = number(other, 1);
+  const auto launch = [&](const CudaStream& stream) {
+    launch_kernel(stream, 1, 1, 0, launched_first_in_a_capture, value.data());
+  };
+  for (int time = 0; time < 2; ++time) {
+    EXPECT_NE(capture_failure(launch).find("cudaErrorStreamCaptureUnsupported"), std::string::npos);
+  }
+  launch(other);
+  EXPECT_EQ(capture_failure(launch), "none");
+}
+
 TEST(EmulatedGraph, IsSpoiledByARefusedCallThatNobodyLookedAt) {
   const std::string failure = capture_failure([](const CudaStream& stream) {
     static_cast<void>(cudaStreamSynchronize(stream.get()));
@@ -285,6 +333,7 @@ TEST(EmulatedGraph, IsSpoiledByARefusedCallThatNobodyLookedAt) {
 }
 
 TEST(EmulatedGraph, TakesInStreamsThatWaitForIts) {
+  load_kernels();
   const CudaStream stream;
   const CudaStream branch;
   const CudaEvent fork;
@@ -323,6 +372,7 @@ TEST(EmulatedGraph, HasNoLooseEnds) {
 // ---- Counts ----
 
 TEST(EmulatedCounts, ALoopOfGraphsNeitherWaitsNorAllocates) {
+  load_kernels();
   const CudaStream stream;
   DeviceBuffer<int> value = number(stream, 0);
   const CudaGraph graph =

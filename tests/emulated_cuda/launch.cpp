@@ -3,6 +3,7 @@
 #include "launch.h"
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -14,6 +15,19 @@ namespace {
 std::map<const void*, std::size_t>& most_shared_bytes() {
   static std::map<const void*, std::size_t> of_kernels;
   return of_kernels;
+}
+
+/// Makes sure that the kernel is loaded, which it is from its first launch on.
+cudaError_t load(const void* kernel) {
+  static std::set<const void*> loaded;
+  if (loaded.contains(kernel)) {
+    return cudaSuccess;
+  }
+  const cudaError_t status = begin_loading();
+  if (status == cudaSuccess) {
+    loaded.insert(kernel);
+  }
+  return status;
 }
 
 cudaError_t check(const Launch& work) {
@@ -38,6 +52,9 @@ cudaError_t launch(cudaStream_t stream, Launch work, bool usable) {
                               " is given a pointer into memory that is not the device's");
   }
   if (const cudaError_t status = check(work); status != cudaSuccess) {
+    return status;
+  }
+  if (const cudaError_t status = load(work.kernel); status != cudaSuccess) {
     return status;
   }
   ++current_counts().kernels;

@@ -1,6 +1,8 @@
 // Memory. Every allocation is one of the host's own, so that AddressSanitizer watches its ends, and
 // begins as NaN.
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -37,6 +39,24 @@ std::size_t device_bytes() {
   return sum;
 }
 
+/// The pool of all of the device's memory.
+struct Pool {
+  std::uint64_t threshold = 0;
+  std::size_t reserved = 0;
+
+  /// After memory was taken or given back.
+  void update() {
+    const std::size_t used = device_bytes();
+    reserved =
+        std::max(used, static_cast<std::size_t>(std::min<std::uint64_t>(reserved, threshold)));
+  }
+};
+
+Pool& pool() {
+  static Pool the_pool;
+  return the_pool;
+}
+
 cudaError_t allocate(void** memory, std::size_t bytes, bool on_device) {
   *memory = nullptr;
   if (bytes == 0) {
@@ -57,6 +77,7 @@ cudaError_t allocate(void** memory, std::size_t bytes, bool on_device) {
   }
 #endif
   allocations().emplace(place, Allocation{{place, &std::free}, bytes, on_device});
+  pool().update();
   *memory = place;
   return cudaSuccess;
 }
@@ -67,6 +88,7 @@ cudaError_t release(void* memory, bool on_device) {
     return report(cudaErrorInvalidValue);
   }
   allocations().erase(found);
+  pool().update();
   return cudaSuccess;
 }
 
@@ -187,7 +209,32 @@ using namespace emulated_cuda;
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   const std::scoped_lock lock(device_mutex());
   *total = kTotalBytes;
-  *free = kTotalBytes - device_bytes();
+  *free = kTotalBytes - pool().reserved;
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device) {
+  *pool = nullptr;  // there is one
+  return cudaSetDevice(device);
+}
+
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t /*pool*/, cudaMemPoolAttr attribute,
+                                    void* value) {
+  const std::scoped_lock lock(device_mutex());
+  if (attribute != cudaMemPoolAttrReleaseThreshold) {
+    return report(cudaErrorInvalidValue);
+  }
+  std::memcpy(&pool().threshold, value, sizeof(std::uint64_t));
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t /*pool*/, cudaMemPoolAttr attribute,
+                                    void* value) {
+  const std::scoped_lock lock(device_mutex());
+  const std::uint64_t answer = attribute == cudaMemPoolAttrReleaseThreshold     ? pool().threshold
+                               : attribute == cudaMemPoolAttrReservedMemCurrent ? pool().reserved
+                                                                                : device_bytes();
+  std::memcpy(value, &answer, sizeof(answer));
   return cudaSuccess;
 }
 

@@ -33,6 +33,8 @@ cudaError_t report_failure(cudaError_t error, const std::string& message);
 /// calling thread captures.
 cudaError_t begin_synchronization();
 cudaError_t begin_allocation();
+/// And with what a kernel is loaded: fails while the calling thread captures.
+cudaError_t begin_loading();
 
 /// Does what has been put on the stream, or on all; null is the default stream.
 cudaError_t finish(cudaStream_t stream);

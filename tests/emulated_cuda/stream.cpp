@@ -108,6 +108,8 @@ cudaError_t begin_allocation() {
   return captured_here != nullptr ? spoil_capture() : cudaSuccess;
 }
 
+cudaError_t begin_loading() { return captured_here != nullptr ? spoil_capture() : cudaSuccess; }
+
 bool is_capturing(cudaStream_t stream) { return or_default(stream)->capture != nullptr; }
 
 cudaError_t finish(cudaStream_t stream) {
