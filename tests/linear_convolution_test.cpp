@@ -26,22 +26,23 @@ TEST(LinearConvolution, IsAProductOfPixelsWithAMatrix) {
 }
 
 /// A layer with its arrays and what they are to become.
-struct Layer {
-  explicit Layer(const CudaStream& on, const ConvolutionPattern& what) : stream(on), pattern(what) {
+struct Experiment {
+  explicit Experiment(const CudaStream& on, const ConvolutionPattern& what)
+      : stream(on), pattern(what) {
     const auto at = [](std::size_t row, std::size_t of, std::size_t i) { return row * of + i; };
     for (std::size_t row = 0; row < rows; ++row) {
       for (std::size_t to = 0; to < outputs; ++to) {
-        const double dy = dy_values[at(row, outputs, to)];
+        const double gradient = dy_values[at(row, outputs, to)];
         for (std::size_t from = 0; from < inputs; ++from) {
-          const double x = x_values[at(row, inputs, from)];
+          const double input = x_values[at(row, inputs, from)];
           const double w = weight_values[at(to, inputs, from)];
-          y_sums.add(at(row, outputs, to), x * w);
-          dx_sums.add(at(row, inputs, from), dy * w);
-          dweight_sums.add(at(to, inputs, from), dy * x);
+          y_sums.add(at(row, outputs, to), input * w);
+          dx_sums.add(at(row, inputs, from), gradient * w);
+          dweight_sums.add(at(to, inputs, from), gradient * input);
         }
-        double& y = y_sums.exact[at(row, outputs, to)];
+        double& sum = y_sums.exact[at(row, outputs, to)];
         y_sums.add(at(row, outputs, to), bias_values[to]);
-        y *= pattern.leaky_relu && y < 0 ? double{kLeakySlope} : 1;
+        sum *= pattern.leaky_relu && sum < 0 ? double{kLeakySlope} : 1;
       }
     }
     for (std::size_t i = 0; i < x_values.size(); ++i) {
@@ -112,7 +113,7 @@ TEST_P(LinearConvolutions, AreTheirDefinition) {
     for (const bool input_is_leaky : {false, true}) {
       SCOPED_TRACE(std::string(leaky_relu ? "leaky" : "plain") +
                    (input_is_leaky ? ", of a leaky input" : ""));
-      Layer layer(
+      Experiment layer(
           stream_,
           {.shape = {.images = 3, .in_channels = 24, .height = 3, .width = 2, .out_channels = 8},
            .precision = GetParam(),

@@ -1,6 +1,7 @@
 #include "cuda/nn/plan_choice.h"
 
 #include <algorithm>
+#include <exception>
 #include <iterator>
 #include <limits>
 #include <thread>
@@ -190,7 +191,7 @@ void compile_ahead(const ConvolutionLibraries& libraries,
                   [&](const std::string& key, std::vector<std::uint8_t> plan) {
                     compiled.emplace_back(key, std::move(plan));
                   });
-  } catch (const CudaError&) {
+  } catch (const std::exception&) {
     // Each is tried again as it is needed, with the handle, and that failure is reported.
   }
   for (auto& [key, plan] : compiled) {
