@@ -47,7 +47,7 @@ struct PlanTarget {
 struct CompiledPlans {
   int known = 0;                              ///< were in the cache
   int compiled = 0;                           ///< were not, and are now
-  int failed = 0;                             ///< proposals of cuDNN's that it cannot compile
+  int failed = 0;    ///< proposals that the precision refuses, or cuDNN cannot compile
   std::vector<std::string> passes_without{};  ///< of these patterns there is no plan at all
 };
 

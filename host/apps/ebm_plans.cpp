@@ -100,8 +100,9 @@ void compile_for(const DescribedGpu& gpu, const std::vector<ConvolutionPattern>&
                       bytes += plan.size();
                     });
   fmt::print(
-      "{} ({}): {} plans compiled, {:.1f} MB; {} were there; {} that cuDNN proposes it does "
-      "not compile\n",
+      "{} ({}): {} plans compiled, {:.1f} MB; {} were there; {} of cuDNN's proposals are not for "
+      "the "
+      "precision or do not compile\n",
       gpu.name, gpu.model, made.compiled, static_cast<double>(bytes) / 1e6, made.known,
       made.failed);
 }
