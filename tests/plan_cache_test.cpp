@@ -44,9 +44,10 @@ TEST(PlanCache, TheFirstOneThatIsKeptStays) {
   EXPECT_TRUE(PlanCache(folder.path()).keep("key", {2}));
   EXPECT_EQ(PlanCache(folder.path()).find("key"), kPlan);
   EXPECT_EQ(folder.names().size(), 1U);
-  PlanCache(folder.path()).discard("another key");
+  PlanCache(folder.path()).discard("another key", kPlan);
+  PlanCache(folder.path()).discard("key", {2});
   EXPECT_EQ(PlanCache(folder.path()).find("key"), kPlan);
-  PlanCache(folder.path()).discard("key");
+  PlanCache(folder.path()).discard("key", kPlan);
   EXPECT_FALSE(PlanCache(folder.path()).find("key"));
   EXPECT_TRUE(PlanCache(folder.path()).keep("key", {2}));
   EXPECT_EQ(PlanCache(folder.path()).find("key"), Plan{2});

@@ -38,14 +38,22 @@ while read -r _ test _; do
 done <"$list"
 cp "$list" "$folder/tests/"
 
-# Plans that are there already are not compiled again. A build without cuDNN has none.
-if [[ -x $build/ebm_plans ]]; then
-  echo "pack_build: compiling cuDNN's plans for $gpus, the first time for some minutes" >&2
-  plans=$build/plans
+# For the published networks in the batches of the check's benchmark and of the stored tensors, which
+# hold what these plans compute to account. Plans that are there already are not compiled again.
+plans=$build/plans/${gpus//,/_}
+make_plans() {
+  find "$plans" -name 'plan_*.*' -delete 2>/dev/null || true # parts that a program was ended at
   "$build/ebm_plans" configs/cifar10_nonconvergent.yaml configs/flowers_convergent.yaml \
-    --gpu "$gpus" --batch 100 --precision tf32,bf16,fp32 --out "$plans"
-  "$build/ebm_plans" configs/quick/mnist.yaml --gpu "$gpus" --out "$plans"
-  cp -r "$plans" "$folder/plans"
+    --gpu "$gpus" --batch 100,5 --precision tf32,bf16,fp32 --out "$plans" &&
+    "$build/ebm_plans" configs/quick/mnist.yaml --gpu "$gpus" --out "$plans"
+}
+if [[ -x $build/ebm_plans ]]; then # a build without cuDNN has none
+  echo "pack_build: compiling cuDNN's plans for $gpus, the first time for some minutes" >&2
+  if make_plans; then
+    cp -r "$plans" "$folder/plans"
+  else
+    echo "pack_build: no plans could be made, so they will be compiled on the GPU's machine" >&2
+  fi
 fi
 
 # The programs look for libraries in lib beside them: see CMAKE_BUILD_RPATH.

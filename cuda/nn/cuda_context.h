@@ -32,8 +32,8 @@ class CudaContext {
   const ConvolutionLibraries& libraries();
 #endif
 
-  /// Makes ready for convolutions that are about to be made: compiles, in all the processor's
-  /// threads, the plans that would otherwise be compiled one after the other. Nothing in builds
+  /// Makes ready for convolutions that are about to be made: compiles, in threads, the
+  /// plans that would otherwise be compiled one after the other. Nothing in builds
   /// without cuDNN.
   void compile_ahead(std::span<const ConvolutionPattern> patterns);
   /// Gives back the memory of plans that were made ready, once the convolutions are made.

@@ -35,6 +35,18 @@ bool propose(fe::graph::Graph& graph, cudnnContext* handle, Precision precision)
   return graph.get_execution_plan_count() > 0;
 }
 
+/// A graph that deserialize(graph) has filled; null when that failed.
+template <class Deserialize>
+CudnnGraph restored(const Deserialize& deserialize) {
+  auto graph = std::make_shared<fe::graph::Graph>();
+  graph->set_cuda_graph_retention(fe::CudaGraphRetention_t::NONE);
+  try {
+    return deserialize(*graph).is_good() ? graph : nullptr;
+  } catch (const std::exception&) {  // not what this cudnn_frontend writes
+    return nullptr;
+  }
+}
+
 }  // namespace
 
 bool propose_plans(fe::graph::Graph& graph, const CudnnHandle& device, Precision precision) {
@@ -64,20 +76,27 @@ std::optional<CudnnPlan> CudnnPlan::compile(const CudnnGraph& graph, std::int64_
                                                      : std::nullopt;
 }
 
-std::optional<CudnnPlan> CudnnPlan::restore(const CudnnHandle& handle,
-                                            const std::vector<std::uint8_t>& saved) {
-  auto graph = std::make_shared<fe::graph::Graph>();
-  graph->set_cuda_graph_retention(fe::CudaGraphRetention_t::NONE);
-  try {
-    if (graph->deserialize(handle.get(), saved, false, false).is_good()) {
-      return CudnnPlan(std::move(graph), 0);
-    }
-  } catch (const std::exception&) {  // not what this cudnn_frontend writes
-  }
-  return std::nullopt;
+std::optional<CudnnPlan> CudnnPlan::restore(const CudnnHandle& device,
+                                            std::vector<std::uint8_t> saved) {
+  CudnnGraph graph = restored([&](fe::graph::Graph& empty) {
+    return empty.deserialize(device.get(), saved, false, false);
+  });
+  return graph ? std::optional(CudnnPlan(std::move(graph), 0, std::move(saved))) : std::nullopt;
+}
+
+std::optional<CudnnPlan> CudnnPlan::restore(const CudnnDevice& device,
+                                            std::vector<std::uint8_t> saved) {
+  CudnnGraph graph = restored([&](fe::graph::Graph& empty) {
+    empty.set_device_properties(device);
+    return empty.deserialize(saved, false);
+  });
+  return graph ? std::optional(CudnnPlan(std::move(graph), 0, std::move(saved))) : std::nullopt;
 }
 
 std::vector<std::uint8_t> CudnnPlan::save() const {
+  if (!saved_.empty()) {  // a restored graph has no proposals, and so cannot be told to build one
+    return saved_;
+  }
   EBM_CHECK_CUDNN(
       graph_->build_plan_at_index(index_));  // it is built: this makes it the one to save
   std::vector<std::uint8_t> saved;

@@ -44,8 +44,11 @@ class CudnnPlan {
   static std::optional<CudnnPlan> compile(const CudnnGraph& graph, std::int64_t index);
 
   /// The plan that was saved; none when this version of cuDNN does not take it for this device.
-  static std::optional<CudnnPlan> restore(const CudnnHandle& handle,
-                                          const std::vector<std::uint8_t>& saved);
+  static std::optional<CudnnPlan> restore(const CudnnHandle& device,
+                                          std::vector<std::uint8_t> saved);
+  /// The same for a device that is only described, where it cannot be run.
+  static std::optional<CudnnPlan> restore(const CudnnDevice& device,
+                                          std::vector<std::uint8_t> saved);
   std::vector<std::uint8_t> save() const;
 
   std::size_t workspace_bytes() const;
@@ -55,10 +58,12 @@ class CudnnPlan {
            void* workspace) const;
 
  private:
-  CudnnPlan(CudnnGraph graph, std::int64_t index) : graph_(std::move(graph)), index_(index) {}
+  CudnnPlan(CudnnGraph graph, std::int64_t index, std::vector<std::uint8_t> saved = {})
+      : graph_(std::move(graph)), index_(index), saved_(std::move(saved)) {}
 
   CudnnGraph graph_;
   std::int64_t index_;
+  std::vector<std::uint8_t> saved_;  // what it was restored from
 };
 
 /// What a graph proposes.

@@ -324,8 +324,9 @@ std::size_t device_network_bytes(const Network& network, std::int64_t capacity,
   }
 #ifdef EBM_CUDNN
   // The most of cuDNN's plans, and as much again while they are measured; then there are arrays to
-  // measure on (x, y and dx), and in bf16, both times, the float copies of x and y.
-  const std::int64_t arrays = precision == Precision::bf16 ? 7 : 3;
+  // measure on (x, y and dx), and in bf16, both times, the float copies of x and y. The largest y
+  // is half as large again as x: queries, keys and values.
+  const std::int64_t arrays = precision == Precision::bf16 ? 9 : 4;
   const std::int64_t workspace = (std::int64_t{512} << 20) + arrays * 4 * capacity * largest;
 #else
   constexpr std::int64_t workspace = 0;

@@ -17,10 +17,9 @@ namespace ebm {
 
 /// One pass of a layer y = x Wᵀ + b of `rows` states, or pixels of images with the channels last.
 /// Row by row, x is rows × inputs, W is outputs × inputs, y is rows × outputs. forward is y = x Wᵀ,
-/// with the bias + b; input_gradient dx = dy W; weight_gradient dW = dyᵀ x, with the bias also db =
-/// Σ over rows of dy. LeakyReLUs are not part of it: the library's epilogues know a ReLU, and its
-/// mask of one bit a value, but no slope below 0. bias_activation and leaky_relu_backward do that
-/// in a sweep of their own.
+/// with the bias + b; input_gradient dx = dy W; weight_gradient dW = dyᵀ x. LeakyReLUs are not part
+/// of it: the library's epilogues know a ReLU, and its mask of one bit a value, but no slope below
+/// 0. bias_activation and leaky_relu_backward do that in a sweep of their own.
 struct LtProblem {
   ConvolutionPass pass = ConvolutionPass::forward;
   std::int64_t rows = 1;

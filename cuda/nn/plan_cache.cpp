@@ -105,8 +105,8 @@ bool PlanCache::keep(const std::string& key, const std::vector<std::uint8_t>& pl
   return read(path, key).has_value();
 }
 
-void PlanCache::discard(const std::string& key) const {
-  if (!folder_.empty()) {
+void PlanCache::discard(const std::string& key, const std::vector<std::uint8_t>& plan) const {
+  if (!folder_.empty() && read(file_of(folder_, key), key) == plan) {
     std::error_code ignored;
     std::filesystem::remove(file_of(folder_, key), ignored);
   }

@@ -32,8 +32,8 @@ class PlanCache {
   /// stays. False when the folder then has none.
   bool keep(const std::string& key, const std::vector<std::uint8_t>& plan) const;
 
-  /// Makes the folder forget what it has under the key.
-  void discard(const std::string& key) const;
+  /// Makes the folder forget what it has under the key, if that is this plan.
+  void discard(const std::string& key, const std::vector<std::uint8_t>& plan) const;
 
   /// Keeps a plan in memory only, until forget(). Not while another thread uses the cache.
   void remember(const std::string& key, std::vector<std::uint8_t> plan) {

@@ -1,10 +1,11 @@
 #include "cuda/nn/plan_choice.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <exception>
 #include <iterator>
 #include <limits>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -149,18 +150,18 @@ std::optional<PassPlan> PlanChoice::restored(ConvolutionPass pass,
                     : std::nullopt;
     return plan ? std::optional(PassPlan{std::move(*plan)}) : std::nullopt;
   }
-  auto plan = CudnnPlan::restore(libraries_.cudnn, kept);
+  auto plan = CudnnPlan::restore(libraries_.cudnn, std::move(kept));
   return plan ? std::optional(PassPlan{std::move(*plan), kind == kFusedCudnn}) : std::nullopt;
 }
 
 std::optional<PassPlan> PlanChoice::restore(ConvolutionPass pass) const {
-  auto kept = cache_.find(key(pass));
+  const auto kept = cache_.find(key(pass));
   if (!kept || kept->empty()) {
     return std::nullopt;
   }
-  auto plan = restored(pass, std::move(*kept));
-  if (!plan) {  // another version's: it would be in the way of the next choice
-    cache_.discard(key(pass));
+  auto plan = restored(pass, *kept);
+  if (!plan) {  // another driver's, say: it would be in the way of the next choice
+    cache_.discard(key(pass), *kept);
   }
   return plan;
 }
@@ -171,6 +172,12 @@ void PlanChoice::keep(ConvolutionPass pass, const PassPlan& chosen) const {
   const bool is_linear = std::holds_alternative<LtPlan>(chosen.plan);
   bytes.insert(bytes.begin(), is_linear ? kCublasLt : chosen.fused ? kFusedCudnn : kCudnn);
   cache_.keep(key(pass), bytes);
+}
+
+/// As many as the process may use, but no more than the compiler's memory and a network's few dozen
+/// plans are worth.
+unsigned compiling_threads() {
+  return static_cast<unsigned>(std::clamp(omp_get_num_procs(), 1, 16));
 }
 
 void compile_ahead(const ConvolutionLibraries& libraries,
@@ -186,8 +193,7 @@ void compile_ahead(const ConvolutionLibraries& libraries,
   }
   std::vector<std::pair<std::string, std::vector<std::uint8_t>>> compiled;
   try {
-    compile_plans(PlanTarget::current(), unknown, cache,
-                  std::max(1U, std::thread::hardware_concurrency()),
+    compile_plans(PlanTarget::current(), unknown, cache, compiling_threads(),
                   [&](const std::string& key, std::vector<std::uint8_t> plan) {
                     compiled.emplace_back(key, std::move(plan));
                   });

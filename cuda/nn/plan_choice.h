@@ -58,9 +58,9 @@ class PlanChoice {
 };
 
 /// Makes ready for the choice of plans for these patterns on the current device: where the cache
-/// has none, compiles in all the processor's threads what would be compiled one plan after the
+/// has none, compiles in threads, up to 16, what would be compiled one plan after the
 /// other, and has the cache remember it. Where cuDNN does not take descriptions of devices
-/// (before 9.11), does nothing.
+/// (before 9.8), does nothing.
 void compile_ahead(const ConvolutionLibraries& libraries,
                    std::span<const ConvolutionPattern> patterns, PlanCache& cache);
 

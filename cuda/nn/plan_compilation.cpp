@@ -15,18 +15,24 @@ namespace {
 
 using Keep = std::function<void(const std::string&, std::vector<std::uint8_t>)>;
 
+/// A proposal that may be measured.
+struct Candidate {
+  std::int64_t index = 0;  ///< among the graph's proposals
+  ProposedPlan plan;
+};
+
 /// A graph, and how far its plans have come.
 struct GraphProgress {
   ConvolutionPattern pattern;
   GraphKind kind;
   bool is_proposed = false;
-  std::vector<ProposedPlan> proposals{};
-  std::size_t next = 0;   ///< proposal to look at
+  std::vector<Candidate> candidates{};
+  std::size_t next = 0;   ///< candidate to look at
   std::size_t ready = 0;  ///< known, compiled or the library's own
   std::size_t under_way = 0;
 
   bool has_work() const {
-    return is_proposed ? ready + under_way < measured_plans(kind) && next < proposals.size()
+    return is_proposed ? ready + under_way < measured_plans(kind) && next < candidates.size()
                        : under_way == 0;
   }
 };
@@ -84,29 +90,38 @@ CudnnGraph PlanWork::proposed_graph(const GraphProgress& graph) const {
 void PlanWork::propose(GraphProgress& graph, std::unique_lock<std::mutex>& lock) const {
   ++graph.under_way;
   lock.unlock();
-  const CudnnGraph made = proposed_graph(graph);
-  std::vector<ProposedPlan> proposals = made ? proposed_plans(*made) : std::vector<ProposedPlan>();
+  std::vector<Candidate> candidates;
+  if (const CudnnGraph made = proposed_graph(graph)) {
+    std::int64_t index = 0;
+    for (ProposedPlan& plan : proposed_plans(*made)) {
+      // The library's own are there at once or, refused by the precision say, not at all.
+      if (plan.is_compiled_at_run_time || CudnnPlan::compile(made, index)) {
+        candidates.push_back({index, std::move(plan)});
+      }
+      ++index;
+    }
+  }
   lock.lock();
   --graph.under_way;
-  graph.proposals = std::move(proposals);
+  graph.candidates = std::move(candidates);
   graph.is_proposed = true;
 }
 
 void PlanWork::compile(GraphProgress& graph, std::unique_lock<std::mutex>& lock) {
-  const std::size_t index = graph.next++;
-  const ProposedPlan& proposal = graph.proposals[index];
-  if (!proposal.is_compiled_at_run_time) {
+  const Candidate& candidate = graph.candidates[graph.next++];
+  if (!candidate.plan.is_compiled_at_run_time) {
     ++graph.ready;
     return;
   }
-  const std::string key = candidate_key(target_.kind, graph.pattern, graph.kind, proposal.name);
+  const std::string key =
+      candidate_key(target_.kind, graph.pattern, graph.kind, candidate.plan.name);
   ++graph.under_way;
   lock.unlock();
   const bool is_known = known_.find(key).has_value();
   std::optional<CudnnPlan> plan;
   std::vector<std::uint8_t> saved;
   if (!is_known) {
-    plan = CudnnPlan::compile(proposed_graph(graph), static_cast<std::int64_t>(index));
+    plan = CudnnPlan::compile(proposed_graph(graph), candidate.index);
     saved = plan ? plan->save() : saved;
   }
   lock.lock();

@@ -37,7 +37,7 @@ struct PlanTarget {
   CudnnDevice properties;
   std::optional<int> device = std::nullopt;  ///< CUDA's number of it; none where it is not there
 
-  /// Throws CudaError, with the reason, where cuDNN does not take descriptions (before 9.11).
+  /// Throws CudaError, with the reason, where cuDNN does not take descriptions (before 9.8).
   static PlanTarget described(const DescribedGpu& gpu);
   /// The calling thread's device. Throws as above.
   static PlanTarget current();
@@ -45,10 +45,9 @@ struct PlanTarget {
 
 /// What compile_plans() did.
 struct CompiledPlans {
-  int known = 0;                              ///< were in the cache
-  int compiled = 0;                           ///< were not, and are now
+  int known = 0;     ///< were in the cache
+  int compiled = 0;  ///< were not, and are now
   int failed = 0;    ///< proposals that the precision refuses, or cuDNN cannot compile
-  std::vector<std::string> passes_without{};  ///< of these patterns there is no plan at all
 };
 
 /// Compiles, of the plans that CudnnConvolution would measure for these patterns, those that

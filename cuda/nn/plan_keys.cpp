@@ -2,8 +2,10 @@
 
 #include <cuda_runtime_api.h>
 
+#include "cuda/device/cublas_lt_handle.h"
 #include "cuda/device/cuda_status.h"
 #include "cuda/device/cudnn_handle.h"
+#include "cuda/nn/linear_convolution.h"
 
 namespace ebm {
 namespace {
@@ -55,8 +57,13 @@ std::string candidate_key(const GpuKind& gpu, const ConvolutionPattern& pattern,
 
 std::string choice_key(std::string_view device, const GpuKind& gpu,
                        const ConvolutionPattern& pattern, ConvolutionPass pass) {
-  return std::string(device) + ", " + gpu_key(gpu) + pattern_key(pattern) + ", fastest " +
-         GraphKind{.pass = pass}.name();
+  std::string key = std::string(device) + ", " + gpu_key(gpu) + pattern_key(pattern) +
+                    ", fastest " + GraphKind{.pass = pass}.name();
+  if (is_linear(pattern.shape)) {
+    key += why_no_cublas_lt().empty() ? ", cuBLASLt " + std::to_string(cublas_lt_version())
+                                      : std::string(", no cuBLASLt");
+  }
+  return key;
 }
 
 }  // namespace ebm

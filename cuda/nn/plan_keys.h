@@ -31,7 +31,8 @@ constexpr std::size_t measured_plans(const GraphKind& graph) { return graph.fuse
 std::string candidate_key(const GpuKind& gpu, const ConvolutionPattern& pattern,
                           const GraphKind& graph, std::string_view plan);
 
-/// Of the fastest plan of a pass, as it was measured on a device of that name.
+/// Of the fastest plan of a pass, as it was measured on a device of that name; for a kernel of 1,
+/// beside cuBLASLt's of the version that is here.
 std::string choice_key(std::string_view device, const GpuKind& gpu,
                        const ConvolutionPattern& pattern, ConvolutionPass pass);
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -100,11 +101,16 @@ void compile_for(const DescribedGpu& gpu, const std::vector<ConvolutionPattern>&
                       bytes += plan.size();
                     });
   fmt::print(
-      "{} ({}): {} plans compiled, {:.1f} MB; {} were there; {} of cuDNN's proposals are not for "
-      "the "
-      "precision or do not compile\n",
+      "{} ({}): {} plans compiled, {:.1f} MB; {} were there; {} are not for the precision, or do "
+      "not "
+      "compile\n",
       gpu.name, gpu.model, made.compiled, static_cast<double>(bytes) / 1e6, made.known,
       made.failed);
+  if (made.compiled + made.known == 0 && made.failed > 0) {
+    throw std::runtime_error(
+        "none of cuDNN's proposals could be compiled; is CUDA's libnvrtc where the loader finds it "
+        "(LD_LIBRARY_PATH)?");
+  }
 }
 
 int make_plans(const Options& options) {

@@ -37,7 +37,8 @@ find_libraries() {
   ldd "$build/ebm_train" | grep 'not found'
   if [[ -d $build/plans ]]; then
     export EBM_CUDNN_PLANS=$build/plans
-    echo "cuDNN's plans made ahead: $(find "$build/plans" -type f | wc -l) files in $build/plans"
+    echo "cuDNN's plans made ahead, by what they are for:"
+    find "$build/plans" -type f -exec sed -n '2{s/, convolution.*//p;q}' {} \; | sort | uniq -c
   else
     echo "no plans of cuDNN made ahead: there is no $build/plans"
   fi
