@@ -12,8 +12,6 @@ namespace {
 using Kind = DeviceOperation::Kind;
 using Operations = std::vector<DeviceOperation>;
 
-void PrintTo(Kind kind, std::ostream* out) { *out << static_cast<int>(kind); }
-
 Layer conv(int outputs, int kernel, int stride = 1, int padding = 0) {
   return {.kind = LayerKind::conv,
           .key = "conv",
@@ -94,8 +92,8 @@ TEST(DeviceLowering, ALeakyReluBesideNoConvolutionStandsAlone) {
   // The states have too many channels for the first convolution's kernels, and f is a pool's
   // output.
   const Operations operations = lower_for_device(
-      network_of({5, 2, 2}, {kLeakyRelu, kNonlocal, kLeakyRelu, kLeakyRelu, conv(1, 1), kMaxPool}));
-  const Shape in{5, 2, 2};
+      network_of({6, 2, 2}, {kLeakyRelu, kNonlocal, kLeakyRelu, kLeakyRelu, conv(1, 1), kMaxPool}));
+  const Shape in{6, 2, 2};
   EXPECT_EQ(operations, (Operations{
                             {.kind = Kind::entrance, .in = in, .out = in},
                             {.kind = Kind::leaky_relu, .layer = 0, .in = in, .out = in},
