@@ -158,20 +158,6 @@ class CudnnConvolutions : public testing::TestWithParam<Precision> {
     }();
     return cache;
   }
-
-  /// |value − exact| is at most what sums of n products in float, in any order, are off by (Higham,
-  /// Accuracy and Stability of Numerical Algorithms, section 3.1); in tf32, of factors cut to 11
-  /// bits; and what storing `bfloat16_stores` results no larger than the magnitude rounds.
-  void expect_near(const std::vector<float>& values, const Sums& sums, int n,
-                   int bfloat16_stores) const {
-    const double factors = GetParam() == Precision::tf32 ? 2 * 0x1p-10 : 0;
-    const double storing = GetParam() == Precision::bf16 ? bfloat16_stores * 0x1p-8 : 0;
-    const double relative = (n + 2) * kRounding + factors + storing;
-    ASSERT_EQ(values.size(), sums.exact.size());
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      ASSERT_NEAR(values[i], sums.exact[i], relative * sums.magnitude[i]) << "value " << i;
-    }
-  }
 };
 
 TEST_P(CudnnConvolutions, AreTheirDefinition) {
@@ -207,9 +193,9 @@ TEST_P(CudnnConvolutions, AreTheirDefinition) {
       const int taps = shape.kernel * shape.kernel;
       const int pixels = shape.images * shape.out_height() * shape.out_width();
       // Two kernels store, one after the other, where the plan is not a fused one.
-      expect_near(results.y, y, taps * shape.in_channels + 1, 2);
-      expect_near(results.dx, dx, taps * shape.out_channels, 2);
-      expect_near(results.dweight, dweight, pixels, 0);
+      expect_near(results.y, y, taps * shape.in_channels + 1, GetParam(), 2);
+      expect_near(results.dx, dx, taps * shape.out_channels, GetParam(), 2);
+      expect_near(results.dweight, dweight, pixels, GetParam(), 0);
     }
   }
 }

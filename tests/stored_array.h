@@ -2,6 +2,8 @@
 // computed of them.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -81,5 +83,20 @@ struct Sums {
   std::vector<double> exact;
   std::vector<double> magnitude;
 };
+
+/// |value − exact| is at most what sums of n products in float, in any order, are off by (Higham,
+/// Accuracy and Stability of Numerical Algorithms, section 3.1); in tf32, of factors cut to 11
+/// bits; and what storing `bfloat16_stores` results no larger than the magnitude as Bfloat16
+/// rounds.
+inline void expect_near(const std::vector<float>& values, const Sums& sums, std::int64_t n,
+                        Precision precision, int bfloat16_stores) {
+  const double factors = precision == Precision::tf32 ? 2 * 0x1p-10 : 0;
+  const double storing = precision == Precision::bf16 ? bfloat16_stores * 0x1p-8 : 0;
+  const double relative = static_cast<double>(n + 2) * kRounding + factors + storing;
+  ASSERT_EQ(values.size(), sums.exact.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    ASSERT_NEAR(values[i], sums.exact[i], relative * sums.magnitude[i]) << "value " << i;
+  }
+}
 
 }  // namespace ebm

@@ -121,7 +121,8 @@ void PlanWork::compile(GraphProgress& graph, std::unique_lock<std::mutex>& lock)
   std::optional<CudnnPlan> plan;
   std::vector<std::uint8_t> saved;
   if (!is_known) {
-    plan = CudnnPlan::compile(proposed_graph(graph), candidate.index);
+    const CudnnGraph made = proposed_graph(graph);
+    plan = made ? CudnnPlan::compile(made, candidate.index) : std::nullopt;
     saved = plan ? plan->save() : saved;
   }
   lock.lock();
