@@ -133,7 +133,10 @@ TEST(RingsConvergent, LearnsAsPublished) {
   EXPECT_NEAR(run.d_s(2000), 0, 0.3);
   EXPECT_NEAR(run.r_s(500), 0.0070, 0.0015);
   EXPECT_NEAR(run.r_s(1000), 0.0076, 0.0015);
-  EXPECT_NEAR(run.r_s(2000), 0.0089, 0.0020);
+  // Seeds 1–8 here: .0068–.0104, with a mean of .0084 and a standard deviation of .0010. A seed's
+  // value is another where the processor rounds otherwise: .0079 and .0068 for this one, with
+  // AVX-512 and without. The bound is three standard deviations.
+  EXPECT_NEAR(run.r_s(2000), 0.0084, 0.0031);
 }
 
 }  // namespace
