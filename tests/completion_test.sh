@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# The completions of tools/completion/ebm.bash.
+# The completions of tools/user/completion/ebm.bash.
 # usage: completion_test.sh FOLDER      where the programs are
 set -uo pipefail
 programs=$(cd "$1" && pwd)
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit
 # shellcheck source=tests/checks.sh
 source ./checks.sh
-# shellcheck source=tools/completion/ebm.bash
-source ../tools/completion/ebm.bash
+# shellcheck source=tools/user/completion/ebm.bash
+source ../tools/user/completion/ebm.bash
 configs=$(cd ../configs && pwd)
 
 # completes PROGRAM WORDS... : what the last word, which may be empty, can become, sorted.

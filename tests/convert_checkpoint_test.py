@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path.insert(0, str(ROOT / "tools/user"))
 
 from checkpoint_files.pickle_writer import Call, Reference, pickled  # noqa: E402
 from checkpoint_files.pth import MAGIC, VERSION, read_pth  # noqa: E402
@@ -58,7 +58,7 @@ class Case(unittest.TestCase):
         return subprocess.run(text, capture_output=True, text=True, cwd=self.folder, **options)
 
     def convert(self, *arguments: object, **options: object) -> subprocess.CompletedProcess:
-        program = [sys.executable, "-B", ROOT / "tools/convert_checkpoint.py"]
+        program = [sys.executable, "-B", ROOT / "tools/user/convert_checkpoint.py"]
         return self.run_program([*program, *arguments], **options)
 
     def converted(self, *arguments: object) -> bytes:

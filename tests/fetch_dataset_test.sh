@@ -4,7 +4,7 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit
 # shellcheck source=tests/checks.sh
 source ./checks.sh
-fetch=$PWD/../tools/fetch_dataset.sh
+fetch=$PWD/../tools/user/fetch_dataset.sh
 
 mirror=$scratch/mirror
 data=$scratch/data

@@ -29,10 +29,10 @@ fs::path find_batches(const fs::path& folder) {
       return candidate;
     }
   }
-  throw InputFileError(
-      fmt::format("{}: holds no CIFAR-10 (looked for data_batch_1.bin); fetch the binary version "
-                  "with tools/fetch_dataset.sh cifar10, or set data.path to the folder that has it",
-                  folder.string()));
+  throw InputFileError(fmt::format(
+      "{}: holds no CIFAR-10 (looked for data_batch_1.bin); fetch the binary version "
+      "with tools/user/fetch_dataset.sh cifar10, or set data.path to the folder that has it",
+      folder.string()));
 }
 
 std::vector<std::byte> read_records(const fs::path& path) {

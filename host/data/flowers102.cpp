@@ -56,10 +56,10 @@ ImageDataset load_flowers102(const fs::path& path, int image_size, int channels,
   if (path.filename() == kFolder || path.parent_path().filename() == kFolder) {
     return load_image_folder(path, image_size, channels, progress);
   }
-  throw InputFileError(
-      fmt::format("{}: holds no Oxford flowers (looked for {} and the folder {}); fetch them with "
-                  "tools/fetch_dataset.sh flowers102, or set data.path to the folder that has one",
-                  path.string(), kArchive, kFolder));
+  throw InputFileError(fmt::format(
+      "{}: holds no Oxford flowers (looked for {} and the folder {}); fetch them with "
+      "tools/user/fetch_dataset.sh flowers102, or set data.path to the folder that has one",
+      path.string(), kArchive, kFolder));
 }
 
 }  // namespace ebm

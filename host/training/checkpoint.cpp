@@ -42,7 +42,7 @@ TensorFile read_tensors(const std::filesystem::path& path) {
       throw;
     }
     throw InputFileError(fmt::format(
-        "{}; tools/convert_checkpoint.py {} net.safetensors converts what torch.save wrote",
+        "{}; tools/user/convert_checkpoint.py {} net.safetensors converts what torch.save wrote",
         error.what(), path.string()));
   }
 }

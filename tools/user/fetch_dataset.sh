@@ -33,7 +33,7 @@ case $1 in
     ;;
   *) usage ;;
 esac
-folder=${2:-$(dirname "${BASH_SOURCE[0]}")/../data/$1}
+folder=${2:-$(dirname "${BASH_SOURCE[0]}")/../../data/$1}
 if [[ -n ${EBM_MIRROR:-} ]]; then
   places=("${EBM_MIRROR%/}")
   if [[ -n ${EBM_MIRROR_SUMS:-} ]]; then

@@ -10,7 +10,7 @@
 # Exit status: 0 there is a report; 2 wrong command line, or no profiler, program or GPU; otherwise
 # the profiler's.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 fail() {
   echo "profile: $*" >&2
@@ -67,7 +67,7 @@ $report: open it with nsys-ui, or see the tables above.
     gaps of an iteration together should be below 5% of it (tracing each kernel of a graph adds
     some of its own: the log of a run without a profiler has the true time per iteration).
   - cuda_gpu_kern_sum has the kernels by total time. What is to be made faster is on top: see what
-    limits it with tools/profile.sh ncu.
+    limits it with tools/user/profile.sh ncu.
   - cuda_api_sum: within an iteration the host should only launch. Allocations (cudaMalloc…) and
     waits (cudaStreamSynchronize) belong to log points; cudaEventSynchronize is the host being
     ahead of the GPU, as it should be.

@@ -3,7 +3,7 @@
 # gmm_convergent experiment into a new folder under runs/, and says what to look at.
 # usage: quickstart.sh
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 tools/setup.sh
 echo "Building ebm_train and ebm_score (the first time takes about two minutes)"

@@ -5,7 +5,7 @@
 # cancelled.
 # usage: test.sh [EBM_TRAIN]      as root; needs Debian's slurm-wlm [build/cpu/ebm_train]
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 EBM_TRAIN=$(realpath "${1:-build/cpu/ebm_train}")
 export EBM_TRAIN
 source tests/interrupted_runs.sh
@@ -93,7 +93,7 @@ export OMP_NUM_THREADS=1
 "$EBM_TRAIN" "$folder/toy.yaml" --quiet --out "$folder/whole"
 
 submit() {
-  sbatch --parsable --output="$folder/$1.out" tools/slurm/ebm_train.sbatch "$folder/toy.yaml" \
+  sbatch --parsable --output="$folder/$1.out" tools/user/slurm/ebm_train.sbatch "$folder/toy.yaml" \
     "$folder/$1" --quiet
 }
 log=$folder/run/log.txt
