@@ -4,7 +4,8 @@
 # Where none is missing it does nothing: no root, no network.
 # usage: setup.sh [--dry-run] [PRESET]      --dry-run prints the missing packages, one a line, and
 #                                           stops; PRESET, of CMakePresets.json, may need more [cpu];
-#                                           `benchmark` is what tools/benchmark/run.sh needs
+#                                           `benchmark` is what tools/benchmark/run.sh needs,
+#                                           `ci` what tools/lint.sh and quick builds do
 set -euo pipefail
 
 packages=(
@@ -28,6 +29,7 @@ if [[ $# -gt 1 || ${1:-} == -* ]]; then
 fi
 case ${1:-cpu} in
   benchmark) packages+=(libbenchmark-dev python3-venv) ;;
+  ci) packages+=(ccache clang-format clang-tidy) ;;
   # Clang's OpenMP and sanitizers: ThreadSanitizer understands no other OpenMP, and GCC has no fuzzer.
   tsan | fuzz) packages+=(clang-14 libclang-rt-14-dev libomp-14-dev) ;;
 esac

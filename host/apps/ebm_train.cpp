@@ -153,7 +153,7 @@ int main(int argc, char** argv) {
     app.add_option_function<std::string>(
            "--profile",
            [&options](const std::string& text) { options.profile = parse_iterations(text); },
-           "Turn Nsight's capture on for these iterations (see tools/user/profile.sh)")
+           "Turn Nsight's capture on for these iterations (tools/user/profile.sh)")
         ->option_text("FIRST:LAST");
     try {
       app.parse(argc, argv);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "host/errors.h"
+#include "tests/fuzz/corpus.h"
 #include "tests/fuzz/hostile_input.h"
 #include "tests/temporary_folder.h"
 
@@ -26,7 +27,7 @@ struct Seed {
 
 std::vector<Seed> seeds() {
   std::vector<Seed> found;
-  for (const auto& entry : std::filesystem::directory_iterator(EBM_CORPUS)) {
+  for (const auto& entry : std::filesystem::directory_iterator(kCorpus)) {
     found.push_back({entry.path().filename().string(), read_bytes(entry.path())});
   }
   std::ranges::sort(found, {}, &Seed::name);
