@@ -41,6 +41,14 @@ if ! cmp -s tests/requirements.txt $python/requirements.txt; then
 fi
 PATH=$PWD/$python/bin:$PATH
 
+# Many tests save files, which on a disk they would wait for; in memory they do not.
+shared_memory=/dev/shm
+if [[ -z ${TMPDIR:-} && $(df --output=avail -k $shared_memory 2>/dev/null | tail -n 1) -gt 4000000 ]]; then
+  TMPDIR=$(mktemp -d $shared_memory/ebm_tests.XXXXXX)
+  export TMPDIR
+  trap 'rm -rf "$TMPDIR"' EXIT
+fi
+
 # Tests run side by side, one to a core; those about threads ask for their own number.
 cores=$(nproc)  # before the next line, which nproc heeds
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
