@@ -124,7 +124,7 @@ class Check:
             else:
                 known = False
                 place = f"{block.page.relative_to(ROOT)}:{line}"
-                self.fail(place, f"no rule for {name}: write one in {Path(__file__).name}")
+                self.fail(place, f"no rule for {name}: write one in {STAND_INS.name}")
         if not known:
             return
         shutil.rmtree(self.tree / "runs", ignore_errors=True)
@@ -229,7 +229,7 @@ class Check:
 
     def check_rules(self):
         for unused in sorted((RULES.keys() | PLAIN) - CALLED_BY_SCRIPTS - self.used):
-            self.fail(Path(__file__).name, f"no page has a command for the rule {unused}")
+            self.fail(STAND_INS.name, f"no page has a command for the rule {unused}")
 
 
 def headings_of(page):
