@@ -172,14 +172,6 @@ def ebm_plans(words):
             require(set(word.split(",")) <= {"fp32", "tf32", "bf16"}, f"{word}: no precision")
 
 
-@rule("build/*/tests/emulated_kernels_test")
-def emulated_kernels_test(words):
-    order = set(os.environ["EBM_EMULATED_CUDA"].split(","))
-    source = "".join(file.read_text() for file in (ROOT / "tests/emulated_cuda").glob("*.cpp"))
-    require(all(f'"{word}"' in source for word in order), f"EBM_EMULATED_CUDA: {order}")
-    require("emulated_kernels_test" in (ROOT / "tests/CMakeLists.txt").read_text(), "no such test")
-
-
 @rule("tools/user/fetch_dataset.sh")
 def fetch_dataset(words):
     shutil.rmtree(f"data/{words[0]}", ignore_errors=True)
@@ -236,12 +228,12 @@ def cmake(words):
     if words[0] == "--preset":
         require_preset(words[1])
         return
-    require(words[0] == "--build", f"cmake {words[0]}: no rule for that")
+    require(words[0] in ("--build", "--install"), f"cmake {words[0]}: no rule for that")
     if words[1] == "--preset":
         require_preset(words[2], "buildPresets")
         return
     require_preset(Path(words[1]).name)
-    if len(words) > 2:
+    if words[2:] and words[0] == "--build":
         require(words[2] == "--target", f"cmake --build {words[1]} {words[2]}: no rule for that")
         for target in words[3:]:
             require_target(target)
@@ -263,14 +255,15 @@ def ninja(words):
 @rule("tools/test.sh")
 def test_sh(words):
     text = (ROOT / "tools/test.sh").read_text()
-    if words and not words[0].startswith("-"):
-        require_preset(words[0], "testPresets")
+    for order in os.environ.get("EBM_EMULATED_CUDA", "").split(","):
+        require(order in text, f"EBM_EMULATED_CUDA: test.sh knows no {order}")
+    while words and words[0].startswith("--"):
+        require(f"#   {words[0]} " in text, f"test.sh has no {words[0]}")
         words = words[1:]
-    for word in words:
-        if word.startswith("--"):
-            require(word in text, f"test.sh has no {word}")
-    if "-R" in words:
-        name = words[words.index("-R") + 1]
+    if words:
+        require_preset(words[0], "testPresets")
+        require(len(words) == 1 or words[1] == "-R", f"test.sh {words}: no rule for that")
+    for name in words[2:]:
         tests = [file.read_text() for file in (ROOT / "tests").glob("*.*") if file.is_file()]
         require(any(name in test for test in tests), f"no test's name has {name} in it")
 
@@ -278,7 +271,7 @@ def test_sh(words):
 @rule("tools/setup.sh")
 def setup_sh(words):
     for word in words:
-        if word not in ("--dry-run", "benchmark"):
+        if word not in ("--dry-run", "benchmark", "ci"):
             require_preset(word)
     run(ROOT / "tools/setup.sh", "--dry-run", *[word for word in words if word != "--dry-run"])
 
