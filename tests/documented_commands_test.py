@@ -78,7 +78,6 @@ class Check:
             "EBM_MIRROR_SUMS": str(scratch / "sums"), "OMP_NUM_THREADS": "1",
             "OMP_WAIT_POLICY": "passive",
         }  # fmt: skip
-        self.environment |= {name: os.environ[name] for name in os.environ if "SAN_OPTIONS" in name}
         self.bin.mkdir()
         write_mirror(scratch / "mirror")
         for part in ("configs", "tools", ".ci"):
