@@ -1,5 +1,5 @@
-// Memory: sampling allocates none, and a run needs no more than the README says. Every call of
-// malloc and its kin is counted, whoever makes it.
+// Memory: sampling allocates none, and a run needs no more than docs/performance.md says. Every
+// call of malloc and its kin is counted, whoever makes it.
 
 #include <gtest/gtest.h>
 #include <malloc.h>
@@ -101,7 +101,7 @@ INSTANTIATE_TEST_SUITE_P(Networks, ConvNetSampling, testing::Values("vanilla", "
 
 constexpr std::int64_t kMebibyte = std::int64_t{1} << 20;
 
-/// README, "Memory": of learning, beyond the data, the bank and the two batches.
+/// docs/performance.md, "Memory": of learning, beyond the data, the bank and the two batches.
 std::int64_t working_memory(const Network& network, std::int64_t threads,
                             std::int64_t copies_of_parameters = 19) {
   std::int64_t activations = 0;
@@ -138,7 +138,7 @@ TEST_P(WorkingMemory, IsThatOfTheThreadsWhateverTheBatch) {
   for (const int threads : {1, 3}) {
     const std::int64_t most = iteration_memory(network, 200, threads);
     EXPECT_LT(most, working_memory(network, threads)) << threads << " threads";
-    EXPECT_GT(most, working_memory(network, threads) / 2) << "the README says too much";
+    EXPECT_GT(most, working_memory(network, threads) / 2) << "docs/performance.md says too much";
     EXPECT_LT(iteration_memory(network, 400, threads) - most, 65536) << threads << " threads";
   }
 }
@@ -146,7 +146,7 @@ TEST_P(WorkingMemory, IsThatOfTheThreadsWhateverTheBatch) {
 INSTANTIATE_TEST_SUITE_P(Networks, WorkingMemory, testing::Values("vanilla", "nonlocal"),
                          [](const auto& instance) { return std::string(instance.param); });
 
-TEST(WorkingMemoryOfLargeTiles, IsWhatTheReadmeSays) {
+TEST(WorkingMemoryOfLargeTiles, IsWhatIsDocumented) {
   const auto conv = [](const char* key, int outputs, int kernel, int stride, int padding) {
     return Layer{LayerKind::conv, key, outputs, kernel, stride, padding};
   };
@@ -158,7 +158,7 @@ TEST(WorkingMemoryOfLargeTiles, IsWhatTheReadmeSays) {
   for (const int threads : {1, 3}) {
     const std::int64_t most = iteration_memory(network, 16, threads);
     EXPECT_LT(most, working_memory(network, threads, 35)) << threads << " threads";
-    EXPECT_GT(most, working_memory(network, threads, 19)) << "the README says too much";
+    EXPECT_GT(most, working_memory(network, threads, 19)) << "docs/performance.md says too much";
   }
 }
 

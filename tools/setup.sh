@@ -75,7 +75,7 @@ fi
 
 if ! command -v apt-get >/dev/null; then
   echo "setup: this is not a Debian system (no apt-get). Install what these Debian packages hold," \
-    "then follow 'Building by hand' in README.md:" >&2
+    "then follow 'Building by hand' in docs/development.md:" >&2
   printf '  %s\n' "${missing[@]}" >&2
   exit 1
 fi

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Times the Langevin step and the training iteration of every published network on the CPU, with this
-# program and with PyTorch, and prints one table, Markdown, ready for README.md. Takes about twenty
-# minutes; let nothing else run meanwhile. PyTorch is installed under build/; where it cannot be, its
-# columns say so. The raw times stay in build/benchmark/.
+# program and with PyTorch, and prints one table, Markdown, that of docs/performance.md. Takes about
+# twenty minutes; let nothing else run meanwhile. PyTorch is installed under build/; where it cannot
+# be, its columns say so. The raw times stay in build/benchmark/.
 # usage: run.sh [THREADS [BATCH,...]]      [every core, 1,16,100,1000]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."

@@ -1,0 +1,53 @@
+"""What docs/scoring.md says of its Python: its networks give what ebm_score gives, and its images
+are those of the stored tensors. Needs PyTorch; page.py is the page's blocks, one after another.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import page
+import torch
+from PIL import Image
+from safetensors.numpy import load_file
+from safetensors.torch import save_file
+
+SCORE = Path(os.environ["EBM_PROGRAMS"]) / "ebm_score"
+IMAGES = Path(sys.argv[1]) / "tests/data/images.safetensors"
+
+
+def check_network(name, net, channels, side):
+    """With every weight random, those that start at zero too. The gradients' mean is compared: one
+    that jumps, where a LeakyReLU is within rounding of 0, is one of many."""
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    x = torch.rand(5, channels, side, side) * 2 - 1
+    save_file(net.state_dict(), "page.safetensors")
+    np.save("page_x.npy", x.numpy())
+    command = [SCORE, "--checkpoint", "page.safetensors", "--input", "page_x.npy", "--energy",
+               "page_f.npy", "--gradient", "page_g.npy", "--network", name, "--channels",
+               str(channels)]  # fmt: skip
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    x.requires_grad_(True)
+    f = net(x)
+    (gradient,) = torch.autograd.grad(f.sum(), x)
+    for ours, theirs, bound in ((np.load("page_f.npy"), f.detach().numpy(), 1e-4),
+                                (np.load("page_g.npy"), gradient.numpy(), 0.1)):  # fmt: skip
+        error = np.linalg.norm(ours - theirs) / np.linalg.norm(ours)
+        assert error < bound, f"{name}, {channels} channels: {error} from ebm_score"
+
+
+torch.manual_seed(1)
+check_network("toy", page.Toy(), 2, 1)
+for channels in (1, 3):
+    check_network("vanilla", page.Vanilla(channels), channels, 32)
+    check_network("nonlocal", page.Nonlocal(channels), channels, 32)
+
+stored = load_file(IMAGES)
+for name in {key.split(".")[0] for key in stored}:
+    pixels = stored[f"{name}.pixels"]
+    image = Image.fromarray(pixels.squeeze())
+    error = np.abs(page.prepare(image, 32, pixels.shape[2]) - stored[f"{name}.prepared"]).max()
+    assert error * 127.5 < 1.5, f"{name}: {error * 127.5} levels from the stored tensor"
