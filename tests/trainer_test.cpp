@@ -185,8 +185,13 @@ TEST_P(ImageTrainer, IsTheSameBitsForAnyNumberOfThreads) {
   const TemporaryFolder folder;
   write_small_mnist(folder / "data", 30);
   const TrainConfig config = image_config(GetParam(), folder / "data");
+#ifdef EBM_TEST_ON_CUDA
+  const std::vector<int> counts = {1, 3};  // threads matter to what the host does beside the device
+#else
+  const std::vector<int> counts = {1, 2, 3};
+#endif
   std::map<std::string, std::string> first;
-  for (const int threads : {1, 2, 3}) {
+  for (const int threads : counts) {
     const Threads use(threads);
     const std::filesystem::path out = folder / std::to_string(threads);
     train(config, out);
