@@ -60,7 +60,7 @@ start=$SECONDS
 echo "Running the tests"
 ctest --preset "$preset" --parallel "$cores" --no-tests=error --output-junit "$report" \
   "${selection[@]}" "$@" |
-  sed -uE '/^ *Start +[0-9]+:/d; / Test +#[0-9]+:.* Passed /d; s/\.{4,}/.../' || status=$?
+  sed -uE '/^ *Start +[0-9]+:/d; / Test +#[0-9]+:.* Passed /d; s/ +# GetParam\(\) = .*(\.{3}| \()/ \1/; s/\.{4,}/.../' || status=$?
 [[ -f $report ]] || exit 1
 echo "test: ran for $((SECONDS - start)) s"
 
