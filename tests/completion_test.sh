@@ -10,9 +10,11 @@ source ./checks.sh
 source ../tools/user/completion/ebm.bash
 configs=$(cd ../configs && pwd)
 
-# completes PROGRAM WORDS... : what the last word, which may be empty, can become, sorted.
+# completes PROGRAM WORDS... : what the last word, which may be empty, can become, sorted. PROGRAM is
+# a path, or one of the programs.
 completes() {
-  local program=$programs/$1
+  local program=$1
+  [[ $program == /* ]] || program=$programs/$program
   shift
   COMP_WORDS=("$program" "$@")
   COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
@@ -30,13 +32,24 @@ for program in ebm_train ebm_sample ebm_plot ebm_score; do
   [[ $replies == *--help*--version* ]] || fail "$program: no --help or no --version in: $replies"
   equal "$(complete -p "$program")" "complete -F _ebm $program"
 done
+scripts=$(cd ../tools/user && pwd)
+for script in convert_checkpoint.py fetch_dataset.sh; do
+  options=$("$scripts/$script" --help | grep -oE -- '^  (-h, )?--[a-z-]+' | sed 's/.*--/--/' |
+    LC_ALL=C sort -u | paste -sd ' ')
+  completes "$scripts/$script" --
+  equal "$replies" "$options"
+  [[ $replies == *--help* ]] || fail "$script: no --help in: $replies"
+  for name in "$script" "ebm_${script%.*}"; do # in the sources, and installed
+    equal "$(complete -p "$name")" "complete -F _ebm $name"
+  done
+done
 completes ebm_train --o
 equal "$replies" --out
 completes ebm_train a.yaml --de
 equal "$replies" --device
 
 mkdir "$scratch/folder" "$scratch/a folder"
-touch "$scratch"/{a.yaml,b.yml,c.json,d.txt,e.npy,f.safetensors}
+touch "$scratch"/{a.yaml,b.yml,c.json,d.txt,e.npy,f.safetensors,g.pth}
 cd "$scratch" || exit
 folders='a folder folder'
 for program in ebm_train ebm_sample; do
@@ -55,6 +68,14 @@ completes ebm_score --checkpoint ''
 equal "$replies" "a folder f.safetensors folder"
 completes ebm_score --input e
 equal "$replies" e.npy
+completes "$scripts/convert_checkpoint.py" ''
+equal "$replies" "a folder f.safetensors folder g.pth"
+completes "$scripts/convert_checkpoint.py" --strip-prefix ''
+equal "$replies" ""
+completes "$scripts/fetch_dataset.sh" ''
+equal "$replies" "cifar10 flowers102 mnist"
+completes "$scripts/fetch_dataset.sh" mnist ''
+equal "$replies" "$folders"
 completes ebm_score --network ''
 equal "$replies" "nonlocal toy vanilla"
 

@@ -45,7 +45,7 @@ cmp "$data/$digits" "$scratch/whole" || fail "the resumed file is another"
 
 # What is there is not fetched again: no mirror is needed.
 EBM_MIRROR=file://$scratch/none run 0 "$fetch" mnist "$data"
-equal "$(cd "$data" && pwd -P)" "$(sed -n 's/^fetch_dataset: \(.*\) is ready$/\1/p' <<<"$output")"
+equal "$(cd "$data" && pwd -P)" "$(sed -n 's/^fetch_dataset.sh: \(.*\) is ready$/\1/p' <<<"$output")"
 equal "$(wc -l <<<"$output")" 1
 
 # But a file that is damaged is.
@@ -73,6 +73,16 @@ echo flowers >"$mirror/102flowers.tgz"
 publish 102flowers.tgz
 run 0 "$fetch" flowers102 "$data/flowers"
 equal "$(ls -A "$data/flowers")" 102flowers.tgz
+
+# By default it goes where the configurations look: data/NAME of the working directory.
+looked=$(sed -n 's/^data:.* path: \([^,]*\),.*/\1/p' ../configs/flowers_convergent.yaml)
+cd "$scratch" || exit
+run 0 "$fetch" flowers102
+says "$PWD/data/flowers102 is ready"
+equal "$looked" data/flowers102
+[[ -f $looked/102flowers.tgz ]] || fail "the configuration finds nothing"
+run 0 "$fetch" --help
+says "Usage: fetch_dataset.sh mnist" "working directory" "EBM_MIRROR_SUMS"
 
 # Wrong command lines.
 run 2 "$fetch"

@@ -31,7 +31,8 @@ fs::path find_batches(const fs::path& folder) {
   }
   throw InputFileError(fmt::format(
       "{}: holds no CIFAR-10 (looked for data_batch_1.bin); fetch the binary version "
-      "with tools/user/fetch_dataset.sh cifar10, or set data.path to the folder that has it",
+      "with ebm_fetch_dataset cifar10 (tools/user/fetch_dataset.sh of the sources), or set "
+      "data.path to the folder that has it",
       folder.string()));
 }
 

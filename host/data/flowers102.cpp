@@ -58,7 +58,8 @@ ImageDataset load_flowers102(const fs::path& path, int image_size, int channels,
   }
   throw InputFileError(fmt::format(
       "{}: holds no Oxford flowers (looked for {} and the folder {}); fetch them with "
-      "tools/user/fetch_dataset.sh flowers102, or set data.path to the folder that has one",
+      "ebm_fetch_dataset flowers102 (tools/user/fetch_dataset.sh of the sources), or set data.path "
+      "to the folder that has one",
       path.string(), kArchive, kFolder));
 }
 

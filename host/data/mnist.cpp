@@ -27,7 +27,8 @@ std::filesystem::path find_training_images(const std::filesystem::path& folder) 
   }
   throw InputFileError(fmt::format(
       "{}: holds no MNIST training images (looked for {}); fetch them with "
-      "tools/user/fetch_dataset.sh mnist, or set data.path to the folder that has one of these",
+      "ebm_fetch_dataset mnist (tools/user/fetch_dataset.sh of the sources), or set data.path to "
+      "the folder that has one of these",
       folder.string(), fmt::join(kFileNames, ", ")));
 }
 

@@ -42,7 +42,8 @@ TensorFile read_tensors(const std::filesystem::path& path) {
       throw;
     }
     throw InputFileError(fmt::format(
-        "{}; tools/user/convert_checkpoint.py {} net.safetensors converts what torch.save wrote",
+        "{}; to convert what torch.save wrote: ebm_convert_checkpoint {} net.safetensors "
+        "(tools/user/convert_checkpoint.py of the sources)",
         error.what(), path.string()));
   }
 }

@@ -13,13 +13,15 @@ import sys
 import zipfile
 from pathlib import Path
 
-from checkpoint_files.pth import legacy_bytes, read_pth, zip_bytes
-from checkpoint_files.safetensors import read_safetensors, safetensors_bytes
-from checkpoint_files.tensors import Tensor
+sys.dont_write_bytecode = True  # the folder of checkpoint_files may be a package's, or the sources
+
+from checkpoint_files.pth import legacy_bytes, read_pth, zip_bytes  # noqa: E402
+from checkpoint_files.safetensors import read_safetensors, safetensors_bytes  # noqa: E402
+from checkpoint_files.tensors import Tensor  # noqa: E402
 
 EXAMPLES = """examples:
-  convert_checkpoint.py net_00100.pth net.safetensors --network nonlocal --channels 3
-  convert_checkpoint.py runs/a/checkpoints/net_003000.safetensors net.pth
+  %(prog)s net_00100.pth net.safetensors --network nonlocal --channels 3
+  %(prog)s runs/a/checkpoints/net_003000.safetensors net.pth
 """
 # What Python raises on malformed input.
 MALFORMED = (

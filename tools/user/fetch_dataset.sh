@@ -1,16 +1,37 @@
 #!/usr/bin/env bash
-# Fetches a data set, checks its SHA-256, and puts it where the configurations look for it. What is
-# there already is not fetched again; a download that was cut short is resumed.
-# usage: fetch_dataset.sh mnist|cifar10|flowers102 [DIR]      DIR is data/mnist and so on by default
-# EBM_MIRROR=URL fetches from that folder instead (file:///… too); the sums must be the same, or
-# those of EBM_MIRROR_SUMS=FILE, written by sha256sum.
-# Exit status: 0 the data set is there; 1 it could not be fetched; 2 wrong command line.
+# Fetches a data set: see the help below. Installed, it is ebm_fetch_dataset.
 set -euo pipefail
+program=${0##*/}
+
+help() {
+  cat <<END
+Usage: $program mnist|cifar10|flowers102 [DIR]
+
+Fetches a data set, checks its SHA-256, and puts it into DIR; by default into data/mnist and so on
+of the working directory, where the configurations look for it. What is there already is not
+fetched again; a download that was cut short is resumed.
+
+  $program mnist
+
+Options:
+  -h, --help   Print this help message and exit
+
+Environment:
+  EBM_MIRROR=URL         Fetch from that folder instead (file:///... too)
+  EBM_MIRROR_SUMS=FILE   Check against these sums, written by sha256sum, instead of the known ones
+
+Exit status: 0 the data set is there; 1 it could not be fetched; 2 wrong command line.
+END
+}
 
 usage() {
-  echo "usage: fetch_dataset.sh mnist|cifar10|flowers102 [DIR]" >&2
+  echo "usage: $program mnist|cifar10|flowers102 [DIR]" >&2
   exit 2
 }
+if [[ ${1:-} == --help || ${1:-} == -h ]]; then
+  help
+  exit
+fi
 [[ $# -eq 1 || $# -eq 2 ]] || usage
 
 # The official place first, then mirrors. Sums are those that TensorFlow Datasets publishes.
@@ -33,13 +54,13 @@ case $1 in
     ;;
   *) usage ;;
 esac
-folder=${2:-$(dirname "${BASH_SOURCE[0]}")/../../data/$1}
+folder=${2:-data/$1}
 if [[ -n ${EBM_MIRROR:-} ]]; then
   places=("${EBM_MIRROR%/}")
   if [[ -n ${EBM_MIRROR_SUMS:-} ]]; then
     sum=$(awk -v file="$file" '$2 == file { print $1 }' "$EBM_MIRROR_SUMS")
     if [[ -z $sum ]]; then
-      echo "fetch_dataset: EBM_MIRROR_SUMS=$EBM_MIRROR_SUMS has no sum of $file" >&2
+      echo "$program: EBM_MIRROR_SUMS=$EBM_MIRROR_SUMS has no sum of $file" >&2
       exit 2
     fi
   fi
@@ -50,8 +71,12 @@ has_sum() { [[ -f $1 ]] && echo "$sum  $1" | sha256sum --check --status; }
 mkdir -p "$folder"
 cd "$folder"
 if ! has_sum "$file"; then
+  if ! command -v curl >/dev/null; then
+    echo "$program: curl is not installed (Debian package curl)" >&2
+    exit 1
+  fi
   for place in "${places[@]}"; do
-    echo "fetch_dataset: $place/$file"
+    echo "$program: $place/$file"
     fetched=true
     curl --fail --location --retry 3 --connect-timeout 20 --continue-at - --output "$file.part" \
       "$place/$file" || fetched=false
@@ -60,13 +85,13 @@ if ! has_sum "$file"; then
       break
     fi
     if $fetched; then
-      echo "fetch_dataset: what came is not $file (SHA-256 $sum)" >&2
+      echo "$program: what came is not $file (SHA-256 $sum)" >&2
       rm -f "$file.part"
     fi
   done
 fi
 if ! has_sum "$file"; then
-  echo "fetch_dataset: could not fetch $file; run this again to resume, or delete" \
+  echo "$program: could not fetch $file; run this again to resume, or delete" \
     "$PWD/$file.part to start over" >&2
   exit 1
 fi
@@ -76,4 +101,4 @@ if [[ $1 == cifar10 && ! -f data_batch_5.bin ]]; then
   tar -xzf "$file" -C "$unpacked" --strip-components=1 --no-same-owner
   mv "$unpacked"/data_batch_*.bin .  # the fifth, which is looked for above, is the last
 fi
-echo "fetch_dataset: $PWD is ready"
+echo "$program: $PWD is ready"

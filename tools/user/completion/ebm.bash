@@ -1,10 +1,11 @@
-# Completion in bash for ebm's programs. Installed, it is found by itself; else `source` this file.
+# Completion in bash for ebm's programs. Installed, it is found by itself; else `source` this file,
+# which also knows the scripts by their names in the sources.
 # Options are asked of the program, so they are always its own.
 # shellcheck shell=bash
 
 # The program's options: the words that begin with -- in the first column of its help.
 _ebm_options() {
-  "${1/#\~/$HOME}" --help 2>/dev/null | sed -nE 's/^ +(-h,)?(--[a-z-]+).*/\2/p'
+  "${1/#\~/$HOME}" --help 2>/dev/null | sed -nE 's/^ +(-h, ?)?(--[a-z-]+).*/\2/p'
 }
 
 # The dotted keys of a YAML configuration in the style of those in configs/.
@@ -91,6 +92,7 @@ _ebm() {
     =) _ebm_reply_files "$current" safetensors ;;  # bash splits KEY=VALUE
     --input | --energy | --gradient) _ebm_reply_files "$current" npy ;;
     --threads | --channels | --features | --gpu | --batch | --precision) ;;
+    --epsilon | --strip-prefix) ;;
     --set)
       mapfile -t words < <(_ebm_keys "$(_ebm_configuration)")
       _ebm_reply "$current" "${words[@]/%/=}"
@@ -104,10 +106,19 @@ _ebm() {
         case $program in
           *ebm_train | *ebm_sample | *ebm_plans) _ebm_reply_files "$current" yaml yml json ;;
           *ebm_plot) _ebm_reply_files "$current" ;;
+          *convert_checkpoint*) _ebm_reply_files "$current" pth pt safetensors ;;
+          *fetch_dataset*)
+            if [[ $previous == *fetch_dataset* ]]; then
+              _ebm_reply "$current" mnist cifar10 flowers102
+            else
+              _ebm_reply_files "$current"
+            fi
+            ;;
         esac
       fi
       ;;
   esac
 }
 
-complete -F _ebm ebm_train ebm_sample ebm_plot ebm_score ebm_plans
+complete -F _ebm ebm_train ebm_sample ebm_plot ebm_score ebm_plans \
+  ebm_convert_checkpoint convert_checkpoint.py ebm_fetch_dataset fetch_dataset.sh
