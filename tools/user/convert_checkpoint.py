@@ -59,8 +59,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("input", metavar="IN", type=Path)
-    parser.add_argument("output", metavar="OUT", type=Path)
+    parser.add_argument("input", metavar="IN", type=Path, help="the network")
+    parser.add_argument("output", metavar="OUT", type=Path, help="where it goes")
     parser.add_argument("--network", choices=("toy", "vanilla", "nonlocal"), help="to .safetensors")
     parser.add_argument("--channels", metavar="C", type=positive, help="of its states [toy: 2]")
     parser.add_argument("--features", metavar="N", type=positive, help="its width [32]")

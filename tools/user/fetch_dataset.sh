@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Fetches a data set: see the help below. Installed, it is ebm_fetch_dataset.
+# Fetches a data set: see the help below. Installed, this is ebm_fetch_dataset.
+# Exit status: 0 the data set is there; 1 it could not be fetched; 2 wrong command line.
 set -euo pipefail
 program=${0##*/}
 
@@ -19,8 +20,6 @@ Options:
 Environment:
   EBM_MIRROR=URL         Fetch from that folder instead (file:///... too)
   EBM_MIRROR_SUMS=FILE   Check against these sums, written by sha256sum, instead of the known ones
-
-Exit status: 0 the data set is there; 1 it could not be fetched; 2 wrong command line.
 END
 }
 
