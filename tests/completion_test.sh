@@ -10,8 +10,8 @@ source ./checks.sh
 source ../tools/user/completion/ebm.bash
 configs=$(cd ../configs && pwd)
 
-# completes PROGRAM WORDS... : what the last word, which may be empty, can become, sorted. PROGRAM is
-# a path, or one of the programs.
+# completes PROGRAM WORDS... : what the last word, which may be empty, can become, sorted.
+# PROGRAM is a path, or one of the programs.
 completes() {
   local program=$1
   [[ $program == /* ]] || program=$programs/$program

@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")" || exit
 source ./checks.sh
 sources=$(cd .. && pwd)
 use=$PWD/installed_use.sh
-remove=$(grep '^rm ' "$sources/docs/installing.md")
+remove=$(sed -n '/^rm /,/[^\\]$/p' "$sources/docs/installing.md")
 
 export HOME=$scratch/home
 prefix=$HOME/.local

@@ -25,7 +25,8 @@ check() {
   while read -r option; do
     says "$option"
   done < <("$2" --help | grep -oE -- '^ +(-h, ?)?--[a-z-]+' | sed 's/.*--/--/')
-  equal "$(sed -n '/^EXIT STATUS/,/^[F]/s/^ \{7\}\([0-9]\+\) .*/\1/p' <<<"$output" | paste -sd ' ')" "$3"
+  equal "$(sed -nE '/^EXIT STATUS/,/^FILES/s/^ {7}([0-9]+) .*/\1/p' <<<"$output" | paste -sd ' ')" \
+    "$3"
 
   # The same page comes out on another day.
   run 0 env SOURCE_DATE_EPOCH=0 "$tools/package/man_page.sh" "$2" "$1" \

@@ -2,7 +2,8 @@
 # Builds the Debian package, installs it on a bare Debian 12 of its own (debootstrap, in a temporary
 # folder), runs what it installs as a user would, and removes it again. Nothing is installed on this
 # machine; packages come from where its apt gets them. Takes about three minutes.
-# usage: deb_check.sh [PACKAGE.deb]      as root; needs debootstrap, and to build the preset cpu
+# usage: deb_check.sh [PACKAGE.deb]      as root; needs debootstrap, dpkg-dev and help2man; where
+#                                        lintian is, it checks the package too
 # Exit status: 0 all is well; 1 something is not; 2 wrong command line, or what it needs is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -13,7 +14,7 @@ refuse() {
 }
 [[ $# -le 1 && ${1:-} != -* ]] || refuse "usage: deb_check.sh [PACKAGE.deb]"
 [[ $EUID -eq 0 ]] || refuse "installing into a folder needs root: run it with sudo"
-for tool in debootstrap dpkg-shlibdeps; do
+for tool in debootstrap dpkg-shlibdeps help2man; do
   command -v $tool >/dev/null ||
     refuse "$tool is not installed: apt-get install debootstrap dpkg-dev help2man"
 done
@@ -31,7 +32,7 @@ if [[ -z $package ]]; then
 fi
 [[ -f $package ]] || refuse "there is no $package"
 
-# Nothing is mounted below it in the end, or it stays.
+# If something is mounted below it, it is not removed.
 folder=$(mktemp -d)
 root=$folder/root
 clean_up() {
@@ -53,12 +54,17 @@ quietly() {
   }
 }
 
+if command -v lintian >/dev/null; then
+  echo "deb_check: lintian on $package"
+  quietly lintian --fail-on error,warning "$package"
+else
+  echo "deb_check: lintian is not installed (Debian package lintian); policy is not checked"
+fi
 echo "deb_check: making a Debian 12 in $root"
-mirror=$(apt-get indextargets --format "\$(REPO_URI)" 'Created-By: Packages' 'Codename: bookworm' |
-  head -n 1)
+mirror=$(apt-get indextargets --format "\$(REPO_URI)" 'Created-By: Packages' 'Origin: Debian' \
+  'Codename: bookworm' 'Component: main' | head -n 1)
 [[ -n $mirror ]] || refuse "apt has no list of bookworm's packages: run apt-get update"
-proxy=$(apt-config shell proxy Acquire::http::Proxy)
-eval "$proxy" # apt-config's, quoted for this
+eval "$(apt-config shell proxy Acquire::http::Proxy)"
 [[ -z ${proxy:-} ]] || export http_proxy=$proxy
 quietly debootstrap --variant=minbase bookworm "$root" "$mirror"
 

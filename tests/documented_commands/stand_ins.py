@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PLAIN = {"cmp", "export", "source"}  # run as they are
+PLAIN = {"cmp", "export", "rm", "source"}  # run as they are
 CALLED_BY_SCRIPTS = {"nsys", "ncu", "srun", "nvidia-smi"}  # and not by pages
 RULES = {}  # a program's name, with * for the preset in build/PRESET: what stands in for it
 
@@ -116,7 +116,7 @@ def on_cpu(words):
     return words
 
 
-@rule("build/*/ebm_train")
+@rule("build/*/ebm_train", "ebm_train")
 def ebm_train(words):
     if "--resume" in words:
         provide_run(Path(words[words.index("--resume") + 1]))
@@ -172,7 +172,7 @@ def ebm_plans(words):
             require(set(word.split(",")) <= {"fp32", "tf32", "bf16"}, f"{word}: no precision")
 
 
-@rule("tools/user/fetch_dataset.sh")
+@rule("tools/user/fetch_dataset.sh", "ebm_fetch_dataset")
 def fetch_dataset(words):
     shutil.rmtree(f"data/{words[0]}", ignore_errors=True)
     run(ROOT / "tools/user/fetch_dataset.sh", words[0], f"data/{words[0]}")
@@ -218,13 +218,14 @@ def require_preset(name, kind="configurePresets"):
 
 
 def require_target(name):
-    folders = ("host", "tests", "tests/fuzz", "tools/benchmark")
+    folders = ("host", "tests", "tests/fuzz", "tools/benchmark", "tools/package")
     lists = [(ROOT / folder / "CMakeLists.txt").read_text() for folder in folders]
     require(any(re.search(rf"\b{name}\b", text) for text in lists), f"no CMakeLists.txt has {name}")
 
 
 @rule("cmake")
 def cmake(words):
+    """It installs; the rest would take too long."""
     if words[0] == "--preset":
         require_preset(words[1])
         return
@@ -233,10 +234,31 @@ def cmake(words):
         require_preset(words[2], "buildPresets")
         return
     require_preset(Path(words[1]).name)
-    if words[2:] and words[0] == "--build":
+    if words[0] == "--install":
+        path = os.environ["PATH"].split(":", 1)[1]
+        run("cmake", "--install", os.environ["EBM_PROGRAMS"], *words[2:],
+            stdout=subprocess.DEVNULL, env=os.environ | {"PATH": path})  # fmt: skip
+    elif words[2:]:
         require(words[2] == "--target", f"cmake --build {words[1]} {words[2]}: no rule for that")
         for target in words[3:]:
             require_target(target)
+
+
+@rule("cpack")
+def cpack(words):
+    require(words[0] == "--config", f"cpack {words[0]}: no rule for that")
+    require_preset(Path(words[1]).parent.name)
+    require((program("ebm_train").parent / Path(words[1]).name).exists(), f"no {words[1]}")
+    package = (ROOT / "tools/package/CMakeLists.txt").read_text()
+    Path("build/cpu/package").mkdir(exist_ok=True)
+    name = re.search(r"set\(CPACK_PACKAGE_NAME (\w+)\)", package)[1]
+    Path(f"build/cpu/package/{name}_1_amd64.deb").touch()
+
+
+@rule("apt-get")
+def apt_get(words):
+    """What is installed is there: nothing matches no file."""
+    require(words[0] == "install" and Path(words[1]).is_file(), f"apt-get {words}?")
 
 
 @rule("ctest")
@@ -277,7 +299,8 @@ def setup_sh(words):
 
 
 @rule(".ci/run", "tools/lint.sh", "tools/gpu_check.sh", "tools/pack_build.sh", "tools/fuzz.sh",
-      "tools/benchmark/run.sh", "tools/benchmark/gpu.sh", "tools/user/slurm/test.sh")  # fmt: skip
+      "tools/benchmark/run.sh", "tools/benchmark/gpu.sh", "tools/user/slurm/test.sh",
+      "tools/deb_check.sh")  # fmt: skip
 def script_of_minutes(words):
     """It is a script, its options are in its text, and its other arguments are of a known form."""
     name = Path(os.path.relpath(sys.argv[1]))
