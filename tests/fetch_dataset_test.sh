@@ -84,6 +84,12 @@ equal "$looked" data/flowers102
 run 0 "$fetch" --help
 says "Usage: fetch_dataset.sh mnist" "working directory" "EBM_MIRROR_SUMS"
 
+# Where there is no curl.
+mkdir "$scratch/bin"
+for tool in awk bash mkdir sha256sum; do ln -s "$(command -v $tool)" "$scratch/bin"; done
+PATH=$scratch/bin run 1 "$fetch" flowers102 "$data/none"
+says "curl is not installed"
+
 # Wrong command lines.
 run 2 "$fetch"
 says usage
