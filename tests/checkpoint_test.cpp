@@ -99,8 +99,8 @@ TEST(Checkpoint, PyTorchsOwnFormatIsToldHowToConvert) {
     };
     EXPECT_FALSE(mentions(load(), {"convert"})) << "there is no such file";
     write_bytes(path, "PK\3\4 as torch.save writes: a zip archive");
-    EXPECT_TRUE(
-        mentions(load(), {path, "ebm_convert_checkpoint " + path + " net.safetensors (tools/user/"}));
+    EXPECT_TRUE(mentions(
+        load(), {path, "ebm_convert_checkpoint " + path + " net.safetensors (tools/user/"}));
     std::filesystem::copy(saved(folder), path, std::filesystem::copy_options::overwrite_existing);
     EXPECT_EQ(load_checkpoint(path, {}).info.network, "nonlocal");  // a name is not a format
   }

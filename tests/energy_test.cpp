@@ -61,7 +61,7 @@ std::vector<Network> published_networks() {
   for (int features = 1; features <= 12; ++features) {
     add("toy", 2, features);
   }
-#ifdef EBM_FEW_WIDTHS  // those that tiles of a CPU tell apart are the same to a device, and to races
+#ifdef EBM_FEW_WIDTHS  // those that only tiles of a CPU tell apart are left out
   const std::vector<int> vanilla = {1, 7, 12};
   const std::vector<int> nonlocal = {2, 6, 12};
 #else
