@@ -25,12 +25,11 @@ else
 fi
 [[ ${1:-} != --format-only ]] || exit 0
 
-if ! command -v run-clang-tidy >/dev/null; then
+if ! command -v clang-tidy >/dev/null; then
   echo "lint: clang-tidy is not installed (Debian package clang-tidy); habits not checked"
   exit 0
 fi
-presets=(cpu emulated)
-for preset in "${presets[@]}"; do
+for preset in cpu emulated; do
   cmake --preset "$preset" >/dev/null
 done
 cmake --build build/cpu --target ebm_event_proto >/dev/null # whose header others include
@@ -52,33 +51,9 @@ files_of() {
 }
 
 # The compile commands are GCC's: show clang-tidy where GCC keeps omp.h.
-options=(-quiet -j "$(nproc)" "-extra-arg=-idirafter$(dirname "$(g++ -print-file-name=include/omp.h)")")
+options=("-extra-arg=-idirafter$(dirname "$(g++ -print-file-name=include/omp.h)")")
+[[ ${1:-} != --all ]] || options+=(--all)
 # Products of ints are 32 bits wide in kernels, where registers are.
 kernels=-checks=-bugprone-implicit-widening-of-multiplication-result
-clean=${XDG_CACHE_HOME:-$HOME/.cache}/ebm/lint # an empty file for each that was found clean
-mkdir -p "$clean"
-rules=$({ clang-tidy --version && cat .clang-tidy && echo "$kernels"; } | sha256sum | cut -c 1-16)
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-checked=0
-for preset in "${presets[@]}"; do
-  [[ $preset == cpu ]] || options+=("$kernels")
-  files_of "$preset" | tools/preprocessed_digests.py "build/$preset" >"$scratch/digests"
-  files=()
-  stamps=()
-  while read -r digest file; do
-    stamp=$clean/$rules-$digest
-    if [[ ${1:-} == --all || ! -e $stamp ]]; then
-      files+=("$file")
-      stamps+=("$stamp")
-    fi
-  done <"$scratch/digests"
-  [[ ${#files[@]} -gt 0 ]] || continue
-  if ! run-clang-tidy "${options[@]}" -p "build/$preset" "${files[@]}" >"$scratch/report" 2>&1; then
-    grep -E -A 4 'error:|warning:' "$scratch/report" || cat "$scratch/report"
-    exit 1
-  fi
-  touch "${stamps[@]}"
-  checked=$((checked + ${#files[@]}))
-done
-echo "lint: clang-tidy checked $checked files; the others were clean before"
+files_of cpu | tools/tidy_changed.py build/cpu "${options[@]}"
+files_of emulated | tools/tidy_changed.py build/emulated "${options[@]}" "$kernels"
