@@ -42,7 +42,8 @@ def digest(file):
     if preprocessed.returncode != 0:
         return None
     seen = [word for word in words if not word.startswith(("-I", "/"))]
-    parts = [*rules, "\0".join(seen).encode(), preprocessed.stdout]
+    text = preprocessed.stdout.replace(os.getcwd().encode(), b".")  # __FILE__, in any clone
+    parts = [*rules, "\0".join(seen).encode(), text]
     return hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
