@@ -41,9 +41,11 @@ if ! cmp -s tests/requirements.txt $python/requirements.txt; then
 fi
 PATH=$PWD/$python/bin:$PATH
 
-# Many tests save files, which on a disk they would wait for; in memory they do not.
+# Many tests save files, which on a disk they would wait for; in memory they do not. Some of the
+# files are scripts that are run.
 shared_memory=/dev/shm
-if [[ -z ${TMPDIR:-} && $(df --output=avail -k $shared_memory 2>/dev/null | tail -n 1) -gt 4000000 ]]; then
+if [[ -z ${TMPDIR:-} && $(df --output=avail -k $shared_memory 2>/dev/null | tail -n 1) -gt 4000000 &&
+  ! $(findmnt --noheadings --output OPTIONS --target $shared_memory) =~ noexec ]]; then
   TMPDIR=$(mktemp -d $shared_memory/ebm_tests.XXXXXX)
   export TMPDIR
   trap 'rm -rf "$TMPDIR"' EXIT

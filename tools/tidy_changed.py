@@ -23,7 +23,6 @@ commands = {entry["file"]: entry for entry in entries}
 rules = [
     subprocess.run(["clang-tidy", "--version"], stdout=subprocess.PIPE, check=True).stdout,
     Path(".clang-tidy").read_bytes(),
-    # A compiler's headers are where it is, whatever the build folder.
     " ".join(options).encode(),
 ]
 cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
