@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "cuda/learning/energy_difference.h"
-#include "cuda/mcmc/langevin.h"
+#include "cuda/mcmc/chain_runner.h"
 #include "cuda/nn/energy.h"
 #include "tests/run_training.h"
 
@@ -70,13 +70,19 @@ struct Allocations {
 Allocations allocations_of(const std::string& name, int steps) {
   const Network network = published_network(name, name == "toy" ? 2 : 1, 8);
   const auto energy = make_cpu_energy(network);
-  energy->set_parameters(initial_parameters(network, 1).span());
+  energy->set_parameters(initial_parameters(network, 1).data());
   std::vector<float> states(static_cast<std::size_t>(9 * network.input().size()));
-  LangevinSampler sampler(0.01F);
-  sampler.run(*energy, {1, Purpose::langevin, 1}, 0, 1, states);  // the sampler's own memory
+  std::vector<float> norm_sums(9);
+  const Chains chains{
+      .count = 9, .memory = {.states = states.data()}, .norm_sums = norm_sums.data()};
+  ChainRun run{.update = {.epsilon = 0.01F, .noise = {1, Purpose::langevin, 1}}, .steps = 1};
+  const auto never = [] { return false; };
+  ChainRunner runner(*energy);
+  runner.run(run, chains, never);
   g_bytes = 0;
   g_largest = 0;
-  sampler.run(*energy, {1, Purpose::langevin, 1}, 1, steps, states);
+  run.steps = steps;
+  runner.run(run, chains, never);
   return {g_bytes, g_largest};
 }
 
@@ -121,12 +127,14 @@ std::int64_t iteration_memory(const Network& network, int batch, int threads) {
   const std::int64_t before = g_live;
   g_most_live = before;
   const Buffer<float> theta = initial_parameters(network, 1);
-  Buffer<float> gradient(theta.size());
   const auto energy = make_cpu_energy(network);
-  energy->set_parameters(theta.span());
-  LangevinSampler(0.01F).run(*energy, {1, Purpose::langevin, 1}, 0, 1, samples);
-  EnergyDifference energy_difference(0.01F);
-  energy_difference(*energy, data, samples, gradient.span());
+  energy->set_parameters(theta.data());
+  std::vector<float> norm_sums(static_cast<std::size_t>(batch));
+  energy->run(
+      {.update = {.epsilon = 0.01F, .noise = {1, Purpose::langevin, 1}}, .steps = 1},
+      {.count = batch, .memory = {.states = samples.data()}, .norm_sums = norm_sums.data()});
+  EnergyDifference(*energy, batch, network.parameter_count())
+      .compute(energy_factor(0.01F), data.data(), samples.data());
   return g_most_live - before;
 }
 

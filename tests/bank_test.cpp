@@ -34,54 +34,66 @@ std::set<std::vector<float>> rows_of(std::span<const float> states) {
 }
 
 TEST(PersistentBank, StartsUniform) {
-  const PersistentBank bank(1, 4000, kSize);
-  const std::span<const float> x = bank.states();
-  EXPECT_EQ(bank.rows(), 4000);
+  const Buffer<float> states = initial_bank(1, 4000, kSize);
+  const std::span<const float> x = states.span();
+  EXPECT_EQ(x.size(), 4000U * kSize);
   EXPECT_TRUE(std::ranges::all_of(x, [](float v) { return std::abs(v) <= 1; }));
   const double n = static_cast<double>(x.size());
   const double mean = std::accumulate(x.begin(), x.end(), 0.0) / n;
   EXPECT_NEAR(mean, 0, 5 * std::sqrt(1 / (3 * n)));  // P(|z| > 5) = 6e-7
 }
 
+/// A bank and its states.
+struct Bank {
+  explicit Bank(std::int64_t rows)
+      : states(initial_bank(1, rows, kSize)), bank(Queue(), 1, states.span(), kSize) {}
+
+  Buffer<float> states;
+  PersistentBank bank;
+};
+
 TEST(PersistentBank, PutsBackWhereItDrew) {
-  PersistentBank bank(1, 50, kSize);
-  const std::set<std::vector<float>> before = rows_of(bank.states());
+  Bank all(50);
+  EXPECT_EQ(all.bank.rows(), 50);
+  const std::set<std::vector<float>> before = rows_of(all.states.span());
   std::vector<float> chains(20 * kSize);
-  bank.draw(7, chains);
+  all.bank.draw(7, 20, chains.data());
   const std::set<std::vector<float>> drawn = rows_of(chains);
   EXPECT_EQ(drawn.size(), 20U);  // distinct rows
   EXPECT_TRUE(std::ranges::includes(before, drawn));
   for (float& x : chains) {
     x += 10;
   }
-  bank.put(chains);
+  const std::uint32_t stopped = 1;
+  all.bank.put(chains.data(), &stopped);
+  EXPECT_EQ(rows_of(all.states.span()), before);
+  all.bank.put(chains.data());
   std::set<std::vector<float>> expected = rows_of(chains);
   std::ranges::set_difference(before, drawn, std::inserter(expected, expected.end()));
-  EXPECT_EQ(rows_of(bank.states()), expected);
+  EXPECT_EQ(rows_of(all.states.span()), expected);
 }
 
 TEST(PersistentBank, PeekLeavesTheBankAndTheLastDrawAlone) {
-  PersistentBank bank(1, 50, kSize);
-  PersistentBank untouched(1, 50, kSize);
+  Bank peeked(50);
+  Bank untouched(50);
   std::vector<float> chains(10 * kSize);
-  std::vector<float> others(10 * kSize);
-  bank.draw(3, chains);
-  untouched.draw(3, others);
+  peeked.bank.draw(3, 10, chains.data());
+  untouched.bank.draw(3, 10, chains.data());
   std::vector<float> all(50 * kSize);
-  bank.peek(Purpose::landscape_rows, 3, all);
-  EXPECT_EQ(rows_of(all), rows_of(bank.states()));
-  bank.put(numbered_rows(10));
-  untouched.put(numbered_rows(10));
-  EXPECT_TRUE(std::ranges::equal(bank.states(), untouched.states()));
+  peeked.bank.peek(Purpose::landscape_rows, 3, 50, all.data());
+  EXPECT_EQ(rows_of(all), rows_of(peeked.states.span()));
+  peeked.bank.put(numbered_rows(10).data());
+  untouched.bank.put(numbered_rows(10).data());
+  EXPECT_TRUE(std::ranges::equal(peeked.states.span(), untouched.states.span()));
 }
 
 TEST(ImageBatches, AreDistinctRowsAndEveryRowComes) {
   const std::vector<float> images = numbered_rows(30);
-  ImageBatches batches(5, images, kSize, 0.0F);
+  ImageBatches batches(Queue(), 5, images, kSize, 0.0F);
   std::vector<int> seen(30);
   std::vector<float> batch(10 * kSize);
   for (std::uint32_t iteration = 1; iteration <= 300; ++iteration) {
-    batches.draw(DataUse::batch, iteration, batch);
+    batches.draw(DataUse::batch, iteration, 10, batch.data());
     const auto rows = rows_of(batch);
     EXPECT_EQ(rows.size(), 10U);
     for (const std::vector<float>& row : rows) {
@@ -99,7 +111,7 @@ TEST(ImageBatches, AreAFunctionOfSeedUseAndIteration) {
   const std::vector<float> images = numbered_rows(1000);
   const auto draw = [&](std::uint64_t seed, DataUse use, std::uint32_t iteration) {
     std::vector<float> batch(20 * kSize);
-    ImageBatches(seed, images, kSize, 0.1F).draw(use, iteration, batch);
+    ImageBatches(Queue(), seed, images, kSize, 0.1F).draw(use, iteration, 20, batch.data());
     return batch;
   };
   const std::vector<float> first = draw(1, DataUse::batch, 1);
@@ -112,9 +124,9 @@ TEST(ImageBatches, AreAFunctionOfSeedUseAndIteration) {
 
 TEST(ImageBatches, NoiseHasItsStandardDeviation) {
   const std::vector<float> images(kSize * 20'000);
-  ImageBatches batches(5, images, kSize, 0.03F);
+  ImageBatches batches(Queue(), 5, images, kSize, 0.03F);
   std::vector<float> batch(images.size());
-  batches.draw(DataUse::batch, 1, batch);
+  batches.draw(DataUse::batch, 1, 20'000, batch.data());
   double square = 0;
   for (const float x : batch) {
     square += static_cast<double>(x) * static_cast<double>(x);
@@ -125,10 +137,10 @@ TEST(ImageBatches, NoiseHasItsStandardDeviation) {
 }
 
 TEST(ToyBatches, AreFreshForEveryUseAndIteration) {
-  ToyBatches batches(5, {});
+  ToyBatches batches(Queue(), 5, {});
   const auto draw = [&](DataUse use, std::uint32_t iteration) {
     std::vector<float> states(10);
-    batches.draw(use, iteration, states);
+    batches.draw(use, iteration, 5, states.data());
     return states;
   };
   EXPECT_EQ(draw(DataUse::batch, 1), draw(DataUse::batch, 1));

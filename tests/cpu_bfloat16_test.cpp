@@ -13,6 +13,7 @@
 #include "cuda/nn/convolution.h"
 #include "cuda/nn/energy.h"
 #include "tests/goldens.h"
+#include "tests/host_energy.h"
 #include "tests/reference_network.h"
 #include "tests/threads.h"
 
@@ -57,7 +58,7 @@ class CpuBfloat16 : public testing::TestWithParam<Case> {
   /// The golden states' energies and gradients, and the goldens' Langevin steps from there.
   Result compute(Precision precision, int threads) const {
     const Threads some(threads);
-    const std::unique_ptr<Energy> energy = make_cpu_energy(network_, precision);
+    const auto energy = std::make_unique<HostEnergy>(make_cpu_energy(network_, precision));
     energy->set_parameters(theta_);
     const auto count = static_cast<std::size_t>(batch_);
     Result result{.f = std::vector<float>(count),
@@ -70,12 +71,9 @@ class CpuBfloat16 : public testing::TestWithParam<Case> {
     const int steps = std::stoi(file_.metadata.at("langevin_steps"));
     const std::vector<float> noise =
         hashed_floats(prefix_ + "/noise", steps * size_, std::sqrt(3.0));
-    LangevinSteps run;
-    run.steps = steps;
-    run.given_noise = noise.data();
-    run.noise_chains = batch_;
-    run.update.epsilon = std::stof(file_.metadata.at("epsilon"));
-    energy->langevin(run, result.x, result.norm_sums);
+    energy->langevin(
+        {.update = {.epsilon = std::stof(file_.metadata.at("epsilon"))}, .steps = steps}, result.x,
+        result.norm_sums, noise);
     return result;
   }
   double golden_error(const std::vector<float>& values, const std::string& name) const {

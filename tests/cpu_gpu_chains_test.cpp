@@ -16,6 +16,7 @@
 
 #include "cuda/nn/cuda_energy.h"
 #include "tests/goldens.h"
+#include "tests/host_energy.h"
 #include "tests/kernel_launch.h"
 #include "tests/numbers.h"
 #include "tests/plan_folder.h"
@@ -54,8 +55,9 @@ class CpuGpuChains : public testing::TestWithParam<Case> {
  protected:
   CpuGpuChains()
       : network_(published_network(GetParam().network, GetParam().channels, kFeatures)),
-        cpu_(make_cpu_energy(network_)),
-        gpu_(make_cuda_energy(network_, kChains, Precision::fp32, plan_folder())),
+        cpu_(std::make_unique<HostEnergy>(make_cpu_energy(network_))),
+        gpu_(std::make_unique<HostEnergy>(
+            make_cuda_energy(network_, kChains, Precision::fp32, plan_folder()))),
         size_(static_cast<std::size_t>(network_.input().size())),
         start_(numbers(kChains * size_, 1)) {
     // As at the start of training, but with the attention's output, which starts at zero there.
@@ -65,7 +67,7 @@ class CpuGpuChains : public testing::TestWithParam<Case> {
   }
 
   /// One step of all chains; returns their ‖∇f‖.
-  std::vector<float> step(Energy& energy, int number, std::vector<float>& states) const {
+  std::vector<float> step(HostEnergy& energy, int number, std::vector<float>& states) const {
     std::vector<float> norms(kChains);
     energy.langevin({.update = {.epsilon = kEpsilon,
                                 .noise = {123, Purpose::langevin, 1},
@@ -108,8 +110,8 @@ class CpuGpuChains : public testing::TestWithParam<Case> {
   }
 
   Network network_;
-  std::unique_ptr<Energy> cpu_;
-  std::unique_ptr<Energy> gpu_;
+  std::unique_ptr<HostEnergy> cpu_;
+  std::unique_ptr<HostEnergy> gpu_;
   std::size_t size_;
   std::vector<float> start_;
 };

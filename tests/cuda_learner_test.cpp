@@ -1,7 +1,7 @@
 // What a device's learner promises besides the right numbers (which are trainer_test's): the host
 // takes no part in an iteration, the memory is known beforehand, a run is the same bits every time.
 
-#include "cuda/learning/cuda_learner.h"
+#include "cuda/learning/learner.h"
 
 #include <gtest/gtest.h>
 
@@ -13,6 +13,7 @@
 #include "cuda/nn/cuda_energy.h"
 #include "host/errors.h"
 #include "host/training/compute_device.h"
+#include "tests/host_energy.h"
 #include "tests/kernel_launch.h"
 #include "tests/numbers.h"
 #include "tests/plan_folder.h"
@@ -31,7 +32,7 @@ bool never() { return false; }
 
 /// A learner of a small image network with persistent chains, and what it needs.
 struct SmallRun {
-  explicit SmallRun(const Network& net, Precision precision = Precision::fp32)
+  explicit SmallRun(const Network& net)
       : network(net),
         settings{.epsilon = 0.01F,
                  .steps = 3,
@@ -39,25 +40,26 @@ struct SmallRun {
                  .batch_size = kBatch,
                  .limits = {1e9, 1e9, 1e12, 1e9}},
         images(numbers(static_cast<std::size_t>(kImages * net.input().size()), 1)),
-        data(7, images, net.input().size(), 0.03F),
         state{.theta = initial_parameters(net, 7),
-              .optimizer = Optimizer(Optimizer::Kind::adam, net.parameter_count()),
-              .bank = PersistentBank(7, kImages, net.input().size())},
-        learner(make_cuda_learner(network, settings, data,
-                                  {.precision = precision, .plan_cache = plan_folder()})) {
-    learner->begin(state, 7);
+              .optimizer = OptimizerState(OptimizerState::Kind::adam, net.parameter_count()),
+              .bank = initial_bank(7, kImages, net.input().size())},
+        energy(make_cuda_energy(net, kBatch, Precision::fp32, plan_folder())),
+        data(energy->queue(), 7, images, net.input().size(), 0.03F),
+        learner(*energy, net.parameter_count(), settings, data) {
+    learner.begin(state, 7);
   }
 
   void iterate(std::int64_t number) {
-    ASSERT_TRUE(learner->iterate({.number = number, .optimizer_rate = 1e-4}, never));
+    ASSERT_TRUE(learner.iterate({.number = number, .optimizer_rate = 1e-4}, never));
   }
 
   Network network;
   LearnerSettings settings;
   std::vector<float> images;
-  ImageBatches data;
   LearnerState state;
-  std::unique_ptr<Learner> learner;
+  std::unique_ptr<Energy> energy;
+  ImageBatches data;
+  Learner learner;
 };
 
 class CudaLearnerTest : public testing::TestWithParam<const char*> {
@@ -102,8 +104,10 @@ TEST_P(CudaLearnerTest, TakesNoMoreMemoryThanItSays) {
   const std::size_t before = bytes_in_use();
   const SmallRun run(network());
   const std::size_t taken = bytes_in_use() - before;
-  const std::size_t said = cuda_learner_bytes(run.network, run.settings, true,
-                                              std::ssize(run.images), kImages, Precision::fp32);
+  const std::size_t said =
+      learner_bytes(run.settings, run.network.input().size(), run.network.parameter_count(), true,
+                    std::ssize(run.images), kImages) +
+      cuda_energy_bytes(run.network, kBatch, Precision::fp32);
   EXPECT_LE(taken, said);
 #ifdef EBM_EMULATED_CUDA  // where cuDNN takes nothing
   EXPECT_LE(said, 2 * taken) << "a run that fits might be refused";
@@ -111,38 +115,39 @@ TEST_P(CudaLearnerTest, TakesNoMoreMemoryThanItSays) {
 }
 
 TEST_P(CudaLearnerTest, RunsAreTheSameBits) {
-  const auto learned = [](SmallRun run) {
+  const auto learned = [] {
+    SmallRun run(network());
     for (std::int64_t t = 1; t <= 3; ++t) {
       run.iterate(t);
     }
     std::vector<double> numbers;
-    for (const IterationResult& result : run.learner->results(true)) {
+    for (const IterationResult& result : run.learner.results(true)) {
       numbers.insert(numbers.end(), {result.d_s, result.r_s, result.largest_energy});
     }
-    run.learner->synchronize();
+    run.learner.synchronize();
     const std::span<const float> theta = run.state.theta.span();
-    const std::span<const float> bank = std::as_const(*run.state.bank).states();
+    const std::span<const float> bank = run.state.bank.span();
     numbers.insert(numbers.end(), theta.begin(), theta.end());
     numbers.insert(numbers.end(), bank.begin(), bank.end());
     return numbers;
   };
-  EXPECT_EQ(learned(SmallRun(network())), learned(SmallRun(network())));
+  EXPECT_EQ(learned(), learned());
 }
 
 TEST_P(CudaLearnerTest, AnIterationThatIsGivenUpLeavesNoTrace) {
   SmallRun run(network());
   SmallRun other(network());
   run.iterate(1);
-  EXPECT_FALSE(run.learner->iterate({.number = 2, .optimizer_rate = 1e-4}, [] { return true; }));
+  EXPECT_FALSE(run.learner.iterate({.number = 2, .optimizer_rate = 1e-4}, [] { return true; }));
   run.iterate(2);
   other.iterate(1);
   other.iterate(2);
-  EXPECT_EQ(run.learner->results(true).size(), 2U);
+  EXPECT_EQ(run.learner.results(true).size(), 2U);
   for (SmallRun* each : {&run, &other}) {
-    each->learner->synchronize();
+    each->learner.synchronize();
   }
   EXPECT_TRUE(std::ranges::equal(run.state.theta.span(), other.state.theta.span()));
-  EXPECT_TRUE(std::ranges::equal(run.state.bank->states(), other.state.bank->states()));
+  EXPECT_TRUE(std::ranges::equal(run.state.bank.span(), other.state.bank.span()));
 }
 
 /// Whose steps take an emulated device no time.
@@ -156,10 +161,10 @@ Network tiny_network() {
 }
 
 /// Two chains after some steps, and their norm sums.
-std::vector<float> chains_after(Energy& energy, std::span<const int> runs) {
+std::vector<float> chains_after(HostEnergy& energy, std::span<const int> runs) {
   std::vector<float> states = numbers(2 * 16, 3);
   std::vector<float> norm_sums(2);
-  LangevinSteps run{.update = {.epsilon = 0.1F, .noise = {5, Purpose::langevin, 2}}};
+  ChainRun run{.update = {.epsilon = 0.1F, .noise = {5, Purpose::langevin, 2}}};
   for (const int steps : runs) {
     run.steps = steps;
     energy.langevin(run, states, norm_sums);
@@ -171,8 +176,8 @@ std::vector<float> chains_after(Energy& energy, std::span<const int> runs) {
 
 TEST(CudaNetwork, ARunIsTheSameBitsHoweverItIsCutIntoGraphs) {
   const Network network = tiny_network();
-  const std::unique_ptr<Energy> energy =
-      make_cuda_energy(network, 2, Precision::fp32, plan_folder());
+  const auto energy =
+      std::make_unique<HostEnergy>(make_cuda_energy(network, 2, Precision::fp32, plan_folder()));
   energy->set_parameters(numbers(static_cast<std::size_t>(network.parameter_count()), 4));
   const std::vector<float> one_by_one = chains_after(*energy, std::vector<int>(73, 1));
   EXPECT_EQ(chains_after(*energy, std::vector{73}), one_by_one);
@@ -182,8 +187,8 @@ TEST(CudaNetwork, ARunIsTheSameBitsHoweverItIsCutIntoGraphs) {
 #ifdef EBM_EMULATED_CUDA
 TEST(CudaNetwork, ARunIsFewGraphs) {
   const Network network = tiny_network();
-  const std::unique_ptr<Energy> energy =
-      make_cuda_energy(network, 2, Precision::fp32, plan_folder());
+  const auto energy =
+      std::make_unique<HostEnergy>(make_cuda_energy(network, 2, Precision::fp32, plan_folder()));
   energy->set_parameters(numbers(static_cast<std::size_t>(network.parameter_count()), 4));
   for (const auto& [steps, graphs] :
        {std::pair(500, 10U), std::pair(100, 2U), std::pair(83, 1U + 3 + 3), std::pair(1, 1U)}) {
@@ -196,13 +201,13 @@ TEST(CudaNetwork, ARunIsFewGraphs) {
 
 TEST(SamplingSlice, IsAWholeRunOrWholeGraphs) {
   constexpr std::int64_t kImage = 3 * 32 * 32;
-  EXPECT_EQ(sampling_slice(100 * kImage, 500), 100);  // of 109 that there is time for
-  EXPECT_EQ(sampling_slice(100 * kImage, 105), 105);
-  EXPECT_EQ(sampling_slice(400 * kImage, 500), 20);
-  EXPECT_EQ(sampling_slice(2000 * kImage, 500), 5);
-  EXPECT_EQ(sampling_slice(60000 * kImage, 500), 1);
-  EXPECT_EQ(sampling_slice(100 * 2, 500), 500);
-  EXPECT_EQ(sampling_slice(100 * 2, 0), 1);
+  EXPECT_EQ(slice_steps(false, 100 * kImage, 500), 100);  // of 109 that there is time for
+  EXPECT_EQ(slice_steps(false, 100 * kImage, 105), 105);
+  EXPECT_EQ(slice_steps(false, 400 * kImage, 500), 20);
+  EXPECT_EQ(slice_steps(false, 2000 * kImage, 500), 5);
+  EXPECT_EQ(slice_steps(false, 60000 * kImage, 500), 1);
+  EXPECT_EQ(slice_steps(false, 100 * 2, 500), 500);
+  EXPECT_EQ(slice_steps(false, 100 * 2, 0), 1);
 }
 
 TEST(CudaNetwork, ThatOnlyTheCpuComputesIsRefused) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <memory>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -17,6 +18,7 @@
 #include "host/output/npy.h"
 #include "host/training/checkpoint.h"
 #include "tests/custom_networks.h"
+#include "tests/host_energy.h"
 #include "tests/numbers.h"
 #include "tests/places.h"
 #include "tests/run_training.h"
@@ -36,7 +38,7 @@ class CustomNetwork : public testing::Test {
 std::vector<float> everything(const Network& network, const std::vector<float>& theta) {
   constexpr std::size_t kChains = 9;
   const auto size = kChains * static_cast<std::size_t>(network.input().size());
-  const auto energy = make_cpu_energy(network);
+  const auto energy = std::make_unique<HostEnergy>(make_cpu_energy(network));
   energy->set_parameters(theta);
   std::vector<float> states = numbers(size, 7);
   std::vector<float> f(kChains);
@@ -46,9 +48,10 @@ std::vector<float> everything(const Network& network, const std::vector<float>& 
   std::vector<float> gradient(theta.size());
   energy->add_weight_gradient(states, 0.5F, f, gradient);
   values.insert(values.end(), gradient.begin(), gradient.end());
-  LangevinSampler sampler(0.01F);
-  values.push_back(
-      static_cast<float>(sampler.run(*energy, {1, Purpose::langevin, 1}, 0, 3, states)));
+  std::vector<float> norm_sums(kChains);
+  energy->langevin({.update = {.epsilon = 0.01F, .noise = {1, Purpose::langevin, 1}}, .steps = 3},
+                   states, norm_sums);
+  values.insert(values.end(), norm_sums.begin(), norm_sums.end());
   values.insert(values.end(), states.begin(), states.end());
   return values;
 }

@@ -30,7 +30,7 @@ KernelDensity estimated(const std::vector<float>& states, double bandwidth,
                         const std::vector<float>& axis) {
   KernelDensity result;
   run_kernel([&](KernelMemory& /*memory*/, const auto&... stream) {
-    result = gaussian_kde(stream..., states, bandwidth, axis);
+    result = gaussian_kde(Queue(stream...), states, bandwidth, axis);
   });
   return result;
 }

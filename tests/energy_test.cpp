@@ -195,7 +195,7 @@ class EnergyTest : public testing::TestWithParam<Network> {
   Network network_;
   std::vector<float> theta_;
   std::vector<float> states_;
-  std::unique_ptr<Energy> energy_;
+  std::unique_ptr<HostEnergy> energy_;
 };
 
 TEST_P(EnergyTest, MatchesTheReference) {
@@ -281,14 +281,9 @@ TEST_P(EnergyTest, LangevinFollowsTheReference) {
   constexpr float kStep = 0.125F;
   const std::vector<float> noise = hashed_floats("energy/" + network_.name() + "/noise",
                                                  std::int64_t{kSteps} * kFollowed * size());
-  LangevinSteps run;
-  run.update.epsilon = kStep;
-  run.steps = kSteps;
-  run.given_noise = noise.data();
-  run.noise_chains = kFollowed;
   std::vector<float> x(states(0, kFollowed).begin(), states(0, kFollowed).end());
   std::vector<float> norm_sums(kFollowed, 1.0F);  // which is added to
-  energy_->langevin(run, x, norm_sums);
+  energy_->langevin({.update = {.epsilon = kStep}, .steps = kSteps}, x, norm_sums, noise);
 
   const std::vector<double> theta = doubles(theta_);
   std::vector<double> exact_x = doubles(states(0, kFollowed));
@@ -321,7 +316,7 @@ TEST_P(EnergyTest, LangevinFollowsTheReference) {
 }
 
 TEST_P(EnergyTest, LangevinChainsDoNotDependOnTheirBatchMates) {
-  LangevinSteps run;
+  ChainRun run;
   run.update.epsilon = 0.125F;
   run.update.noise = {7, Purpose::langevin, 0};
   run.steps = 5;
@@ -354,7 +349,7 @@ TEST_P(EnergyThreads, AnyNumberGivesTheSameBits) {
 
   const auto compute = [&](int count) {
     const Threads threads(count);
-    const std::unique_ptr<Energy> energy = make_cpu_energy(network);
+    const auto energy = std::make_unique<HostEnergy>(make_cpu_energy(network));
     energy->set_parameters(theta);
     std::vector<float> f(static_cast<std::size_t>(chains));
     std::vector<float> gradients(states.size());
@@ -362,10 +357,8 @@ TEST_P(EnergyThreads, AnyNumberGivesTheSameBits) {
     energy->energies_and_gradients(states, f, gradients);
     energy->add_weight_gradient(states, 0.5F, f, theta_gradient);
     std::vector<float> x = states;
-    LangevinSteps run;
-    run.update.epsilon = 0.01F;
-    run.update.noise = {7, Purpose::langevin, 0};
-    run.steps = 20;
+    const ChainRun run{.update = {.epsilon = 0.01F, .noise = {7, Purpose::langevin, 0}},
+                       .steps = 20};
     std::vector<float> norm_sums(f.size());
     energy->langevin(run, x, norm_sums);
     return std::vector<std::vector<float>>{f, gradients, theta_gradient, x, norm_sums};

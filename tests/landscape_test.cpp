@@ -136,7 +136,8 @@ const LandscapeSettings kSettings = {
 
 /// On the grid of kSettings.
 KernelDensity density_of(const std::vector<float>& states) {
-  return gaussian_kde(states, 0.075, grid_axis(kSettings.truth.half_width(), kSettings.resolution));
+  return gaussian_kde(Queue(), states, 0.075,
+                      grid_axis(kSettings.truth.half_width(), kSettings.resolution));
 }
 
 /// f whose learned density is the truth (plus a floor that keeps it finite).

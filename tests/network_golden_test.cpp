@@ -16,10 +16,10 @@
 #include <string>
 #include <vector>
 
-#include "cuda/learning/energy_difference.h"
 #include "cuda/learning/optimizer.h"
 #include "cuda/mcmc/recorded_sampler.h"
 #include "cuda/nn/energy.h"
+#include "tests/energy_difference.h"
 #include "tests/goldens.h"
 #include "tests/reference_learning.h"
 #include "tests/reference_network.h"
@@ -47,6 +47,21 @@ struct Case {
   int channels;
 
   friend void PrintTo(const Case& c, std::ostream* out) { *out << c.stem; }
+};
+
+/// An optimizer of a test's vectors.
+class Steps {
+ public:
+  Steps(OptimizerState::Kind kind, std::int64_t parameters)
+      : state_(kind, parameters), optimizer_(Queue(), state_) {}
+
+  void step(double rate, const std::vector<float>& gradient, std::vector<float>& theta) {
+    optimizer_.step(rate, std::ssize(theta), gradient.data(), theta.data());
+  }
+
+ private:
+  OptimizerState state_;
+  Optimizer optimizer_;
 };
 
 class NetworkGolden : public testing::TestWithParam<Case> {
@@ -160,8 +175,8 @@ class NetworkGolden : public testing::TestWithParam<Case> {
   /// ∂d_s/∂θ as the program computes it.
   std::vector<float> program_gradient(double* d_s = nullptr) {
     std::vector<float> gradient(theta_.size());
-    EnergyDifference difference(static_cast<float>(number("epsilon")));
-    const double d = difference(*energy_, input("data"), input("model"), gradient);
+    const double d = energy_difference(*energy_, static_cast<float>(number("epsilon")),
+                                       input("data"), input("model"), gradient);
     if (d_s != nullptr) {
       *d_s = d;
     }
@@ -233,7 +248,7 @@ class NetworkGolden : public testing::TestWithParam<Case> {
   Network network_;
   std::vector<float> theta_;
   std::int64_t batch_;
-  std::unique_ptr<Energy> energy_;
+  std::unique_ptr<HostEnergy> energy_;
   std::int64_t size_;
   ReferenceEnergyDifference reference_;
 
@@ -315,7 +330,7 @@ TEST_P(NetworkGolden, ReferenceEnergyDifferenceAndSgdStep) {
 TEST_P(NetworkGolden, AdamStepsOnReferenceGradients) {
   std::vector<double> exact_theta = doubles(theta_);
   ReferenceAdam exact_adam(theta_.size());
-  Optimizer adam(Optimizer::Kind::adam, network_.parameter_count());
+  Steps adam(OptimizerState::Kind::adam, network_.parameter_count());
   for (int step = 0; step < steps("adam_steps"); ++step) {
     const std::vector<double> gradient = reference_.at(exact_theta).value;
     exact_adam.step(number("adam_lr"), gradient, exact_theta);
@@ -343,13 +358,10 @@ TEST_P(NetworkGolden, EnergyAndInputGradient) {
 TEST_P(NetworkGolden, LangevinSteps) {
   std::vector<float> x = input("x");
   const std::vector<float> z = noise();
-  LangevinSteps run;
-  run.update.epsilon = static_cast<float>(number("epsilon"));
-  run.steps = steps("langevin_steps");
-  run.given_noise = z.data();
-  run.noise_chains = batch_;
+  const ChainRun run{.update = {.epsilon = static_cast<float>(number("epsilon"))},
+                     .steps = steps("langevin_steps")};
   std::vector<float> norm_sums(static_cast<std::size_t>(batch_));
-  energy_->langevin(run, x, norm_sums);
+  energy_->langevin(run, x, norm_sums, z);
   expect_error_below(kRepeated, relative_error(x, golden("langevin_x")), "langevin_x");
   const double r = sum_of(doubles(norm_sums)) / static_cast<double>(run.steps * batch_);
   expect_error_below(kRepeated, relative_error(std::vector<double>{r}, golden("langevin_r")),
@@ -361,10 +373,10 @@ TEST_P(NetworkGolden, LangevinSteps) {
 TEST_P(NetworkGolden, MalaStep) {
   const auto temperature = static_cast<float>(number("mala_temperature"));
   const auto epsilon = static_cast<float>(number("mala_epsilon"));
-  RecordedSampler sampler(*energy_, {.mala = true, .epsilon = epsilon, .temperature = temperature},
-                          batch_);
+  RecordedSampler sampler(energy_->energy(),
+                          {.mala = true, .epsilon = epsilon, .temperature = temperature}, batch_);
   const std::vector<float> x = input("x");
-  std::ranges::copy(x, sampler.states().begin());
+  copy(energy_->energy().queue(), x.data(), x.size(), sampler.states());
   const std::vector<float> momentum = hashed_floats(prefix_ + "/momentum", size_, std::sqrt(3.0));
   std::vector<float> uniform;
   for (const double v : hashed(prefix_ + "/uniform", batch_)) {
@@ -374,7 +386,8 @@ TEST_P(NetworkGolden, MalaStep) {
 
   const std::vector<double> golden_ratio = golden("mala_log_ratio");
   EXPECT_EQ(doubles(sampler.accepted()), golden("mala_accept"));
-  expect_error_below(kOnce, relative_error(sampler.states(), golden("mala_x")), "mala_x");
+  expect_error_below(kOnce, relative_error(sampler.read_states(), golden("mala_x")), "mala_x");
+  const std::vector<float> ratios = sampler.log_ratios();
   std::vector<double> error;
   std::vector<double> scale;
   const std::vector<double> theta = doubles(theta_);
@@ -384,7 +397,7 @@ TEST_P(NetworkGolden, MalaStep) {
                                        std::span(momentum).subspan(c * size, size));
     expect_error_below(kStored, std::abs(exact.log_ratio - golden_ratio[c]) / exact.cancels,
                        "reference ratio");
-    error.push_back(static_cast<double>(sampler.log_ratios()[c]) - golden_ratio[c]);
+    error.push_back(static_cast<double>(ratios[c]) - golden_ratio[c]);
     scale.push_back(exact.cancels);
   }
   expect_error_below(kOnce, norm_of(error) / norm_of(scale), "mala_log_ratio");
@@ -409,7 +422,7 @@ TEST_P(NetworkGolden, EnergyDifferenceAndSgdStep) {
                          same_branches.value);
 
   const double rate = number("sgd_lr");
-  Optimizer sgd(Optimizer::Kind::sgd, network_.parameter_count());
+  Steps sgd(OptimizerState::Kind::sgd, network_.parameter_count());
   sgd.step(rate, gradient, theta_);
   const auto stepped = [&](const std::vector<double>& along) {
     std::vector<double> to = theta;
@@ -431,7 +444,7 @@ TEST_P(NetworkGolden, AdamSteps) {
   std::vector<double> exact_theta = doubles(theta_);
   std::vector<bool> decided(theta_.size(), true);
   ReferenceAdam exact_adam(theta_.size());
-  Optimizer adam(Optimizer::Kind::adam, network_.parameter_count());
+  Steps adam(OptimizerState::Kind::adam, network_.parameter_count());
   for (int step = 0; step < steps("adam_steps"); ++step) {
     const std::vector<float> gradient = program_gradient();
     const ReferenceGradient exact = reference_.with_branches_of(gradient, exact_theta);

@@ -21,7 +21,7 @@ constexpr std::uint32_t kSteps = 50;
 
 void step_sgd(float rate, const std::vector<float>& gradient, std::vector<float>& parameters) {
   run_kernel([&](KernelMemory& memory, const auto&... stream) {
-    sgd_step(stream..., SgdStep{.rate = rate}, std::ssize(parameters), memory.in(gradient),
+    sgd_step(Queue(stream...), SgdStep{.rate = rate}, std::ssize(parameters), memory.in(gradient),
              memory.in_out(parameters));
   });
 }
@@ -30,7 +30,7 @@ void step_adam(const AdamStep& step, const std::vector<float>& gradient,
                std::vector<float>& parameters, std::vector<float>& first,
                std::vector<float>& second) {
   run_kernel([&](KernelMemory& memory, const auto&... stream) {
-    adam_step(stream..., step, std::ssize(parameters), memory.in(gradient),
+    adam_step(Queue(stream...), step, std::ssize(parameters), memory.in(gradient),
               memory.in_out(parameters), memory.in_out(first), memory.in_out(second));
   });
 }

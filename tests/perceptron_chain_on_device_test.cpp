@@ -17,6 +17,7 @@
 #include "cuda/kernels/perceptron_chain.cuh"
 #include "cuda/nn/energy.h"
 #include "tests/goldens.h"
+#include "tests/host_energy.h"
 #include "tests/kernel_launch.h"
 #include "tests/numbers.h"
 #include "tests/reference_network.h"
@@ -53,18 +54,18 @@ Network network_of(const Widths& widths) {
   return {name_of(widths), {widths.front(), 1, 1}, layers};
 }
 
-/// Chains before some steps, or after them.
-struct Chains {
+/// ChainValues before some steps, or after them.
+struct ChainValues {
   std::uint32_t first = 0;
   Floats states;
   Floats norm_sums;
 
-  bool operator==(const Chains&) const = default;
+  bool operator==(const ChainValues&) const = default;
 };
 
-/// Chains that the CPU ran. A chain is decided when no LeakyReLU on its way was within float32's
-/// rounding of its branch: a device may take the other, and goes another way from there.
-struct DecidedChains : Chains {
+/// ChainValues that the CPU ran. A chain is decided when no LeakyReLU on its way was within
+/// float32's rounding of its branch: a device may take the other, and goes another way from there.
+struct DecidedChains : ChainValues {
   std::vector<bool> decided;
 };
 
@@ -81,7 +82,7 @@ class Twins {
  public:
   explicit Twins(const Widths& widths)
       : network_(network_of(widths)), theta_(golden_parameters(network_, "on_device")) {
-    cpu_ = make_cpu_energy(network_);
+    cpu_ = std::make_unique<HostEnergy>(make_cpu_energy(network_));
     cpu_->set_parameters(theta_);
   }
 
@@ -104,9 +105,9 @@ class Twins {
     EXPECT_EQ(states.size(), as_size(count) * size);
     return states;
   }
-  Chains chains(int count) const { return {0, states(count), numbers(as_size(count), 2)}; }
+  ChainValues chains(int count) const { return {0, states(count), numbers(as_size(count), 2)}; }
 
-  DecidedChains run_on_cpu(LangevinUpdate update, int steps, const Chains& before,
+  DecidedChains run_on_cpu(LangevinUpdate update, int steps, const ChainValues& before,
                            const Floats& noise = {}) const {
     const std::size_t count = before.norm_sums.size();
     DecidedChains chains{before, std::vector<bool>(count, true)};
@@ -116,17 +117,14 @@ class Twins {
             chains.decided[c] &&
             is_decided(std::span(chains.states).subspan(c * as_size(size()), as_size(size())));
       }
-      LangevinSteps one{.update = update, .steps = 1};
-      if (!noise.empty()) {
-        one.given_noise = noise.data() + as_size(step) * chains.states.size();
-        one.noise_chains = static_cast<std::int64_t>(count);
-      }
-      cpu_->langevin(one, chains.states, chains.norm_sums);
+      const std::size_t values = noise.empty() ? 0 : chains.states.size();
+      cpu_->langevin({.update = update, .steps = 1}, chains.states, chains.norm_sums,
+                     std::span(noise).subspan(as_size(step) * values, values));
     }
     return chains;
   }
-  Chains run_on_device(const LangevinUpdate& update, int steps, Chains chains,
-                       const Floats& noise = {}) const {
+  ChainValues run_on_device(const LangevinUpdate& update, int steps, ChainValues chains,
+                            const Floats& noise = {}) const {
     run_kernel([&](KernelMemory& memory, const CudaStream& stream) {
       on_device(stream).langevin(stream, memory.in(theta_), update, steps, chains.first,
                                  static_cast<std::int64_t>(chains.norm_sums.size()),
@@ -187,7 +185,7 @@ class Twins {
 
   Network network_;
   Floats theta_;
-  std::unique_ptr<Energy> cpu_;
+  std::unique_ptr<HostEnergy> cpu_;
 };
 
 LangevinUpdate noisy_update() {
@@ -198,7 +196,7 @@ LangevinUpdate noisy_update() {
 }
 
 /// The chains [first, first + count).
-Chains some_of(const Chains& chains, std::int64_t size, int first, int count) {
+ChainValues some_of(const ChainValues& chains, std::int64_t size, int first, int count) {
   const auto part = [&](const Floats& values, std::int64_t each) {
     const auto begin = values.begin() + first * each;
     return Floats(begin, begin + count * each);
@@ -208,7 +206,7 @@ Chains some_of(const Chains& chains, std::int64_t size, int first, int count) {
 }
 
 /// Of the chains that are decided, which are nearly all.
-void expect_same_way(const Chains& device, const DecidedChains& cpu) {
+void expect_same_way(const ChainValues& device, const DecidedChains& cpu) {
   const std::size_t size = cpu.states.size() / cpu.decided.size();
   const auto of_decided = [&](const Floats& values, std::size_t each) {
     Floats some;
@@ -253,7 +251,7 @@ TEST_P(PerceptronOnDevice, EnergiesAndGradientsAreTheCpus) {
 
 TEST_P(PerceptronOnDevice, ChainsGoTheCpusWay) {
   const LangevinUpdate update = noisy_update();
-  const Chains before = twins_.chains(7);
+  const ChainValues before = twins_.chains(7);
   expect_same_way(twins_.run_on_device(update, 5, before), twins_.run_on_cpu(update, 5, before));
 }
 
@@ -264,8 +262,8 @@ TEST_P(PerceptronOnDevice, GivenNoiseAndTheClampAreTheCpus) {
   update.lowest = -0.4F;
   update.highest = 0.5F;
   const Floats noise = numbers(as_size(kSteps * kChains * twins_.size()), 3, 3);
-  const Chains before = twins_.chains(kChains);
-  const Chains device = twins_.run_on_device(update, kSteps, before, noise);
+  const ChainValues before = twins_.chains(kChains);
+  const ChainValues device = twins_.run_on_device(update, kSteps, before, noise);
   expect_same_way(device, twins_.run_on_cpu(update, kSteps, before, noise));
   for (const float x : device.states) {
     EXPECT_TRUE(x >= -0.4F && x <= 0.5F) << x;
@@ -273,18 +271,18 @@ TEST_P(PerceptronOnDevice, GivenNoiseAndTheClampAreTheCpus) {
 }
 
 TEST_P(PerceptronOnDevice, AChainDoesNotDependOnItsBatch) {
-  const Chains before = twins_.chains(7);
-  const Chains together = twins_.run_on_device(noisy_update(), 3, before);
-  const Chains alone =
+  const ChainValues before = twins_.chains(7);
+  const ChainValues together = twins_.run_on_device(noisy_update(), 3, before);
+  const ChainValues alone =
       twins_.run_on_device(noisy_update(), 3, some_of(before, twins_.size(), 5, 1));
   EXPECT_EQ(alone, some_of(together, twins_.size(), 5, 1));  // bit for bit
 }
 
 TEST_P(PerceptronOnDevice, TwoRunsAreOneRun) {
   LangevinUpdate update = noisy_update();
-  const Chains before = twins_.chains(2);
-  const Chains at_once = twins_.run_on_device(update, 7, before);
-  const Chains half_way = twins_.run_on_device(update, 3, before);
+  const ChainValues before = twins_.chains(2);
+  const ChainValues at_once = twins_.run_on_device(update, 7, before);
+  const ChainValues half_way = twins_.run_on_device(update, 3, before);
   update.step += 3;
   EXPECT_EQ(twins_.run_on_device(update, 4, half_way), at_once);  // bit for bit
 }
@@ -304,9 +302,9 @@ TEST_P(PerceptronOnDevice, WeightGradientIsTheCpus) {
 }
 
 TEST_P(PerceptronOnDevice, DivergenceIsSeen) {
-  Chains before = twins_.chains(2);
+  ChainValues before = twins_.chains(2);
   before.states[0] = kNan;
-  const Chains after = twins_.run_on_device(noisy_update(), 2, before);
+  const ChainValues after = twins_.run_on_device(noisy_update(), 2, before);
   EXPECT_TRUE(std::isnan(after.states[0]));
   EXPECT_TRUE(std::isnan(twins_.evaluate_on_device(before.states, false).f[0]));
 }
@@ -317,13 +315,13 @@ class ToyOnDevice : public testing::Test {
 };
 
 TEST_F(ToyOnDevice, ABatchGoesTheCpusWay) {
-  const Chains before = twins_.chains(100);
+  const ChainValues before = twins_.chains(100);
   expect_same_way(twins_.run_on_device(noisy_update(), 3, before),
                   twins_.run_on_cpu(noisy_update(), 3, before));
 }
 
 TEST_F(ToyOnDevice, ManyStepsGoTheCpusWay) {
-  const Chains before = twins_.chains(5);
+  const ChainValues before = twins_.chains(5);
   expect_same_way(twins_.run_on_device(noisy_update(), 40, before),
                   twins_.run_on_cpu(noisy_update(), 40, before));
 }
@@ -332,9 +330,9 @@ TEST_F(ToyOnDevice, NoiseIsDrawnForAnyNumberOfSteps) {
   // 300 steps are more than the noise is drawn for at a time; the second run starts elsewhere in
   // it.
   LangevinUpdate update = noisy_update();
-  const Chains before = twins_.chains(1);
-  const Chains at_once = twins_.run_on_device(update, 300, before);
-  const Chains half_way = twins_.run_on_device(update, 170, before);
+  const ChainValues before = twins_.chains(1);
+  const ChainValues at_once = twins_.run_on_device(update, 300, before);
+  const ChainValues half_way = twins_.run_on_device(update, 170, before);
   update.step += 170;
   EXPECT_EQ(twins_.run_on_device(update, 130, half_way), at_once);  // bit for bit
 }

@@ -31,8 +31,8 @@
 #include <vector>
 
 #include "cuda/device/bfloat16.cuh"
-#include "cuda/learning/energy_difference.h"
 #include "cuda/nn/cuda_energy.h"
+#include "tests/energy_difference.h"
 #include "tests/goldens.h"
 #include "tests/kernel_launch.h"
 #include "tests/plan_folder.h"
@@ -72,7 +72,8 @@ class PrecisionGolden : public testing::TestWithParam<Case> {
         prefix_(file_.metadata.at("tag") + "/" + GetParam().stem),
         network_(published_network(GetParam().network, GetParam().channels, 32)),
         batch_(std::stoi(file_.metadata.at("batch"))),
-        energy_(make_cuda_energy(network_, batch_, GetParam().precision, plan_folder())) {
+        energy_(std::make_unique<HostEnergy>(
+            make_cuda_energy(network_, batch_, GetParam().precision, plan_folder()))) {
     energy_->set_parameters(golden_parameters(network_, prefix_));
   }
 
@@ -95,8 +96,9 @@ class PrecisionGolden : public testing::TestWithParam<Case> {
     return values;
   }
   /// The same network in float32, its parameters rounded.
-  std::unique_ptr<Energy> rounded_energy() const {
-    auto energy = make_cuda_energy(network_, batch_, Precision::fp32, plan_folder());
+  std::unique_ptr<HostEnergy> rounded_energy() const {
+    auto energy = std::make_unique<HostEnergy>(
+        make_cuda_energy(network_, batch_, Precision::fp32, plan_folder()));
     energy->set_parameters(rounded(golden_parameters(network_, prefix_)));
     return energy;
   }
@@ -187,18 +189,18 @@ class PrecisionGolden : public testing::TestWithParam<Case> {
     std::vector<float> f;
     std::vector<float> gradient;
   };
-  Evaluation evaluate(Energy& energy, const std::vector<float>& x) const {
+  Evaluation evaluate(HostEnergy& energy, const std::vector<float>& x) const {
     Evaluation result{std::vector<float>(static_cast<std::size_t>(batch_)),
                       std::vector<float>(x.size())};
     energy.energies_and_gradients(x, result.f, result.gradient);
     return result;
   }
   /// The golden sample of ∂d_s/∂θ and what `energy` makes of it, without sums and norms.
-  double theta_gradient_error(Energy& energy, const std::vector<float>& data,
+  double theta_gradient_error(HostEnergy& energy, const std::vector<float>& data,
                               const std::vector<float>& samples, double* d_s) const {
     std::vector<float> gradient(static_cast<std::size_t>(network_.parameter_count()));
-    EnergyDifference difference(static_cast<float>(number("epsilon")));
-    *d_s = difference(energy, data, samples, gradient);
+    *d_s =
+        energy_difference(energy, static_cast<float>(number("epsilon")), data, samples, gradient);
     std::vector<double> mine;
     std::vector<double> exact;
     for (const ParameterTensor& tensor : network_.parameters()) {
@@ -217,7 +219,7 @@ class PrecisionGolden : public testing::TestWithParam<Case> {
   std::string prefix_;
   Network network_;
   std::int64_t batch_;
-  std::unique_ptr<Energy> energy_;
+  std::unique_ptr<HostEnergy> energy_;
 };
 
 TEST_P(PrecisionGolden, EnergyAndInputGradient) {
@@ -234,13 +236,9 @@ TEST_P(PrecisionGolden, LangevinSteps) {
   std::vector<float> x = input("x");
   const std::vector<float> noise =
       hashed_floats(prefix_ + "/noise", steps * batch_ * network_.input().size(), std::sqrt(3.0));
-  LangevinSteps run;
-  run.update.epsilon = static_cast<float>(number("epsilon"));
-  run.steps = steps;
-  run.given_noise = noise.data();
-  run.noise_chains = batch_;
   std::vector<float> norm_sums(static_cast<std::size_t>(batch_));
-  energy_->langevin(run, x, norm_sums);
+  energy_->langevin({.update = {.epsilon = static_cast<float>(number("epsilon"))}, .steps = steps},
+                    x, norm_sums, noise);
   const double r = sum_of(doubles(norm_sums)) / static_cast<double>(steps * batch_);
   const CutChains cut = may_cut() ? run_cut(input("x"), noise, steps) : CutChains{};
   const std::vector<double> golden_x = golden("langevin_x");

@@ -28,19 +28,20 @@ constexpr double kStandardErrors = 4;
 constexpr float kTemperature = 0.3F;
 
 /// U = ‖x‖²/2, so p = N(0, I).
-std::unique_ptr<Energy> gaussian(std::int64_t dimensions) {
+std::unique_ptr<HostEnergy> gaussian(std::int64_t dimensions) {
   constexpr double kT = kTemperature;
   return separable({[](double x) { return kT * x * x / 2; }, [](double x) { return kT * x; }},
                    dimensions);
 }
 
 /// Chains that begin uniform on (−1, 1).
-RecordedSampler sampler_of(Energy& energy, bool mala, float epsilon, std::int64_t chains,
+RecordedSampler sampler_of(HostEnergy& energy, bool mala, float epsilon, std::int64_t chains,
                            float temperature = kTemperature) {
-  RecordedSampler sampler(
-      energy, {.mala = mala, .epsilon = epsilon, .temperature = temperature, .seed = 5}, chains);
-  fill_uniform({5, Purpose::sampling_states, 0}, 1.0F, chains, energy.state_size(),
-               sampler.states().data());
+  RecordedSampler sampler(energy.energy(),
+                          {.mala = mala, .epsilon = epsilon, .temperature = temperature, .seed = 5},
+                          chains);
+  fill_uniform(energy.energy().queue(), {5, Purpose::sampling_states, 0}, 1.0F, chains,
+               energy.state_size(), sampler.states());
   return sampler;
 }
 
@@ -61,12 +62,16 @@ TEST(RecordedSampler, MalaHasTheGaussiansMomentsAtAnyStepSize) {
   for (const float epsilon : {0.5F, 1.0F, 1.4F}) {
     RecordedSampler mala = sampler_of(*energy, true, epsilon, 20'000);
     mala.run(150);
-    const auto n = static_cast<double>(mala.states().size());
+    const auto n = static_cast<double>(mala.read_states().size());
     // Var x = 1, Var x² = 2, Var x³ = 15, Var x⁴ = 96.
-    EXPECT_NEAR(mean_power(mala.states(), 1), 0, kStandardErrors * std::sqrt(1 / n)) << epsilon;
-    EXPECT_NEAR(mean_power(mala.states(), 2), 1, kStandardErrors * std::sqrt(2 / n)) << epsilon;
-    EXPECT_NEAR(mean_power(mala.states(), 3), 0, kStandardErrors * std::sqrt(15 / n)) << epsilon;
-    EXPECT_NEAR(mean_power(mala.states(), 4), 3, kStandardErrors * std::sqrt(96 / n)) << epsilon;
+    EXPECT_NEAR(mean_power(mala.read_states(), 1), 0, kStandardErrors * std::sqrt(1 / n))
+        << epsilon;
+    EXPECT_NEAR(mean_power(mala.read_states(), 2), 1, kStandardErrors * std::sqrt(2 / n))
+        << epsilon;
+    EXPECT_NEAR(mean_power(mala.read_states(), 3), 0, kStandardErrors * std::sqrt(15 / n))
+        << epsilon;
+    EXPECT_NEAR(mean_power(mala.read_states(), 4), 3, kStandardErrors * std::sqrt(96 / n))
+        << epsilon;
     const double rate = mean_of(mala.accepted());
     EXPECT_GT(rate, 0.5) << epsilon;
     EXPECT_LT(rate, 0.999) << epsilon;
@@ -77,7 +82,8 @@ TEST(RecordedSampler, MalaHasTheGaussiansMomentsAtAnyStepSize) {
     const double e = static_cast<double>(epsilon);
     const double variance = 1 / (1 - e * e / 4);
     const double standard_error = variance * std::sqrt(2 / n);
-    EXPECT_NEAR(mean_power(unadjusted.states(), 2), variance, kStandardErrors * standard_error);
+    EXPECT_NEAR(mean_power(unadjusted.read_states(), 2), variance,
+                kStandardErrors * standard_error);
     EXPECT_GT(variance - 1, 8 * standard_error);
   }
 }
@@ -99,9 +105,9 @@ TEST(RecordedSampler, WithoutNoiseChainsFollowTheGradientDown) {
   // x ← x − ∇U = 0 at once.
   const auto energy = gaussian(3);
   RecordedSampler sampler = sampler_of(*energy, false, 0.0F, 4);
-  const std::vector<float> start(sampler.states().begin(), sampler.states().end());
+  const std::vector<float> start(sampler.read_states().begin(), sampler.read_states().end());
   sampler.run(1);
-  for (const float x : sampler.states()) {
+  for (const float x : sampler.read_states()) {
     EXPECT_NEAR(x, 0, 1e-6);
   }
   const double norm = std::hypot(start[0], start[1], start[2]);
@@ -115,7 +121,7 @@ TEST(RecordedSampler, AProposalThatIsNotFiniteIsRefused) {
       2);
   RecordedSampler mala = sampler_of(*wall, true, 0.8F, 200);
   mala.run(200);
-  for (const float x : mala.states()) {
+  for (const float x : mala.read_states()) {
     ASSERT_LE(std::abs(x), 1.5F);
   }
   const double rate = mean_of(mala.accepted());
@@ -126,7 +132,7 @@ TEST(RecordedSampler, AProposalThatIsNotFiniteIsRefused) {
 class NetworkChains : public testing::TestWithParam<bool> {
  protected:
   /// A network's energy, on the CPU for the number of threads there are now.
-  static std::unique_ptr<Energy> make(const Network& network) {
+  static std::unique_ptr<HostEnergy> make(const Network& network) {
     auto energy = make_tested_energy(network, kCapacity);
     energy->set_parameters(initial_parameters(network, 9).span());
     return energy;
@@ -153,7 +159,8 @@ void NetworkChains::expect_records_of_each_step(const Network& network, std::int
   std::vector<float> f(count);
   std::vector<float> gradients(count * size);
   for (std::size_t step = 0; step < static_cast<std::size_t>(steps); ++step) {
-    const std::vector<float> before(one.states().begin(), one.states().end());
+    const std::span<const float> states = one.read_states();
+    const std::vector<float> before(states.begin(), states.end());
     energy->energies_and_gradients(before, f, gradients);
     one.run(1);
     for (std::size_t c = 0; c < count; ++c) {
@@ -167,12 +174,12 @@ void NetworkChains::expect_records_of_each_step(const Network& network, std::int
       ASSERT_NEAR(all.gradient_norms()[at], norm, 1e-6 * (1 + norm));
       if (GetParam()) {
         const bool moved = !std::ranges::equal(std::span(before).subspan(c * size, size),
-                                               one.states().subspan(c * size, size));
+                                               one.read_states().subspan(c * size, size));
         ASSERT_EQ(all.accepted()[at], moved ? 1.0F : 0.0F);
       }
     }
   }
-  EXPECT_TRUE(std::ranges::equal(all.states(), one.states()));
+  EXPECT_TRUE(std::ranges::equal(all.read_states(), one.read_states()));
   EXPECT_EQ(all.steps(), one.steps());
 }
 
@@ -213,10 +220,10 @@ TEST_P(NetworkChains, AreTheSameForAnyNumberOfThreads) {
       RecordedSampler sampler = sampler_of(*energy, GetParam(), 0.05F, 21, 0.01F);
       sampler.run(12);
       if (states.empty()) {
-        states.assign(sampler.states().begin(), sampler.states().end());
+        states.assign(sampler.read_states().begin(), sampler.read_states().end());
         energies.assign(sampler.energies().begin(), sampler.energies().end());
       }
-      EXPECT_TRUE(std::ranges::equal(sampler.states(), states)) << threads;
+      EXPECT_TRUE(std::ranges::equal(sampler.read_states(), states)) << threads;
       EXPECT_TRUE(std::ranges::equal(sampler.energies(), energies)) << threads;
     }
   }

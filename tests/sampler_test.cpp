@@ -7,10 +7,11 @@
 #include <functional>
 #include <memory>
 #include <numbers>
+#include <numeric>
 #include <vector>
 
 #include "cuda/kernels/random_states.cuh"
-#include "cuda/mcmc/langevin.h"
+#include "cuda/mcmc/chain_runner.h"
 #include "cuda/nn/tiled_energy.h"
 #include "tests/separable_energy.h"
 
@@ -20,12 +21,21 @@ namespace {
 // Means are held to 4 standard errors: a correct sampler fails one comparison in 16,000.
 constexpr double kStandardErrors = 4;
 
+/// Runs Langevin steps, and returns the gradient strength of these.
+double run(HostEnergy& energy, const LangevinUpdate& update, int steps,
+           std::vector<float>& states) {
+  std::vector<float> norm_sums(states.size() / static_cast<std::size_t>(energy.state_size()));
+  energy.langevin({.update = update, .steps = steps}, states, norm_sums);
+  return std::accumulate(norm_sums.begin(), norm_sums.end(), 0.0) /
+         (steps * static_cast<double>(norm_sums.size()));
+}
+
 /// States of `chains` chains after `steps` steps from N(0, 1).
-std::vector<float> sample(Energy& energy, float epsilon, int steps, std::int64_t chains) {
+std::vector<float> sample(HostEnergy& energy, float epsilon, int steps, std::int64_t chains) {
   std::vector<float> states(static_cast<std::size_t>(chains * energy.state_size()));
-  fill_normal({7, Purpose::initial_states, 1}, 1.0F, chains, energy.state_size(), states.data());
-  LangevinSampler sampler(epsilon);
-  sampler.run(energy, {7, Purpose::langevin, 1}, 0, steps, states);
+  fill_normal(Queue(), {7, Purpose::initial_states, 1}, 1.0F, chains, energy.state_size(),
+              states.data());
+  run(energy, {.epsilon = epsilon, .noise = {7, Purpose::langevin, 1}}, steps, states);
   return states;
 }
 
@@ -158,10 +168,10 @@ TEST(Sampler, GradientStrengthOfAGaussianEnergyIsItsExpectation) {
       {[](double x) { return kA * x * x / 2; }, [](double x) { return kA * x; }}, kDimensions);
   const double s = static_cast<double>(kEpsilon) / std::sqrt(1 - (1 - kA) * (1 - kA));
   std::vector<float> states(static_cast<std::size_t>(kChains * kDimensions));
-  fill_normal({3, Purpose::initial_states, 1}, static_cast<float>(s), kChains, kDimensions,
+  fill_normal(Queue(), {3, Purpose::initial_states, 1}, static_cast<float>(s), kChains, kDimensions,
               states.data());
-  LangevinSampler sampler(kEpsilon);
-  const double r = sampler.run(*energy, {3, Purpose::langevin, 1}, 0, 10, states);
+  const double r =
+      run(*energy, {.epsilon = kEpsilon, .noise = {3, Purpose::langevin, 1}}, 10, states);
   const double chi =
       std::sqrt(2.0) * std::tgamma((kDimensions + 1) / 2.0) / std::tgamma(kDimensions / 2.0);
   const double deviation = kA * s * std::sqrt(kDimensions - chi * chi);
@@ -211,7 +221,7 @@ class LaplaceNetwork : public testing::TestWithParam<bool> {};
 
 TEST_P(LaplaceNetwork, HasTheDiscretizedChainsLaw) {
   constexpr float kEpsilon = 0.25F;
-  const auto energy = make_cpu_energy(laplace_network(GetParam()));
+  const auto energy = std::make_unique<HostEnergy>(make_cpu_energy(laplace_network(GetParam())));
   const float c = static_cast<float>(kSlope / 0.95);
   energy->set_parameters(std::vector<float>{1, -1, 0, 0, c, c, 0});
   const std::vector<float> states = sample(*energy, kEpsilon, 300, 20'000);
@@ -243,7 +253,7 @@ double gaussian_slope(double x) {
   return slope;
 }
 
-std::unique_ptr<Energy> gaussian_network(bool as_perceptron) {
+std::unique_ptr<HostEnergy> gaussian_network(bool as_perceptron) {
   const int units = knots() + 1;
   std::vector<Layer> layers;
   if (!as_perceptron) {
@@ -270,7 +280,8 @@ std::unique_ptr<Energy> gaussian_network(bool as_perceptron) {
   theta.insert(theta.end(), in_bias.begin(), in_bias.end());
   theta.insert(theta.end(), out.begin(), out.end());
   theta.push_back(0);
-  auto energy = make_cpu_energy(Network("gaussian", {2, 1, 1}, layers));
+  auto energy =
+      std::make_unique<HostEnergy>(make_cpu_energy(Network("gaussian", {2, 1, 1}, layers)));
   energy->set_parameters(theta);
   return energy;
 }
@@ -293,25 +304,27 @@ INSTANTIATE_TEST_SUITE_P(Executors, GaussianNetwork, testing::Bool(),
                          [](const auto& instance) { return instance.param ? "Fused" : "OneDnn"; });
 
 TEST(Sampler, StepsInTwoCallsAreTheStepsOfOne) {
-  const auto energy = make_cpu_energy(published_network("toy", 2, 32));
+  const auto energy =
+      std::make_unique<HostEnergy>(make_cpu_energy(published_network("toy", 2, 32)));
   const Buffer<float> theta = initial_parameters(published_network("toy", 2, 32), 5);
   energy->set_parameters(theta.span());
   const RandomStream noise{11, Purpose::langevin, 4};
   std::vector<float> once(2 * 40, 0.1F);
   std::vector<float> twice = once;
-  LangevinSampler sampler(0.125F);
-  sampler.run(*energy, noise, 0, 50, once);
-  sampler.run(*energy, noise, 0, 20, twice);
-  sampler.run(*energy, noise, 20, 30, twice);
+  const LangevinUpdate update{.epsilon = 0.125F, .noise = noise};
+  LangevinUpdate later = update;
+  later.step = 20;
+  run(*energy, update, 50, once);
+  run(*energy, update, 20, twice);
+  run(*energy, later, 30, twice);
   EXPECT_EQ(once, twice);
 }
 
 TEST(Sampler, ClampKeepsEveryComponentInside) {
   const auto energy = separable({[](double) { return 0.0; }, [](double) { return 0.0; }}, 3);
   std::vector<float> states(3 * 200);
-  LangevinSampler sampler(0.5F);
-  sampler.clamp_to(-1.0F, 0.5F);
-  sampler.run(*energy, {1, Purpose::langevin, 1}, 0, 30, states);
+  run(*energy, {.epsilon = 0.5F, .lowest = -1, .highest = 0.5F, .noise = {1, Purpose::langevin, 1}},
+      30, states);
   EXPECT_EQ(*std::ranges::max_element(states), 0.5F);
   EXPECT_EQ(*std::ranges::min_element(states), -1.0F);
 }

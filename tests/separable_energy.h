@@ -6,11 +6,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <span>
 #include <utility>
 
 #include "cuda/device/buffer.h"
 #include "cuda/nn/tiled_energy.h"
+#include "tests/host_energy.h"
 
 namespace ebm {
 
@@ -52,10 +52,8 @@ class SeparableTile final : public TileEnergy {
   }
   std::int64_t gradient_values() const override { return 0; }
   void add_in_order_of_parameters(float* /*gradient*/, float* /*theta_gradient*/) override {}
-  void langevin(const LangevinSteps& run, std::uint32_t first_chain, int chains, float* states,
-                float* norm_sums) override {
-    langevin_by_steps(*this, run, first_chain, chains, f_.span(), gradients_.span(), states,
-                      norm_sums);
+  void langevin(const ChainRun& run, const Chains& chains) override {
+    langevin_by_steps(*this, run, chains, f_.span(), gradients_.span());
   }
 
  private:
@@ -66,11 +64,11 @@ class SeparableTile final : public TileEnergy {
   Buffer<float> gradients_;
 };
 
-inline std::unique_ptr<Energy> separable(const SeparableTile::Potential& potential,
-                                         std::int64_t dimensions) {
-  return std::make_unique<TiledEnergy>(
-      [=] { return std::make_unique<SeparableTile>(potential, dimensions); },
-      [](std::span<const float>) {});
+inline std::unique_ptr<HostEnergy> separable(const SeparableTile::Potential& potential,
+                                             std::int64_t dimensions) {
+  return std::make_unique<HostEnergy>(std::make_unique<TiledEnergy>(
+      [=] { return std::make_unique<SeparableTile>(potential, dimensions); }, [](const float*) {},
+      0));
 }
 
 }  // namespace ebm

@@ -37,11 +37,11 @@ void fill_states(Fill fill, const RandomStream& numbers, float scale, std::int64
     float* const x = memory.in_out(states);
     switch (fill) {
       case Fill::uniform:
-        return fill_uniform(stream..., numbers, scale, count, row_size, x);
+        return fill_uniform(Queue(stream...), numbers, scale, count, row_size, x);
       case Fill::normal:
-        return fill_normal(stream..., numbers, scale, count, row_size, x);
+        return fill_normal(Queue(stream...), numbers, scale, count, row_size, x);
       case Fill::add_normal:
-        return add_normal(stream..., numbers, scale, count, row_size, x);
+        return add_normal(Queue(stream...), numbers, scale, count, row_size, x);
     }
   });
 }
@@ -56,7 +56,7 @@ std::vector<float> filled(Fill fill, float scale, std::int64_t count, std::int64
 std::vector<std::uint32_t> drawn_rows(std::uint32_t table_rows, std::int64_t count) {
   std::vector<std::uint32_t> rows(as_size(count));
   run_kernel([&](KernelMemory& memory, const auto&... stream) {
-    draw_rows(stream..., kStream, table_rows, count, memory.in_out(rows));
+    draw_rows(Queue(stream...), kStream, table_rows, count, memory.in_out(rows));
   });
   return rows;
 }
@@ -65,7 +65,7 @@ std::vector<float> toy_points(const ToyDraw& draw, std::int64_t count,
                               const RandomStream& numbers = kStream) {
   std::vector<float> points(as_size(2 * count));
   run_kernel([&](KernelMemory& memory, const auto&... stream) {
-    draw_toy_data(stream..., draw, numbers, count, memory.in_out(points));
+    draw_toy_data(Queue(stream...), draw, numbers, count, memory.in_out(points));
   });
   return points;
 }
@@ -74,7 +74,7 @@ std::vector<float> gathered(const std::vector<float>& table, const std::vector<s
                             std::int64_t row_size) {
   std::vector<float> out(rows.size() * as_size(row_size));
   run_kernel([&](KernelMemory& memory, const auto&... stream) {
-    gather_rows(stream..., memory.in(table), memory.in(rows), std::ssize(rows), row_size,
+    gather_rows(Queue(stream...), memory.in(table), memory.in(rows), std::ssize(rows), row_size,
                 memory.in_out(out));
   });
   return out;
@@ -83,7 +83,7 @@ std::vector<float> gathered(const std::vector<float>& table, const std::vector<s
 void scatter(const std::vector<float>& in, const std::vector<std::uint32_t>& rows,
              std::int64_t row_size, std::vector<float>& table) {
   run_kernel([&](KernelMemory& memory, const auto&... stream) {
-    scatter_rows(stream..., memory.in(in), memory.in(rows), std::ssize(rows), row_size,
+    scatter_rows(Queue(stream...), memory.in(in), memory.in(rows), std::ssize(rows), row_size,
                  memory.in_out(table));
   });
 }

@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "cuda/nn/energy.h"
+#include "tests/host_energy.h"
 #include "tests/kernel_launch.h"
 #ifdef EBM_TEST_ON_CUDA
 #include "cuda/nn/cuda_energy.h"
@@ -14,12 +14,13 @@
 namespace ebm {
 
 /// In float32. A device takes at most `capacity` states at once, and more in parts.
-inline std::unique_ptr<Energy> make_tested_energy(const Network& network,
-                                                  [[maybe_unused]] std::int64_t capacity) {
+inline std::unique_ptr<HostEnergy> make_tested_energy(const Network& network,
+                                                      [[maybe_unused]] std::int64_t capacity) {
 #ifdef EBM_TEST_ON_CUDA
-  return make_cuda_energy(network, capacity, Precision::fp32, plan_folder());
+  return std::make_unique<HostEnergy>(
+      make_cuda_energy(network, capacity, Precision::fp32, plan_folder()));
 #else
-  return make_cpu_energy(network);
+  return std::make_unique<HostEnergy>(make_cpu_energy(network));
 #endif
 }
 

@@ -29,7 +29,8 @@ class ByHand {
   explicit ByHand(const TrainConfig& config)
       : config_(config),
         network_(published_network("toy", 2, 32)),
-        bank_(config.seed, config.langevin.bank_size, 2) {
+        bank_states_(initial_bank(config.seed, config.langevin.bank_size, 2)),
+        bank_(Queue(), config.seed, bank_states_.span(), 2) {
     const Buffer<float> start = initial_parameters(network_, config.seed);
     theta_.assign(start.data(), start.data() + start.size());
     learning_rate_ = config.optimizer.lr;
@@ -45,10 +46,10 @@ class ByHand {
     const auto size = static_cast<std::size_t>(config_.train.batch_size);
     const double epsilon = config_.langevin.epsilon;
     std::vector<float> batch(2 * size);
-    draw_toy_data({}, {config_.seed, Purpose::toy_data, iteration}, std::ssize(batch) / 2,
+    draw_toy_data(Queue(), {}, {config_.seed, Purpose::toy_data, iteration}, std::ssize(batch) / 2,
                   batch.data());
     std::vector<float> chains(2 * size);
-    bank_.draw(iteration, chains);
+    bank_.draw(iteration, config_.train.batch_size, chains.data());
 
     double r_s = 0;
     LangevinUpdate noise;
@@ -67,7 +68,7 @@ class ByHand {
       }
     }
     chains.assign(x.begin(), x.end());
-    bank_.put(chains);
+    bank_.put(chains.data());
 
     const double factor = 2 / (epsilon * epsilon * static_cast<double>(size));
     double d_s = 0;
@@ -103,6 +104,7 @@ class ByHand {
  private:
   TrainConfig config_;
   Network network_;
+  Buffer<float> bank_states_;
   PersistentBank bank_;
   std::vector<double> theta_;
   double learning_rate_;

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "cuda/device/host_device.cuh"
+#include "cuda/device/queue.h"
 #ifdef __CUDACC__
 #include "cuda/device/cuda_status.h"
 #include "cuda/device/cuda_stream.h"
@@ -96,6 +97,55 @@ void for_each_index(const CudaStream& stream, std::int64_t n, const Body& body) 
   constexpr std::int64_t kMostBlocks = 65536;  // more than any GPU runs at a time
   const auto blocks = static_cast<unsigned>(std::min(kMostBlocks, (n + kThreads - 1) / kThreads));
   launch_kernel(stream, blocks, kThreads, 0, for_each_index_kernel<Body>, n, body);
+}
+
+/// One (row, k) of a body of two indices.
+template <class Body>
+struct OneOfRow {
+  std::int64_t width;
+  Body body;
+
+  EBM_HOST_DEVICE void operator()(std::int64_t i) const { body(i / width, i % width); }
+};
+#endif
+
+#if defined(__CUDACC__) || !defined(EBM_CUDA)  // where both ways are compiled, or there is one
+/// Gives a queue body(i) for every i in [0, n). Nothing is done where `stopped` is not null and
+/// what it points to, where the queue computes, is not 0 by then.
+template <class Body>
+void for_each_index(const Queue& queue, std::int64_t n, const Body& body,
+                    const std::uint32_t* stopped = nullptr) {
+#ifdef __CUDACC__
+  if (!queue.on_cpu()) {
+    for_each_index(queue.stream(), n, UnlessStopped<Body>{stopped, body});
+    return;
+  }
+#endif
+  static_cast<void>(queue);
+  if (stopped == nullptr || *stopped == 0) {
+    for_each_index(n, body);
+  }
+}
+
+/// Gives a queue body(row, k) for every row in [0, rows) and k in [0, width): on the CPU a row is
+/// one thread's work. `stopped` as above.
+template <class Body>
+void for_each_in_rows(const Queue& queue, std::int64_t rows, std::int64_t width, const Body& body,
+                      const std::uint32_t* stopped = nullptr) {
+#ifdef __CUDACC__
+  if (!queue.on_cpu()) {
+    for_each_index(queue, rows * width, OneOfRow<Body>{width, body}, stopped);
+    return;
+  }
+#endif
+  static_cast<void>(queue);
+  if (stopped == nullptr || *stopped == 0) {
+    for_each_row(rows, width, [&](std::int64_t row) {
+      for (std::int64_t k = 0; k < width; ++k) {
+        body(row, k);
+      }
+    });
+  }
 }
 #endif
 

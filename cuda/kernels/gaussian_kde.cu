@@ -10,7 +10,7 @@
 #include "cuda/device/host_device.cuh"
 #include "cuda/device/launch.cuh"
 #ifdef __CUDACC__
-#include "cuda/device/device_buffer.h"
+#include "cuda/device/array.h"
 #endif
 #include "cuda/kernels/gaussian_kde.h"
 
@@ -147,34 +147,7 @@ std::vector<float> finite_states(std::span<const float> states) {
   return finite;
 }
 
-/// The estimate, by launch(kernel, scale, finite states, density).
-template <class Launch>
-KernelDensity estimate(std::span<const float> states, double bandwidth, std::span<const float> axis,
-                       const Launch& launch) {
-  const std::vector<float> finite = finite_states(states);
-  KernelDensity result{.density = std::vector<float>(axis.size() * axis.size(), 0.0f),
-                       .left_out = (states.size() - finite.size()) / 2};
-  const double extent = std::max(std::abs(axis.front()), std::abs(axis.back()));
-  if (const auto found = fit(finite, bandwidth, extent)) {
-    launch(found->kernel, found->scale, std::span<const float>(finite),
-           std::span<float>(result.density));
-  }
-  return result;
-}
-
-}  // namespace
-
-KernelDensity gaussian_kde(std::span<const float> states, double bandwidth,
-                           std::span<const float> axis) {
-  return estimate(
-      states, bandwidth, axis,
-      [axis](const Kernel& kernel, double scale, std::span<const float> finite,
-             std::span<float> density) { launch_on_cpu(kernel, scale, finite, axis, density); });
-}
-
 #ifdef __CUDACC__
-namespace {
-
 /// One point of the grid, its sums in the CPU's order.
 struct DensityBody {
   Kernel kernel;
@@ -203,30 +176,42 @@ struct DensityBody {
   static constexpr std::int64_t kBlock = 2 * kStatesPerPartialSum;
 };
 
-DeviceBuffer<float> on_device(const CudaStream& stream, std::span<const float> values) {
-  DeviceBuffer<float> copy(stream, values.size());
-  copy.upload(stream, values);
-  return copy;
+/// The same where the queue is a device's.
+void launch_on_device(const CudaStream& stream, const Kernel& kernel, double scale,
+                      std::span<const float> states, std::span<const float> axis,
+                      std::span<float> density) {
+  const Mirror<const float> states_there(stream, states);
+  const Mirror<const float> axis_there(stream, axis);
+  DeviceBuffer<float> result(stream, density.size());
+  for_each_index(stream, std::ssize(density),
+                 DensityBody{kernel, scale, states_there.data(), std::ssize(states),
+                             axis_there.data(), std::ssize(axis), result.data()});
+  result.download(stream, density);
+  stream.wait();
 }
+
+#endif
 
 }  // namespace
 
-KernelDensity gaussian_kde(const CudaStream& stream, std::span<const float> states,
+KernelDensity gaussian_kde([[maybe_unused]] const Queue& queue, std::span<const float> states,
                            double bandwidth, std::span<const float> axis) {
-  const auto launch = [&](const Kernel& kernel, double scale, std::span<const float> finite,
-                          std::span<float> density) {
-    const DeviceBuffer<float> state_copy = on_device(stream, finite);
-    const DeviceBuffer<float> axis_copy = on_device(stream, axis);
-    DeviceBuffer<float> result(stream, density.size());
-    for_each_index(
-        stream, static_cast<std::int64_t>(density.size()),
-        DensityBody{kernel, scale, state_copy.data(), static_cast<std::int64_t>(finite.size()),
-                    axis_copy.data(), static_cast<std::int64_t>(axis.size()), result.data()});
-    result.download(stream, density);
-    stream.wait();
-  };
-  return estimate(states, bandwidth, axis, launch);
-}
+  const std::vector<float> finite = finite_states(states);
+  KernelDensity result{.density = std::vector<float>(axis.size() * axis.size(), 0.0f),
+                       .left_out = (states.size() - finite.size()) / 2};
+  const double extent = std::max(std::abs(axis.front()), std::abs(axis.back()));
+  const std::optional<Fit> found = fit(finite, bandwidth, extent);
+  if (!found) {
+    return result;
+  }
+#ifdef __CUDACC__
+  if (!queue.on_cpu()) {
+    launch_on_device(queue.stream(), found->kernel, found->scale, finite, axis, result.density);
+    return result;
+  }
 #endif
+  launch_on_cpu(found->kernel, found->scale, finite, axis, result.density);
+  return result;
+}
 
 }  // namespace ebm

@@ -5,11 +5,9 @@
 #include <span>
 #include <vector>
 
-namespace ebm {
+#include "cuda/device/queue.h"
 
-#ifdef EBM_CUDA
-class CudaStream;
-#endif
+namespace ebm {
 
 /// A density estimate, and how many states had to be left out of it.
 struct KernelDensity {
@@ -26,13 +24,9 @@ struct KernelDensity {
 /// span the plane (fewer than three, or all on one point or line to within 1e-6 of the grid's
 /// extent), for then there is no such density. The result is always finite, and the same bits
 /// whatever the number of threads.
-KernelDensity gaussian_kde(std::span<const float> states, double bandwidth,
+///
+/// states, axis and the result are the host's, who waits for the queue to sum.
+KernelDensity gaussian_kde(const Queue& queue, std::span<const float> states, double bandwidth,
                            std::span<const float> axis);
-
-#ifdef EBM_CUDA
-/// The same, summed on the device; states, axis and the result are the host's, which waits for it.
-KernelDensity gaussian_kde(const CudaStream& stream, std::span<const float> states,
-                           double bandwidth, std::span<const float> axis);
-#endif
 
 }  // namespace ebm

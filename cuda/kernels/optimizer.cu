@@ -29,27 +29,14 @@ struct AdamBody {
 
 }  // namespace
 
-void sgd_step(const SgdStep& step, std::int64_t n, const float* gradient, float* parameters) {
-  for_each_index(n, SgdBody{step, gradient, parameters});
-}
-
-void adam_step(const AdamStep& step, std::int64_t n, const float* gradient, float* parameters,
-               float* first, float* second) {
-  for_each_index(n, AdamBody{step, gradient, parameters, first, second});
-}
-
-#ifdef __CUDACC__
-void sgd_step(const CudaStream& stream, const SgdStep& step, std::int64_t n, const float* gradient,
+void sgd_step(const Queue& queue, const SgdStep& step, std::int64_t n, const float* gradient,
               float* parameters, const std::uint32_t* stopped) {
-  for_each_index(stream, n, UnlessStopped<SgdBody>{stopped, {step, gradient, parameters}});
+  for_each_index(queue, n, SgdBody{step, gradient, parameters}, stopped);
 }
 
-void adam_step(const CudaStream& stream, const AdamStep& step, std::int64_t n,
-               const float* gradient, float* parameters, float* first, float* second,
-               const std::uint32_t* stopped) {
-  for_each_index(stream, n,
-                 UnlessStopped<AdamBody>{stopped, {step, gradient, parameters, first, second}});
+void adam_step(const Queue& queue, const AdamStep& step, std::int64_t n, const float* gradient,
+               float* parameters, float* first, float* second, const std::uint32_t* stopped) {
+  for_each_index(queue, n, AdamBody{step, gradient, parameters, first, second}, stopped);
 }
-#endif
 
 }  // namespace ebm

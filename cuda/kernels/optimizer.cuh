@@ -5,12 +5,9 @@
 #include <cstdint>
 
 #include "cuda/device/host_device.cuh"
+#include "cuda/device/queue.h"
 
 namespace ebm {
-
-#ifdef EBM_CUDA
-class CudaStream;
-#endif
 
 /// θ ← θ − rate·g.
 struct SgdStep {
@@ -48,20 +45,14 @@ struct AdamStep {
   }
 };
 
-void sgd_step(const SgdStep& step, std::int64_t n, const float* gradient, float* parameters);
+/// A step of n parameters. Pointers are where the queue computes. Does nothing where `stopped` is
+/// not null and what it points to is not 0 by then.
+void sgd_step(const Queue& queue, const SgdStep& step, std::int64_t n, const float* gradient,
+              float* parameters, const std::uint32_t* stopped = nullptr);
 
 /// first, second: the moments, n each, zero before the first step.
-void adam_step(const AdamStep& step, std::int64_t n, const float* gradient, float* parameters,
-               float* first, float* second);
-
-#ifdef EBM_CUDA
-/// The same, enqueued on a stream; the pointers are the device's. Does nothing where `stopped` is
-/// not null and what it points to is not 0 by then.
-void sgd_step(const CudaStream& stream, const SgdStep& step, std::int64_t n, const float* gradient,
-              float* parameters, const std::uint32_t* stopped = nullptr);
-void adam_step(const CudaStream& stream, const AdamStep& step, std::int64_t n,
-               const float* gradient, float* parameters, float* first, float* second,
+void adam_step(const Queue& queue, const AdamStep& step, std::int64_t n, const float* gradient,
+               float* parameters, float* first, float* second,
                const std::uint32_t* stopped = nullptr);
-#endif
 
 }  // namespace ebm

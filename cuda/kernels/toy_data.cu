@@ -9,25 +9,19 @@ struct ToyDataBody {
   ToyDraw draw;
   RandomStream stream;
   float* points;
+  std::uint32_t first;
 
   EBM_HOST_DEVICE void operator()(std::int64_t i) const {
-    const auto row = static_cast<std::uint32_t>(i);
+    const std::uint32_t row = first + static_cast<std::uint32_t>(i);
     draw(stream.words(0, row, 0), stream.words(0, row, 1), points + 2 * i);
   }
 };
 
 }  // namespace
 
-void draw_toy_data(const ToyDraw& draw, const RandomStream& stream, std::int64_t count,
-                   float* points) {
-  for_each_row(count, 2, ToyDataBody{draw, stream, points});
+void draw_toy_data(const Queue& queue, const ToyDraw& draw, const RandomStream& stream,
+                   std::int64_t count, float* points, std::uint32_t first) {
+  for_each_index(queue, count, ToyDataBody{draw, stream, points, first});
 }
-
-#ifdef __CUDACC__
-void draw_toy_data(const CudaStream& stream, const ToyDraw& draw, const RandomStream& random,
-                   std::int64_t count, float* points) {
-  for_each_index(stream, count, ToyDataBody{draw, random, points});
-}
-#endif
 
 }  // namespace ebm

@@ -5,14 +5,11 @@
 #include <cstdint>
 
 #include "cuda/device/host_device.cuh"
+#include "cuda/device/queue.h"
 #include "cuda/random/normal.cuh"
 #include "cuda/random/philox.cuh"
 
 namespace ebm {
-
-#ifdef EBM_CUDA
-class CudaStream;
-#endif
 
 /// A mixture of `groups` equally weighted components on R².
 /// gmm: means radius·(cos 2πk/K, sin 2πk/K), covariance sd²·I.
@@ -42,14 +39,9 @@ struct ToyDraw {
   }
 };
 
-/// points[i] (2 values each), i < count: independent draws of the stream's iteration.
-void draw_toy_data(const ToyDraw& draw, const RandomStream& stream, std::int64_t count,
-                   float* points);
-
-#ifdef EBM_CUDA
-/// The same, enqueued on a stream; the pointers are the device's.
-void draw_toy_data(const CudaStream& stream, const ToyDraw& draw, const RandomStream& random,
-                   std::int64_t count, float* points);
-#endif
+/// points[i] (2 values each), i < count: independent draws of the stream's iteration, numbered
+/// first + i in it. `points` is where the queue computes.
+void draw_toy_data(const Queue& queue, const ToyDraw& draw, const RandomStream& stream,
+                   std::int64_t count, float* points, std::uint32_t first = 0);
 
 }  // namespace ebm

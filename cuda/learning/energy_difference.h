@@ -1,10 +1,9 @@
 // The loss of maximum likelihood by MCMC, and its gradient.
 #pragma once
 
-#include <cstddef>
-#include <span>
+#include <cstdint>
 
-#include "cuda/device/buffer.h"
+#include "cuda/device/array.h"
 #include "cuda/nn/energy.h"
 
 namespace ebm {
@@ -12,28 +11,32 @@ namespace ebm {
 /// 2/ε², or 1 where ε is 0: what U is f times.
 double energy_factor(float epsilon);
 
-/// d_s = 2/ε²·(mean f(X⁺) − mean f(X⁻)), the energy difference of data and short-run samples; the
-/// factor is 1 when ε = 0. Its gradient with respect to θ is that of the negative log-likelihood
-/// where X⁻ has converged (equation 3 of the paper).
+/// d_s = 2/ε²·(mean f(X⁺) − mean f(X⁻)), the energy difference of data and short-run samples. Its
+/// gradient with respect to θ is that of the negative log-likelihood where X⁻ has converged
+/// (equation 3 of the paper). Two batches of one size; pointers are where the energy computes.
 class EnergyDifference {
  public:
-  explicit EnergyDifference(float epsilon);
+  /// The energy is borrowed, and takes a batch in one call.
+  EnergyDifference(Energy& energy, std::int64_t batch, std::int64_t parameters);
 
-  /// Returns d_s and writes ∂d_s/∂θ over theta_gradient. Both batches are whole numbers of states.
-  /// Each batch is summed on its own and in the same order, so that what is the same in both, as
+  /// Gives the energy's queue f of both batches to compute, and ∂d_s/∂θ, where U is `factor` times
+  /// f. Each batch is summed on its own and in the same order, so that what is the same in both, as
   /// the gradient of the last bias is, cancels exactly: Adam would make a full step of the
   /// rounding.
-  double operator()(Energy& energy, std::span<const float> data, std::span<const float> samples,
-                    std::span<float> theta_gradient);
+  void compute(double factor, const float* data, const float* samples);
 
-  /// max |U| of all states of the last call, NaN when there is a NaN.
-  double largest_energy() const;
+  // What the last call has computed.
+  const float* data_f() const { return data_f_.data(); }
+  const float* sample_f() const { return sample_f_.data(); }
+  const float* gradient() const { return gradient_.data(); }
 
  private:
-  double factor_;
-  Buffer<float> energies_;
-  std::size_t count_ = 0;  // of the last call
-  Buffer<float> sample_gradient_;
+  Energy& energy_;
+  std::int64_t batch_;
+  Array<float> data_f_;
+  Array<float> sample_f_;
+  Array<float> gradient_;
+  Array<float> sample_gradient_;
 };
 
 }  // namespace ebm

@@ -1,31 +1,31 @@
-// Algorithm 1's iterations on a device.
+// Algorithm 1 of the paper, on either device.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <span>
 #include <utility>
 
-#include "cuda/device/buffer.h"
-#include "cuda/kernels/gaussian_kde.h"
+#include "cuda/device/array.h"
+#include "cuda/kernels/max_abs.cuh"
+#include "cuda/learning/energy_difference.h"
+#include "cuda/learning/iteration_ring.h"
 #include "cuda/learning/learning_limits.cuh"
 #include "cuda/learning/optimizer.h"
+#include "cuda/mcmc/chain_runner.h"
 #include "cuda/mcmc/data_batches.h"
 #include "cuda/mcmc/initial_states.h"
 #include "cuda/mcmc/persistent_bank.h"
 #include "cuda/nn/energy.h"
-#include "cuda/nn/network.h"
-#include "cuda/nn/precision.h"
 
 namespace ebm {
 
-/// What an iteration changes.
+/// What an iteration changes; the host's.
 struct LearnerState {
   Buffer<float> theta;
-  Optimizer optimizer;
-  std::optional<PersistentBank> bank;  ///< init: persistent
+  OptimizerState optimizer;
+  Buffer<float> bank;  ///< rows × state size; of init: persistent only
 };
 
 /// What stays the same from one iteration to the next.
@@ -39,70 +39,73 @@ struct LearnerSettings {
   LearningLimits limits{};
 };
 
-/// One iteration, numbered from 1.
-struct Iteration {
-  std::int64_t number = 0;
-  double learning_rate = 0;   ///< as recorded
-  double optimizer_rate = 0;  ///< what θ's gradient is multiplied by
-};
-
-/// What came of it.
-struct IterationResult {
-  Iteration iteration{};
-  double d_s = 0;
-  double r_s = 0;
-  double largest_energy = 0;  ///< max |U| of both batches
-  float largest_weight = 0;   ///< max |θ| after the step; 0 when there was none
-  Fault fault = Fault::none;
-  double seconds =
-      0;  ///< that it took; an average over neighbouring iterations where no clock stops
-};
-
-/// Computes iterations one after the other. The state is in the device's hands between begin() and
-/// synchronize(); a device may still be at work on an iteration, and on some before it, when
-/// iterate() returns.
+/// Maximum-likelihood learning by MCMC, one iteration after the other. Data, bank, θ, optimizer and
+/// chains are where the energy computes; the host only gives its queue work, and on a device is a
+/// few slices of sampling ahead of it.
 ///
 /// An iteration whose numbers are beyond the limits ends learning: bank, and (unless it is the
 /// weights that are) θ and the optimizer stay as they were before it, and iterations that have been
 /// begun after it leave no trace.
 class Learner {
  public:
-  virtual ~Learner() = default;
-  Learner() = default;
-  Learner(const Learner&) = delete;
-  Learner& operator=(const Learner&) = delete;
+  /// Energy and data are borrowed, and work in the order of one queue. The energy takes a batch in
+  /// one call. θ has so many parameters.
+  Learner(Energy& energy, std::int64_t parameters, const LearnerSettings& settings,
+          DataBatches& data);
 
-  /// Goes on from `state`, whose random numbers are those of `seed`. Borrowed until the next
-  /// begin().
-  virtual void begin(LearnerState& state, std::uint64_t seed) = 0;
+  /// Goes on from `state`, whose random numbers are those of `seed`. Borrowed, and up to date only
+  /// after synchronize(), until the next begin().
+  void begin(LearnerState& state, std::uint64_t seed);
 
   /// The next iteration. Now and then asks whether to give it up, and if so returns false and
-  /// leaves everything as it was before it.
-  virtual bool iterate(const Iteration& iteration, const std::function<bool()>& give_up) = 0;
+  /// leaves everything as it was before it. A device may still be at work on it, and on some before
+  /// it, afterwards.
+  bool iterate(const Iteration& iteration, const std::function<bool()>& give_up);
 
-  /// The results, in order, that have not been returned yet. With `all`, waits for those of all
-  /// iterations begun; else returns what there is, but at least every few hundred iterations and
-  /// seconds, and at once when there is a fault, whose result is the last. Valid until the next
-  /// call.
-  virtual std::span<const IterationResult> results(bool all) = 0;
+  /// See IterationRing::read(). To be called after every iteration.
+  std::span<const IterationResult> results(bool all);
 
-  /// Brings the borrowed state and chains() up to date with the last iteration begun.
-  virtual void synchronize() = 0;
-  /// X⁻ of the last iteration, after its Langevin steps.
-  virtual std::span<const float> chains() const = 0;
+  /// Brings the borrowed state up to date with the last iteration begun.
+  void synchronize();
+  /// X⁻ of the last iteration, after its Langevin steps: the host's copy. Waits.
+  std::span<const float> read_chains();
 
   /// The energy at the θ of now, for diagnostics.
-  virtual Energy& energy() = 0;
-  /// gaussian_kde() on this device.
-  virtual KernelDensity density(std::span<const float> states, double bandwidth,
-                                std::span<const float> axis) = 0;
-  /// Turns a profiler of the device on or off that waits for that; on the CPU there is none.
-  virtual void profile(bool on) = 0;
+  Energy& energy() { return energy_; }
+  /// Its Langevin steps, from this one on; for diagnostics too.
+  ChainRun langevin_steps(const RandomStream& noise, int steps, std::uint32_t first_step = 0) const;
+  /// Where chains start, drawn where the energy computes; for diagnostics those of another use.
+  void draw_starts(InitialStates init, DataUse use, std::uint32_t iteration, std::int64_t count,
+                   float* states);
+
+ private:
+  LearnerSettings settings_;
+  Energy& energy_;
+  Queue queue_;
+  DataBatches& data_;
+  ChainRunner runner_;
+  std::int64_t values_;  // of a batch
+
+  LearnerState* state_ = nullptr;
+  std::uint64_t seed_ = 0;
+  Mirror<float> theta_;
+  std::optional<Optimizer> optimizer_;
+  std::optional<PersistentBank> bank_;
+
+  Array<float> batch_;   // X⁺
+  Array<float> chains_;  // X⁻
+  Array<float> norm_sums_;
+  EnergyDifference energy_difference_;
+  MaxAbs max_abs_;
+  Array<float> largest_weight_;
+  IterationRing ring_;
+  Buffer<float> chains_here_;
 };
 
-/// The learner of the CPU, with an energy of this precision (see make_cpu_energy). `data` is
-/// borrowed, and is drawn from by nobody else meanwhile.
-std::unique_ptr<Learner> make_cpu_learner(const Network& network, const LearnerSettings& settings,
-                                          DataBatches& data, Precision precision);
+/// A bound on the memory that a learner takes on a device besides its energy, bytes: `parameters`
+/// are θ's, `data_values` those of the training set, `bank_rows` those of a persistent bank.
+std::size_t learner_bytes(const LearnerSettings& settings, std::int64_t state_size,
+                          std::int64_t parameters, bool adam, std::int64_t data_values,
+                          std::int64_t bank_rows);
 
 }  // namespace ebm

@@ -2,36 +2,47 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
-#include "cuda/device/buffer.h"
+#include "cuda/device/array.h"
 
 namespace ebm {
 
-/// SGD without momentum, or Adam with β = (0.9, 0.999); see AdamStep. Owns the moments.
-class Optimizer {
- public:
+/// SGD without momentum, or Adam with β = (0.9, 0.999), and where it has come; see AdamStep.
+struct OptimizerState {
   enum class Kind { sgd, adam };
 
-  Optimizer(Kind kind, std::int64_t parameter_count);
+  OptimizerState(Kind kind_of_steps, std::int64_t parameters)
+      : kind(kind_of_steps),
+        first_moments(kind == Kind::adam ? static_cast<std::size_t>(parameters) : 0),
+        second_moments(first_moments.size()) {}
 
-  /// One step at this learning rate. Both spans hold the parameters given at construction.
-  void step(double learning_rate, std::span<const float> gradient, std::span<float> parameters);
+  Kind kind;
+  std::int64_t steps = 0;       ///< taken so far
+  Buffer<float> first_moments;  ///< Adam's, one a parameter; none of SGD
+  Buffer<float> second_moments;
+};
 
-  /// Steps taken so far.
-  std::int64_t steps() const { return steps_; }
-  /// Adam's moments, one a parameter; none of SGD.
-  std::span<const float> first_moments() const { return first_.span(); }
-  std::span<const float> second_moments() const { return second_.span(); }
-  /// Goes on from these, which an optimizer of this kind and size had.
-  void restore(std::int64_t steps, std::span<const float> first_moments,
-               std::span<const float> second_moments);
+/// Steps where a queue computes.
+class Optimizer {
+ public:
+  /// Goes on from a state, which is borrowed; a device works on a copy of its moments.
+  Optimizer(const Queue& queue, OptimizerState& state);
+
+  /// One step of n parameters at this learning rate; pointers are where the queue computes. Nothing
+  /// happens where `stopped` is not null and what it points to is not 0 by then.
+  void step(double learning_rate, std::int64_t n, const float* gradient, float* parameters,
+            const std::uint32_t* stopped = nullptr);
+
+  /// The last `steps` steps have not happened: they were stopped.
+  void take_back(std::int64_t steps) { state_->steps -= steps; }
+  /// Gives the queue the work to bring the state up to date.
+  void read_back() const;
 
  private:
-  Kind kind_;
-  std::int64_t steps_ = 0;
-  Buffer<float> first_;
-  Buffer<float> second_;
+  Queue queue_;
+  OptimizerState* state_;
+  Mirror<float> first_;
+  Mirror<float> second_;
 };
 
 }  // namespace ebm

@@ -3,7 +3,9 @@
 #include "cuda/kernels/random_states.cuh"
 
 namespace ebm {
+namespace {
 
+/// The stream of chains that start from noise.
 Purpose states_purpose(DataUse use) {
   switch (use) {
     case DataUse::longrun:
@@ -19,23 +21,27 @@ Purpose states_purpose(DataUse use) {
   return Purpose::initial_states;
 }
 
-void draw_initial_states(InitialStates init, DataUse use, std::uint64_t seed,
-                         std::uint32_t iteration, float noise_factor, DataBatches& data,
-                         const PersistentBank* bank, std::span<float> states) {
+}  // namespace
+
+void Starts::draw(const Queue& queue, DataUse use, std::uint32_t iteration, std::int64_t count,
+                  float* states) const {
   const RandomStream noise{seed, states_purpose(use), iteration};
-  const std::int64_t count = std::ssize(states) / data.state_size();
   switch (init) {
     case InitialStates::persistent:
-      bank->peek(rows_purpose(use), iteration, states);
+      if (use == DataUse::initial_states) {
+        bank->draw(iteration, count, states);
+      } else {
+        bank->peek(rows_purpose(use), iteration, count, states);
+      }
       break;
     case InitialStates::data:
-      data.draw(use, iteration, states);
+      data->draw(use, iteration, count, states);
       break;
     case InitialStates::uniform:
-      fill_uniform(noise, noise_factor, count, data.state_size(), states.data());
+      fill_uniform(queue, noise, noise_factor, count, data->state_size(), states);
       break;
     case InitialStates::gaussian:
-      fill_normal(noise, noise_factor, count, data.state_size(), states.data());
+      fill_normal(queue, noise, noise_factor, count, data->state_size(), states);
       break;
   }
 }

@@ -1,49 +1,43 @@
 #include "cuda/mcmc/persistent_bank.h"
 
-#include <algorithm>
-#include <cassert>
-
 #include "cuda/kernels/random_states.cuh"
 #include "cuda/kernels/rows.cuh"
 
 namespace ebm {
 
-PersistentBank::PersistentBank(std::uint64_t seed, std::int64_t rows, std::int64_t state_size)
-    : seed_(seed),
-      state_size_(state_size),
-      states_(static_cast<std::size_t>(rows) * static_cast<std::size_t>(state_size)) {
-  fill_uniform({seed, Purpose::bank, 0}, 1.0F, rows, state_size, states_.data());
+Buffer<float> initial_bank(std::uint64_t seed, std::int64_t rows, std::int64_t state_size) {
+  Buffer<float> states(static_cast<std::size_t>(rows) * static_cast<std::size_t>(state_size));
+  fill_uniform(Queue(), {seed, Purpose::bank, 0}, 1.0F, rows, state_size, states.data());
+  return states;
 }
 
-void PersistentBank::restore(std::span<const float> states) {
-  assert(states.size() == states_.size());
-  std::ranges::copy(states, states_.data());
+PersistentBank::PersistentBank(const Queue& queue, std::uint64_t seed, std::span<float> states,
+                               std::int64_t state_size)
+    : queue_(queue), seed_(seed), state_size_(state_size), states_(queue, states) {}
+
+void PersistentBank::copy_rows(Purpose purpose, std::uint32_t iteration, Array<std::uint32_t>& rows,
+                               float* states) {
+  draw_rows(queue_, {seed_, purpose, iteration}, static_cast<std::uint32_t>(this->rows()),
+            std::ssize(rows), rows.data());
+  gather_rows(queue_, states_.data(), rows.data(), std::ssize(rows), state_size_, states);
 }
 
-void PersistentBank::copy_rows(Purpose purpose, std::uint32_t iteration,
-                               std::span<std::uint32_t> rows, std::span<float> states) const {
-  draw_rows({seed_, purpose, iteration}, static_cast<std::uint32_t>(this->rows()), std::ssize(rows),
-            rows.data());
-  gather_rows(states_.data(), rows.data(), std::ssize(rows), state_size_, states.data());
-}
-
-void PersistentBank::draw(std::uint32_t iteration, std::span<float> states) {
-  const auto count = states.size() / static_cast<std::size_t>(state_size_);
-  if (drawn_.size() != count) {
-    drawn_ = Buffer<std::uint32_t>(count);
+void PersistentBank::draw(std::uint32_t iteration, std::int64_t count, float* states) {
+  if (std::ssize(drawn_) != count) {
+    drawn_ = Array<std::uint32_t>(queue_, count);
   }
-  copy_rows(Purpose::bank_rows, iteration, drawn_.span(), states);
+  copy_rows(Purpose::bank_rows, iteration, drawn_, states);
 }
 
-void PersistentBank::put(std::span<const float> states) {
-  assert(states.size() == drawn_.size() * static_cast<std::size_t>(state_size_));
-  scatter_rows(states.data(), drawn_.data(), std::ssize(drawn_.span()), state_size_,
-               states_.data());
+void PersistentBank::put(const float* states, const std::uint32_t* stopped) {
+  scatter_rows(queue_, states, drawn_.data(), std::ssize(drawn_), state_size_, states_.data(),
+               stopped);
 }
 
-void PersistentBank::peek(Purpose purpose, std::uint32_t iteration, std::span<float> states) const {
-  Buffer<std::uint32_t> rows(states.size() / static_cast<std::size_t>(state_size_));
-  copy_rows(purpose, iteration, rows.span(), states);
+void PersistentBank::peek(Purpose purpose, std::uint32_t iteration, std::int64_t count,
+                          float* states) {
+  Array<std::uint32_t> rows(queue_, count);
+  copy_rows(purpose, iteration, rows, states);
 }
 
 }  // namespace ebm

@@ -5,42 +5,43 @@
 #include <cstdint>
 #include <span>
 
-#include "cuda/device/buffer.h"
+#include "cuda/device/array.h"
 #include "cuda/random/philox.cuh"
 
 namespace ebm {
 
-/// A table of states, U(−1, 1) at the start. Owns them.
+/// The states of a bank before the first iteration, U(−1, 1).
+Buffer<float> initial_bank(std::uint64_t seed, std::int64_t rows, std::int64_t state_size);
+
+/// A table of states, where a queue computes.
 class PersistentBank {
  public:
-  PersistentBank(std::uint64_t seed, std::int64_t rows, std::int64_t state_size);
+  /// `states` are the host's, rows × state size, and borrowed; a device works on a copy.
+  PersistentBank(const Queue& queue, std::uint64_t seed, std::span<float> states,
+                 std::int64_t state_size);
 
-  /// Goes on from these states, rows × state size, which a bank of this size had.
-  void restore(std::span<const float> states);
-  /// Draws from now on as a bank of this seed.
-  void reseed(std::uint64_t seed) { seed_ = seed; }
+  std::int64_t rows() const { return std::ssize(states_) / state_size_; }
 
-  std::int64_t rows() const { return std::ssize(states_.span()) / state_size_; }
-  /// rows × state size.
-  std::span<const float> states() const { return states_.span(); }
-  /// The same, for whoever keeps the bank elsewhere to write back.
-  std::span<float> states() { return states_.span(); }
-
-  /// Fills `states` with as many distinct rows, and remembers which. At most rows() of them.
-  void draw(std::uint32_t iteration, std::span<float> states);
-  /// Overwrites the rows that the last draw() took. Takes as many states.
-  void put(std::span<const float> states);
+  /// Fills `states` with `count` distinct rows, and remembers which. At most rows() of them.
+  void draw(std::uint32_t iteration, std::int64_t count, float* states);
+  /// Overwrites the rows that the last draw() took. Nothing happens where `stopped` is not null and
+  /// what it points to is not 0 by then.
+  void put(const float* states, const std::uint32_t* stopped = nullptr);
   /// Like draw(), from the stream of another use, and forgotten at once: for diagnostics.
-  void peek(Purpose rows, std::uint32_t iteration, std::span<float> states) const;
+  void peek(Purpose rows, std::uint32_t iteration, std::int64_t count, float* states);
+
+  /// Gives the queue the work to bring the host's states up to date.
+  void read_back() const { states_.read_back(queue_); }
 
  private:
-  void copy_rows(Purpose purpose, std::uint32_t iteration, std::span<std::uint32_t> rows,
-                 std::span<float> states) const;
+  void copy_rows(Purpose purpose, std::uint32_t iteration, Array<std::uint32_t>& rows,
+                 float* states);
 
+  Queue queue_;
   std::uint64_t seed_;
   std::int64_t state_size_;
-  Buffer<float> states_;
-  Buffer<std::uint32_t> drawn_;
+  Mirror<float> states_;
+  Array<std::uint32_t> drawn_;
 };
 
 }  // namespace ebm

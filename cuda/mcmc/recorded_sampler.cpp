@@ -1,57 +1,114 @@
 #include "cuda/mcmc/recorded_sampler.h"
 
+#include <algorithm>
+
 namespace ebm {
+namespace {
+
+/// Steps whose records are kept where the energy computes: enough that launching them as one graph
+/// takes no part in a step's time.
+constexpr int kStepsAtOnce = 50;
+
+}  // namespace
 
 RecordedSampler::RecordedSampler(Energy& energy, const Settings& settings, std::int64_t chains)
-    : energy_(energy), settings_(settings), chains_(chains) {
-  const auto count = static_cast<std::size_t>(chains);
-  const auto values = count * static_cast<std::size_t>(energy.state_size());
-  states_ = Buffer<float>(values);
-  f_ = Buffer<float>(count);
-  gradients_ = Buffer<float>(values);
+    : energy_(energy), queue_(energy.queue()), settings_(settings), chains_(chains) {
+  const std::int64_t values = chains * energy.state_size();
+  const auto floats = [&](std::int64_t count) { return Array<float>(queue_, count); };
+  states_ = floats(values);
+  f_ = floats(chains);
+  gradients_ = floats(values);
+  energies_there_ = floats(kStepsAtOnce * chains);
+  gradient_norms_there_ = floats(kStepsAtOnce * chains);
   if (settings.mala) {
-    momenta_ = Buffer<float>(values);
-    proposals_ = Buffer<float>(values);
-    proposal_f_ = Buffer<float>(count);
-    proposal_gradients_ = Buffer<float>(values);
-    log_ratios_ = Buffer<float>(count);
+    momenta_ = floats(values);
+    proposals_ = floats(values);
+    proposal_f_ = floats(chains);
+    proposal_gradients_ = floats(values);
+    log_ratios_ = floats(chains);
+    accepted_there_ = floats(kStepsAtOnce * chains);
   }
+}
+
+ChainRun RecordedSampler::next_steps(int steps) const {
+  const float epsilon = settings_.epsilon;
+  const float temperature = settings_.temperature;
+  const Purpose noise = settings_.mala ? Purpose::sampling_momentum : Purpose::sampling_langevin;
+  return {.mala = settings_.mala,
+          .update = {.epsilon = epsilon,
+                     .gradient_scale =
+                         epsilon > 0 ? epsilon * epsilon / (2 * temperature) : 1 / temperature,
+                     .noise = {settings_.seed, noise, 0},
+                     .step = static_cast<std::uint32_t>(steps_)},
+          .uniforms = {settings_.seed, Purpose::sampling_uniform, 0},
+          .temperature = temperature,
+          .steps = steps,
+          .evaluated = steps_ > 0};
+}
+
+/// At most kStepsAtOnce, recorded from row `done` of the run.
+void RecordedSampler::run_block(int steps, std::size_t done, const float* given_noise,
+                                const float* given_uniforms) {
+  const auto rows = static_cast<std::size_t>(steps);
+  const auto chains = static_cast<std::size_t>(chains_);
+  const auto given = [&](const float* values, std::size_t row) {
+    return values == nullptr ? Mirror<const float>()
+                             : Mirror<const float>(queue_, {values + done * row, rows * row});
+  };
+  const Mirror<const float> noise = given(given_noise, states_.size());
+  const Mirror<const float> uniforms = given(given_uniforms, chains);
+  energy_.run(next_steps(steps), {.count = chains_,
+                                  .memory = {.states = states_.data(),
+                                             .f = f_.data(),
+                                             .gradients = gradients_.data(),
+                                             .momenta = momenta_.data(),
+                                             .proposals = proposals_.data(),
+                                             .proposal_f = proposal_f_.data(),
+                                             .proposal_gradients = proposal_gradients_.data(),
+                                             .log_ratios = log_ratios_.data()},
+                                  .energies = energies_there_.data(),
+                                  .gradient_norms = gradient_norms_there_.data(),
+                                  .accepted = accepted_there_.data(),
+                                  .given_noise = noise.data(),
+                                  .given_uniforms = uniforms.data()});
+  const auto read = [&](const Array<float>& there, std::vector<float>& here) {
+    copy(queue_, there.data(), rows * chains, here.data() + done * chains);
+  };
+  read(energies_there_, energies_);
+  read(gradient_norms_there_, gradient_norms_);
+  if (settings_.mala) {
+    read(accepted_there_, accepted_);
+  }
+  queue_.wait();
+  steps_ += steps;
 }
 
 void RecordedSampler::run(int steps, const float* given_noise, const float* given_uniforms) {
   const auto records = static_cast<std::size_t>(steps) * static_cast<std::size_t>(chains_);
-  if (energies_.size() != records) {
-    energies_ = Buffer<float>(records);
-    gradient_norms_ = Buffer<float>(records);
-    if (settings_.mala) {
-      accepted_ = Buffer<float>(records);
-    }
+  energies_.resize(records);
+  gradient_norms_.resize(records);
+  accepted_.resize(settings_.mala ? records : 0);
+  for (int done = 0; done < steps; done += kStepsAtOnce) {
+    run_block(std::min(kStepsAtOnce, steps - done), static_cast<std::size_t>(done), given_noise,
+              given_uniforms);
   }
-  const Purpose noise = settings_.mala ? Purpose::sampling_momentum : Purpose::sampling_langevin;
-  const SamplingSteps run{.mala = settings_.mala,
-                          .epsilon = settings_.epsilon,
-                          .temperature = settings_.temperature,
-                          .noise = {settings_.seed, noise, 0},
-                          .uniforms = {settings_.seed, Purpose::sampling_uniform, 0},
-                          .first_step = static_cast<std::uint32_t>(steps_),
-                          .steps = steps,
-                          .evaluated = steps_ > 0,
-                          .given_noise = given_noise,
-                          .given_uniforms = given_uniforms};
-  const SamplingChains chains{.count = chains_,
-                              .memory = {.states = states_.data(),
-                                         .f = f_.data(),
-                                         .gradients = gradients_.data(),
-                                         .momenta = momenta_.data(),
-                                         .proposals = proposals_.data(),
-                                         .proposal_f = proposal_f_.data(),
-                                         .proposal_gradients = proposal_gradients_.data(),
-                                         .log_ratios = log_ratios_.data()},
-                              .energies = energies_.data(),
-                              .gradient_norms = gradient_norms_.data(),
-                              .accepted = accepted_.data()};
-  energy_.sample(run, chains);
-  steps_ += steps;
+}
+
+std::span<const float> RecordedSampler::read_states() {
+  if (queue_.on_cpu()) {
+    return {states_.data(), states_.size()};
+  }
+  states_here_.resize(states_.size());
+  copy(queue_, states_.data(), states_.size(), states_here_.data());
+  queue_.wait();
+  return states_here_;
+}
+
+std::vector<float> RecordedSampler::log_ratios() const {
+  std::vector<float> here(log_ratios_.size());
+  copy(queue_, log_ratios_.data(), here.size(), here.data());
+  queue_.wait();
+  return here;
 }
 
 }  // namespace ebm

@@ -3,15 +3,16 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
-#include "cuda/device/buffer.h"
+#include "cuda/device/array.h"
 #include "cuda/nn/energy.h"
 
 namespace ebm {
 
-/// Samples p ∝ exp(−U), U = f/T, by Langevin dynamics or MALA; see SamplingSteps. The chains are a
-/// function of seed, settings and starting states: the same bits however the steps are divided into
-/// calls, and for any number of threads.
+/// Samples p ∝ exp(−U), U = f/T: unadjusted, x ← x − s·∇f + εz with s = (ε²/2)/T, or 1/T when ε = 0
+/// (which follows −∇U down), or by MALA. The chains are a function of seed, settings and starting
+/// states: the same bits however the steps are divided into calls, and for any number of threads.
 class RecordedSampler {
  public:
   struct Settings {
@@ -24,13 +25,16 @@ class RecordedSampler {
   /// `chains` states of zeros. `energy` is borrowed; its θ must not change from the first run on.
   RecordedSampler(Energy& energy, const Settings& settings, std::int64_t chains);
 
-  /// chains × state size. To be filled before the first run, then left alone.
-  std::span<float> states() { return states_.span(); }
-  std::span<const float> states() const { return states_.span(); }
+  /// chains × state size, where the energy computes. To be filled before the first run, then left
+  /// alone.
+  float* states() { return states_.data(); }
+  /// The host's copy of them. Valid until the next call; waits.
+  std::span<const float> read_states();
 
-  /// Runs the next `steps` steps of every chain.
+  /// Runs the next `steps` steps of every chain, and waits.
   void run(int steps) { run(steps, nullptr, nullptr); }
-  /// With random numbers from outside (see SamplingSteps), for tests.
+  /// With the host's random numbers in place of the sampler's, for tests: steps × chains × state
+  /// size, and MALA's steps × chains.
   void run(int steps, const float* given_noise, const float* given_uniforms);
 
   /// Steps run so far.
@@ -38,33 +42,43 @@ class RecordedSampler {
 
   // Of the last run(), steps × chains; the state is the one before the step.
   /// U.
-  std::span<const float> energies() const { return energies_.span(); }
+  std::span<const float> energies() const { return energies_; }
   /// (ε²/2)‖∇U‖, or ‖∇U‖ when ε = 0.
-  std::span<const float> gradient_norms() const { return gradient_norms_.span(); }
+  std::span<const float> gradient_norms() const { return gradient_norms_; }
   /// MALA: 1 where a step was accepted, else 0.
-  std::span<const float> accepted() const { return accepted_.span(); }
+  std::span<const float> accepted() const { return accepted_; }
 
-  /// MALA: the logarithms of the last step's acceptance ratios, one a chain.
-  std::span<const float> log_ratios() const { return log_ratios_.span(); }
+  /// MALA: the logarithms of the last step's acceptance ratios, one a chain. Waits.
+  std::vector<float> log_ratios() const;
 
  private:
+  ChainRun next_steps(int steps) const;
+  void run_block(int steps, std::size_t done, const float* given_noise,
+                 const float* given_uniforms);
+
   Energy& energy_;
+  Queue queue_;
   Settings settings_;
   std::int64_t chains_;
   std::int64_t steps_ = 0;
-  Buffer<float> states_;
-  Buffer<float> f_;
-  Buffer<float> gradients_;
+  Array<float> states_;
+  Array<float> f_;
+  Array<float> gradients_;
   // MALA.
-  Buffer<float> momenta_;
-  Buffer<float> proposals_;
-  Buffer<float> proposal_f_;
-  Buffer<float> proposal_gradients_;
-  Buffer<float> log_ratios_;
-  // Records of the last run.
-  Buffer<float> energies_;
-  Buffer<float> gradient_norms_;
-  Buffer<float> accepted_;
+  Array<float> momenta_;
+  Array<float> proposals_;
+  Array<float> proposal_f_;
+  Array<float> proposal_gradients_;
+  Array<float> log_ratios_;
+  // Records of some steps, where the energy computes.
+  Array<float> energies_there_;
+  Array<float> gradient_norms_there_;
+  Array<float> accepted_there_;
+  // The host's: of the last run, and the states.
+  std::vector<float> energies_;
+  std::vector<float> gradient_norms_;
+  std::vector<float> accepted_;
+  std::vector<float> states_here_;
 };
 
 }  // namespace ebm

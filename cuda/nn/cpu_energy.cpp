@@ -52,15 +52,17 @@ std::unique_ptr<Energy> make_cpu_energy(const Network& network, Precision precis
                    ? make_perceptron_tile(perceptron, std::move(tile))
                    : make_split_tile(std::move(tile), OneDnnNetwork::make_tile(layers_of_one));
       },
-      [layers, layers_of_one, perceptron, network](std::span<const float> theta) {
+      [layers, layers_of_one, perceptron, network](const float* values) {
         const OneThread one_thread;
+        const std::span theta(values, static_cast<std::size_t>(network.parameter_count()));
         layers->set_parameters(theta);
         if (perceptron) {
           set_parameters(*perceptron, network, theta);
         } else {
           layers_of_one->set_parameters(theta);
         }
-      });
+      },
+      network.parameter_count());
 }
 
 }  // namespace ebm

@@ -1,43 +1,35 @@
-// The energy f(x; θ) of a batch of states in a CUDA device's memory. In builds with CUDA only.
+// What energies on a CUDA device have in common. In builds with CUDA only.
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 
-#include "cuda/nn/tile_energy.h"
+#include "cuda/nn/cuda_context.h"
+#include "cuda/nn/energy.h"
+#include "cuda/nn/recorded_graphs.h"
 
 namespace ebm {
 
-/// An energy compiled for a device. Pointers are the device's; all work is enqueued on one stream,
-/// and nothing is allocated and nobody waits after construction. States are count × state_size()
-/// floats, channel-major, of 1 … capacity() states in one call. The same bits every time.
-class DeviceEnergy {
+/// An energy in the order of one stream. Nothing is allocated and nobody waits after construction,
+/// but where a run is the first of its kind and is captured.
+class DeviceEnergy : public Energy {
  public:
-  DeviceEnergy() = default;
-  virtual ~DeviceEnergy() = default;
-  DeviceEnergy(const DeviceEnergy&) = delete;
-  DeviceEnergy& operator=(const DeviceEnergy&) = delete;
+  explicit DeviceEnergy(std::shared_ptr<CudaContext> context)
+      : context_(std::move(context)), queue_(context_->stream()) {}
 
-  virtual std::int64_t state_size() const = 0;
-  virtual std::int64_t capacity() const = 0;
+  const Queue& queue() const final { return queue_; }
+  void run(const ChainRun& run, const Chains& chains) final;
 
-  /// Takes a new θ, in force until the next call. What is at `theta` is copied.
-  virtual void set_parameters(const float* theta) = 0;
+ protected:
+  CudaContext& context() const { return *context_; }
+  /// Langevin steps that are not recorded, of at most capacity() chains.
+  virtual void langevin(const ChainRun& run, const Chains& chains) = 0;
 
-  /// f of each state.
-  virtual void energies(const float* states, std::int64_t count, float* f) = 0;
-
-  /// f and ∇ₓf of each state.
-  virtual void energies_and_gradients(const float* states, std::int64_t count, float* f,
-                                      float* gradients) = 0;
-
-  /// f of each state, and theta_gradient = scale·Σ ∂f/∂θ, the whole of θ, overwritten.
-  virtual void weight_gradient(const float* states, std::int64_t count, float scale, float* f,
-                               float* theta_gradient) = 0;
-
-  /// Runs `chains` chains in place, numbered from first_chain in the noise, and adds each chain's
-  /// Σ_steps ‖∇ₓf‖ to norm_sums. run.given_noise, when not null, is the device's.
-  virtual void langevin(const LangevinSteps& run, std::uint32_t first_chain, std::int64_t chains,
-                        float* states, float* norm_sums) = 0;
+ private:
+  std::shared_ptr<CudaContext> context_;  // outlives what is in its stream's order
+  Queue queue_;
+  std::optional<RecordedGraphs> recorded_;  // of the last kind of recorded steps
 };
 
 }  // namespace ebm

@@ -6,10 +6,12 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cuda/device/bfloat16.cuh"
 #include "cuda/device/cuda_graph.h"
+#include "cuda/nn/device_energy.h"
 #include "cuda/nn/device_layers.h"
 #include "cuda/nn/device_lowering.h"
 #include "cuda/nn/device_nonlocal_layer.h"
@@ -22,7 +24,8 @@ using Kind = DeviceOperation::Kind;
 template <class T>
 class DeviceNetwork final : public DeviceEnergy {
  public:
-  DeviceNetwork(CudaContext& context, const Network& network, std::int64_t capacity);
+  DeviceNetwork(std::shared_ptr<CudaContext> context, const Network& network,
+                std::int64_t capacity);
 
   std::int64_t state_size() const override { return network_.input().size(); }
   std::int64_t capacity() const override { return capacity_; }
@@ -32,8 +35,9 @@ class DeviceNetwork final : public DeviceEnergy {
                               float* gradients) override;
   void weight_gradient(const float* states, std::int64_t count, float scale, float* f,
                        float* theta_gradient) override;
-  void langevin(const LangevinSteps& run, std::uint32_t first_chain, std::int64_t chains,
-                float* states, float* norm_sums) override;
+
+ protected:
+  void langevin(const ChainRun& run, const Chains& chains) override;
 
  private:
   void build();
@@ -75,9 +79,11 @@ class DeviceNetwork final : public DeviceEnergy {
 };
 
 template <class T>
-DeviceNetwork<T>::DeviceNetwork(CudaContext& context, const Network& network, std::int64_t capacity)
-    : stream_(context.stream()),
-      batch_{context, static_cast<int>(capacity)},
+DeviceNetwork<T>::DeviceNetwork(std::shared_ptr<CudaContext> context, const Network& network,
+                                std::int64_t capacity)
+    : DeviceEnergy(std::move(context)),
+      stream_(queue().stream()),
+      batch_{this->context(), static_cast<int>(capacity)},
       network_(network),
       capacity_(capacity),
       states_(device_values<float>(batch_, state_size())),
@@ -261,39 +267,38 @@ void DeviceNetwork<T>::capture(const LangevinUpdate& update) {
 }
 
 template <class T>
-void DeviceNetwork<T>::langevin(const LangevinSteps& run, std::uint32_t first_chain,
-                                std::int64_t chains, float* states, float* norm_sums) {
-  if (run.given_noise == nullptr) {
+void DeviceNetwork<T>::langevin(const ChainRun& run, const Chains& chains) {
+  const bool drawn = chains.given_noise == nullptr;
+  if (drawn) {
     capture(run.update);
   }
-  load(states, chains);
-  copy_floats(stream_, norm_sums_.data(), norm_sums, chains);
-  if (run.given_noise != nullptr) {
-    LangevinUpdate update = run.update;
-    for (int i = 0; i < run.steps; ++i, ++update.step) {
-      step(update, chains, run.given_noise + i * run.noise_chains * state_size(), nullptr);
-    }
-  } else {
-    set_places(stream_, run.update.noise, run.update.step, first_chain, capacity_, places_.data());
+  load(chains.memory.states, chains.count);
+  copy_floats(stream_, norm_sums_.data(), chains.norm_sums, chains.count);
+  if (drawn) {
+    set_places(stream_, run.update.noise, run.update.step, chains.first, capacity_, places_.data());
     int left = run.steps;
     for (std::size_t i = 0; i < kGraphSteps.size(); ++i) {
       for (; left >= kGraphSteps[i]; left -= kGraphSteps[i]) {
         graphs_->of_steps[i].launch(stream_);
       }
     }
+  } else {
+    for (int i = 0; i < run.steps; ++i) {
+      step(run.update, chains.count, chains.row_of(chains.given_noise, i, state_size()), nullptr);
+    }
   }
-  copy_floats(stream_, states, states_.data(), chains * state_size());
-  copy_floats(stream_, norm_sums, norm_sums_.data(), chains);
+  copy_floats(stream_, chains.memory.states, states_.data(), chains.count * state_size());
+  copy_floats(stream_, chains.norm_sums, norm_sums_.data(), chains.count);
 }
 
 }  // namespace
 
-std::unique_ptr<DeviceEnergy> make_device_network(CudaContext& context, const Network& network,
-                                                  std::int64_t capacity) {
-  if (context.precision() == Precision::bf16) {
-    return std::make_unique<DeviceNetwork<Bfloat16>>(context, network, capacity);
+std::unique_ptr<Energy> make_device_network(std::shared_ptr<CudaContext> context,
+                                            const Network& network, std::int64_t capacity) {
+  if (context->precision() == Precision::bf16) {
+    return std::make_unique<DeviceNetwork<Bfloat16>>(std::move(context), network, capacity);
   }
-  return std::make_unique<DeviceNetwork<float>>(context, network, capacity);
+  return std::make_unique<DeviceNetwork<float>>(std::move(context), network, capacity);
 }
 
 std::size_t device_network_bytes(const Network& network, std::int64_t capacity,

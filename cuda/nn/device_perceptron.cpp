@@ -1,10 +1,12 @@
 #include "cuda/nn/device_perceptron.h"
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "cuda/device/device_buffer.h"
 #include "cuda/kernels/perceptron_chain.cuh"
+#include "cuda/nn/device_energy.h"
 #include "cuda/nn/device_filter.h"
 #include "cuda/nn/perceptron_tile.h"
 
@@ -16,8 +18,9 @@ constexpr std::int64_t kCapacity = std::int64_t{1} << 20;
 
 class PerceptronEnergy final : public DeviceEnergy {
  public:
-  PerceptronEnergy(CudaContext& context, const Network& network)
-      : stream_(context.stream()),
+  PerceptronEnergy(std::shared_ptr<CudaContext> context, const Network& network)
+      : DeviceEnergy(std::move(context)),
+        stream_(queue().stream()),
         state_size_(network.input().size()),
         theta_(stream_, static_cast<std::size_t>(network.parameter_count())),
         perceptron_(make_perceptron(stream_, network)) {}
@@ -38,8 +41,9 @@ class PerceptronEnergy final : public DeviceEnergy {
                        float* theta_gradient) override {
     perceptron_.weight_gradient(stream_, theta_.data(), states, count, scale, f, theta_gradient);
   }
-  void langevin(const LangevinSteps& run, std::uint32_t first_chain, std::int64_t chains,
-                float* states, float* norm_sums) override;
+
+ protected:
+  void langevin(const ChainRun& run, const Chains& chains) override;
 
  private:
   static DevicePerceptron make_perceptron(const CudaStream& stream, const Network& network) {
@@ -60,26 +64,25 @@ class PerceptronEnergy final : public DeviceEnergy {
   DevicePerceptron perceptron_;
 };
 
-void PerceptronEnergy::langevin(const LangevinSteps& run, std::uint32_t first_chain,
-                                std::int64_t chains, float* states, float* norm_sums) {
-  if (run.given_noise == nullptr || run.noise_chains == chains) {
-    perceptron_.langevin(stream_, theta_.data(), run.update, run.steps, first_chain, chains,
-                         run.given_noise, states, norm_sums);
-    return;
+void PerceptronEnergy::langevin(const ChainRun& run, const Chains& chains) {
+  const auto enqueue = [&](const LangevinUpdate& update, int steps, const float* noise) {
+    perceptron_.langevin(stream_, theta_.data(), update, steps, chains.first, chains.count, noise,
+                         chains.memory.states, chains.norm_sums);
+  };
+  if (chains.given_noise == nullptr || chains.row_chains() == chains.count) {
+    return enqueue(run.update, run.steps, chains.given_noise);
   }
   // Noise of more chains than these: step by step, so that a step's is in one piece.
-  LangevinUpdate update = run.update;
-  for (int step = 0; step < run.steps; ++step, ++update.step) {
-    perceptron_.langevin(stream_, theta_.data(), update, 1, first_chain, chains,
-                         run.given_noise + step * run.noise_chains * state_size_, states,
-                         norm_sums);
+  for (int step = 0; step < run.steps; ++step) {
+    enqueue(run.update, 1, chains.row_of(chains.given_noise, step, state_size_));
   }
 }
 
 }  // namespace
 
-std::unique_ptr<DeviceEnergy> make_device_perceptron(CudaContext& context, const Network& network) {
-  return std::make_unique<PerceptronEnergy>(context, network);
+std::unique_ptr<Energy> make_device_perceptron(std::shared_ptr<CudaContext> context,
+                                               const Network& network) {
+  return std::make_unique<PerceptronEnergy>(std::move(context), network);
 }
 
 std::size_t device_perceptron_bytes(const Network& network) {

@@ -5,14 +5,14 @@
 #include <memory>
 
 #include "cuda/nn/cuda_context.h"
-#include "cuda/nn/device_energy.h"
+#include "cuda/nn/energy.h"
 #include "cuda/nn/network.h"
 
 namespace ebm {
 
 /// A network that has perceptron_widths(): whole chains in one launch, float32 in any precision.
-/// Borrows the context.
-std::unique_ptr<DeviceEnergy> make_device_perceptron(CudaContext& context, const Network& network);
+std::unique_ptr<Energy> make_device_perceptron(std::shared_ptr<CudaContext> context,
+                                               const Network& network);
 
 /// A bound on the bytes that it takes on the device.
 std::size_t device_perceptron_bytes(const Network& network);

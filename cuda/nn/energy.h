@@ -1,45 +1,48 @@
-// The energy f(x; θ) of a batch of states on a device.
+// The energy f(x; θ) of a batch of states, on a device.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <span>
 
+#include "cuda/device/queue.h"
+#include "cuda/nn/chain_run.h"
 #include "cuda/nn/network.h"
 #include "cuda/nn/precision.h"
-#include "cuda/nn/sampling_steps.h"
-#include "cuda/nn/tile_energy.h"
 
 namespace ebm {
 
-/// An energy compiled for a device. p(x) ∝ exp(−U(x)), U = f/(ε²/2): low f is likely.
-/// States are count × state_size() floats, channel-major.
+/// An energy compiled for a device, and its work in the order of a queue. p(x) ∝ exp(−U(x)),
+/// U = f/(ε²/2): low f is likely. States are count × state_size() floats, channel-major. Pointers
+/// are where the queue computes. The same bits every time.
 class Energy {
  public:
+  Energy() = default;
   virtual ~Energy() = default;
+  Energy(const Energy&) = delete;
+  Energy& operator=(const Energy&) = delete;
 
+  virtual const Queue& queue() const = 0;
   virtual std::int64_t state_size() const = 0;
+  /// The most states in a call of energies, energies_and_gradients or weight_gradient.
+  virtual std::int64_t capacity() const = 0;
 
-  /// Takes a new θ; in force until the next call.
-  virtual void set_parameters(std::span<const float> theta) = 0;
+  /// Takes a new θ, in force until the next call. What is at `theta` is copied.
+  virtual void set_parameters(const float* theta) = 0;
 
-  /// f[i] of states[i]; f.size() states.
-  virtual void energies(std::span<const float> states, std::span<float> f) = 0;
+  /// f of each state.
+  virtual void energies(const float* states, std::int64_t count, float* f) = 0;
 
-  /// f[i] and ∇ₓf of states[i].
-  virtual void energies_and_gradients(std::span<const float> states, std::span<float> f,
-                                      std::span<float> gradients) = 0;
+  /// f and ∇ₓf of each state.
+  virtual void energies_and_gradients(const float* states, std::int64_t count, float* f,
+                                      float* gradients) = 0;
 
-  /// f[i] of states[i], and theta_gradient += scale·Σᵢ ∂f(xᵢ)/∂θ.
-  virtual void add_weight_gradient(std::span<const float> states, float scale, std::span<float> f,
-                                   std::span<float> theta_gradient) = 0;
+  /// f of each state, and theta_gradient = scale·Σ ∂f/∂θ, the whole of θ, overwritten.
+  virtual void weight_gradient(const float* states, std::int64_t count, float scale, float* f,
+                               float* theta_gradient) = 0;
 
-  /// Runs norm_sums.size() chains in place, θ fixed; adds each chain's Σ_steps ‖∇ₓf‖ to norm_sums.
-  virtual void langevin(const LangevinSteps& run, std::span<float> states,
-                        std::span<float> norm_sums) = 0;
-
-  /// Runs all of `chains` in place, θ fixed, and records every step.
-  virtual void sample(const SamplingSteps& run, const SamplingChains& chains) = 0;
+  /// Runs chains in place, any number of them. A device wants the steps of a recorded run to be few
+  /// enough for one captured graph.
+  virtual void run(const ChainRun& run, const Chains& chains) = 0;
 };
 
 /// The network on the CPU, by oneDNN; a perceptron on 1×1 states runs its chains fused, in float32.

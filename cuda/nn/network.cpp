@@ -249,8 +249,8 @@ Buffer<float> initial_parameters(const Network& network, std::uint64_t seed) {
     if (!tensor.starts_at_zero) {
       const auto bound = static_cast<float>(1.0 / std::sqrt(static_cast<double>(tensor.fan_in)));
       const std::int64_t outputs = tensor.shape[0];
-      fill_uniform({seed, Purpose::parameters, index}, bound, outputs, tensor.size / outputs,
-                   theta.data() + tensor.offset);
+      fill_uniform(Queue(), {seed, Purpose::parameters, index}, bound, outputs,
+                   tensor.size / outputs, theta.data() + tensor.offset);
     }
     ++index;
   }

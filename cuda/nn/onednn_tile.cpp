@@ -26,8 +26,7 @@ class OneDnnTile final : public TileEnergy {
                        float* gradient) override;
   std::int64_t gradient_values() const override { return gradient_values_; }
   void add_in_order_of_parameters(float* gradient, float* theta_gradient) override;
-  void langevin(const LangevinSteps& run, std::uint32_t first_chain, int chains, float* states,
-                float* norm_sums) override;
+  void langevin(const ChainRun& run, const Chains& chains) override;
 
  private:
   /// A layer's memory: input x, output y, their gradients; and what runs on it.
@@ -315,10 +314,8 @@ void OneDnnTile::add_layer_in_order(std::size_t index, float* gradient, float* t
   }
 }
 
-void OneDnnTile::langevin(const LangevinSteps& run, std::uint32_t first_chain, int chains,
-                          float* states, float* norm_sums) {
-  langevin_by_steps(*this, run, first_chain, chains, step_energies_.span(), step_gradients_.span(),
-                    states, norm_sums);
+void OneDnnTile::langevin(const ChainRun& run, const Chains& chains) {
+  langevin_by_steps(*this, run, chains, step_energies_.span(), step_gradients_.span());
 }
 
 std::unique_ptr<TileEnergy> OneDnnNetwork::make_tile(std::shared_ptr<const OneDnnNetwork> shared) {

@@ -41,13 +41,10 @@ class PerceptronTile final : public TileEnergy {
   void add_in_order_of_parameters(float* gradient, float* theta_gradient) override {
     weight_gradients_->add_in_order_of_parameters(gradient, theta_gradient);
   }
-  void langevin(const LangevinSteps& run, std::uint32_t first_chain, int chains, float* states,
-                float* norm_sums) override {
-    const float* noise = run.given_noise == nullptr
-                             ? nullptr
-                             : run.given_noise + std::int64_t{first_chain} * state_size();
-    chains_.run(run.update, run.steps, first_chain, chains, noise, run.noise_chains * state_size(),
-                states, norm_sums);
+  void langevin(const ChainRun& run, const Chains& chains) override {
+    chains_.run(run.update, run.steps, chains.first, static_cast<int>(chains.count),
+                chains.given_noise, chains.row_chains() * state_size(), chains.memory.states,
+                chains.norm_sums);
   }
 
  private:

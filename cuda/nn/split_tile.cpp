@@ -52,14 +52,12 @@ class SplitTile final : public TileEnergy {
   void add_in_order_of_parameters(float* gradient, float* theta_gradient) override {
     whole_->add_in_order_of_parameters(gradient, theta_gradient);
   }
-  void langevin(const LangevinSteps& run, std::uint32_t first_chain, int chains, float* states,
-                float* norm_sums) override {
-    if (chains == capacity()) {
-      return whole_->langevin(run, first_chain, chains, states, norm_sums);
+  void langevin(const ChainRun& run, const Chains& chains) override {
+    if (chains.count == capacity()) {
+      return whole_->langevin(run, chains);
     }
-    for (int c = 0; c < chains; ++c) {
-      single_->langevin(run, first_chain + static_cast<std::uint32_t>(c), 1,
-                        states + c * state_size(), norm_sums + c);
+    for (std::int64_t c = 0; c < chains.count; ++c) {
+      single_->langevin(run, chains.part(c, 1, state_size()));
     }
   }
 

@@ -4,18 +4,9 @@
 #include <cstdint>
 #include <span>
 
-#include "cuda/kernels/langevin_update.cuh"
+#include "cuda/nn/chain_run.h"
 
 namespace ebm {
-
-/// Some steps of Langevin dynamics at fixed θ.
-struct LangevinSteps {
-  LangevinUpdate update;  ///< update.step is the first step's number
-  int steps = 0;
-  /// Replaces the normals when not null: steps × noise_chains × state size. For tests.
-  const float* given_noise = nullptr;
-  std::int64_t noise_chains = 0;
-};
 
 /// f(x; θ) and its gradients for a tile of chains, with all the memory they need: nothing is
 /// allocated after construction. Used by one thread at a time. States are chains × state size.
@@ -54,15 +45,16 @@ class TileEnergy {
   /// theta_gradient, in θ's order, += such a gradient, or a sum of them.
   virtual void add_in_order_of_parameters(float* gradient, float* theta_gradient) = 0;
 
-  /// Runs the chains, numbered from first_chain, in place; adds Σ_steps ‖∇ₓf‖ to norm_sums.
-  virtual void langevin(const LangevinSteps& run, std::uint32_t first_chain, int chains,
-                        float* states, float* norm_sums) = 0;
+  /// Langevin steps that are not recorded.
+  virtual void langevin(const ChainRun& run, const Chains& chains) = 0;
 };
 
 /// TileEnergy::langevin one step at a time, for energies that cannot do better. `f` and `gradients`
 /// are memory for a tile's energies and gradients.
-void langevin_by_steps(TileEnergy& energy, const LangevinSteps& run, std::uint32_t first_chain,
-                       int chains, std::span<float> f, std::span<float> gradients, float* states,
-                       float* norm_sums);
+void langevin_by_steps(TileEnergy& energy, const ChainRun& run, const Chains& chains,
+                       std::span<float> f, std::span<float> gradients);
+
+/// Steps of either kind, recorded.
+void run_recorded(TileEnergy& energy, const ChainRun& run, const Chains& chains);
 
 }  // namespace ebm

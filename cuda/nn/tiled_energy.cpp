@@ -3,7 +3,6 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <cassert>
 #include <exception>
 #include <utility>
 
@@ -19,8 +18,8 @@ constexpr std::int64_t kRoundValues = std::int64_t{1} << 22;
 }  // namespace
 
 TiledEnergy::TiledEnergy(const std::function<std::unique_ptr<TileEnergy>()>& make_tile,
-                         std::function<void(std::span<const float>)> load)
-    : load_(std::move(load)) {
+                         std::function<void(const float*)> load, std::int64_t parameters)
+    : load_(std::move(load)), parameters_(parameters) {
   const int threads = omp_get_max_threads();
   for (int thread = 0; thread < threads; ++thread) {
     tiles_.push_back(make_tile());
@@ -62,35 +61,28 @@ void TiledEnergy::for_each_tile(std::int64_t chains, const Body& body) {
   for_each_tile(chains, tiles_.front()->best_cut(chains, static_cast<int>(tiles_.size())), body);
 }
 
-void TiledEnergy::set_parameters(std::span<const float> theta) { load_(theta); }
-
-void TiledEnergy::energies(std::span<const float> states, std::span<float> f) {
-  const std::int64_t size = state_size();
-  assert(std::ssize(states) == std::ssize(f) * size);
-  for_each_tile(std::ssize(f), [&](TileEnergy& tile, std::int64_t first, int chains) {
-    tile.energies(states.data() + first * size, chains, f.data() + first);
+void TiledEnergy::energies(const float* states, std::int64_t count, float* f) {
+  for_each_tile(count, [&](TileEnergy& tile, std::int64_t first, int chains) {
+    tile.energies(states + first * state_size(), chains, f + first);
   });
 }
 
-void TiledEnergy::energies_and_gradients(std::span<const float> states, std::span<float> f,
-                                         std::span<float> gradients) {
-  const std::int64_t size = state_size();
-  assert(std::ssize(states) == std::ssize(f) * size && states.size() == gradients.size());
-  for_each_tile(std::ssize(f), [&](TileEnergy& tile, std::int64_t first, int chains) {
-    tile.energies_and_gradients(states.data() + first * size, chains, f.data() + first,
-                                gradients.data() + first * size);
+void TiledEnergy::energies_and_gradients(const float* states, std::int64_t count, float* f,
+                                         float* gradients) {
+  for_each_tile(count, [&](TileEnergy& tile, std::int64_t first, int chains) {
+    const std::int64_t at = first * state_size();
+    tile.energies_and_gradients(states + at, chains, f + first, gradients + at);
   });
 }
 
-void TiledEnergy::add_weight_gradient(std::span<const float> states, float scale,
-                                      std::span<float> f, std::span<float> theta_gradient) {
+void TiledEnergy::weight_gradient(const float* states, std::int64_t count, float scale, float* f,
+                                  float* theta_gradient) {
   const std::int64_t size = state_size();
   const auto threads = static_cast<std::int64_t>(tiles_.size());
-  assert(std::ssize(states) == std::ssize(f) * size);
   // Rounds of some tiles, each tile's partial sum in memory of its own; after a round they are
   // added in tile order.
   const std::int64_t capacity = tiles_.front()->capacity();
-  const std::int64_t all_tiles = quotient_rounded_up(std::ssize(f), capacity);
+  const std::int64_t all_tiles = quotient_rounded_up(count, capacity);
   const std::int64_t values = tiles_.front()->gradient_values();
   const std::int64_t round_tiles =
       std::min(all_tiles, std::max(threads, kRoundValues / std::max<std::int64_t>(values, 1)));
@@ -103,15 +95,15 @@ void TiledEnergy::add_weight_gradient(std::span<const float> states, float scale
   float* sum = weight_gradient_sum_.data();
   std::fill_n(sum, values, 0.0F);
   const std::int64_t round = round_tiles * capacity;
-  for (std::int64_t begin = 0; begin < std::ssize(f); begin += round) {
-    const std::int64_t chains = std::min(round, std::ssize(f) - begin);
+  for (std::int64_t begin = 0; begin < count; begin += round) {
+    const std::int64_t chains = std::min(round, count - begin);
     const std::int64_t tiles = quotient_rounded_up(chains, capacity);
-    for_each_tile(
-        chains, {.together = capacity}, [&](TileEnergy& tile, std::int64_t first, int count) {
-          tile.weight_gradient(
-              states.data() + (begin + first) * size, count, scale, f.data() + begin + first,
-              weight_gradients_[static_cast<std::size_t>(first / capacity)].data());
-        });
+    for_each_tile(chains, {.together = capacity},
+                  [&](TileEnergy& tile, std::int64_t first, int some) {
+                    tile.weight_gradient(
+                        states + (begin + first) * size, some, scale, f + begin + first,
+                        weight_gradients_[static_cast<std::size_t>(first / capacity)].data());
+                  });
 #pragma omp parallel for schedule(static) if (tiles * values >= kValuesWorthThreads)
     for (std::int64_t i = 0; i < values; ++i) {
       for (std::int64_t tile = 0; tile < tiles; ++tile) {
@@ -119,22 +111,18 @@ void TiledEnergy::add_weight_gradient(std::span<const float> states, float scale
       }
     }
   }
-  tiles_.front()->add_in_order_of_parameters(sum, theta_gradient.data());
+  std::fill_n(theta_gradient, parameters_, 0.0F);
+  tiles_.front()->add_in_order_of_parameters(sum, theta_gradient);
 }
 
-void TiledEnergy::langevin(const LangevinSteps& run, std::span<float> states,
-                           std::span<float> norm_sums) {
-  const std::int64_t size = state_size();
-  assert(std::ssize(states) == std::ssize(norm_sums) * size);
-  for_each_tile(std::ssize(norm_sums), [&](TileEnergy& tile, std::int64_t first, int chains) {
-    tile.langevin(run, static_cast<std::uint32_t>(first), chains, states.data() + first * size,
-                  norm_sums.data() + first);
-  });
-}
-
-void TiledEnergy::sample(const SamplingSteps& run, const SamplingChains& chains) {
-  for_each_tile(chains.count, [&](TileEnergy& tile, std::int64_t first, int count) {
-    sample_by_steps(tile, run, chains, first, count);
+void TiledEnergy::run(const ChainRun& run, const Chains& chains) {
+  for_each_tile(chains.count, [&](TileEnergy& tile, std::int64_t first, int some) {
+    const Chains mine = chains.part(first, some, state_size());
+    if (chains.recorded()) {
+      run_recorded(tile, run, mine);
+    } else {
+      tile.langevin(run, mine);
+    }
   });
 }
 

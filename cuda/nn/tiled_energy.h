@@ -3,8 +3,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "cuda/device/buffer.h"
@@ -20,20 +20,20 @@ namespace ebm {
 class TiledEnergy final : public Energy {
  public:
   /// One tile executor for each thread OpenMP would use now; set_parameters reaches them through
-  /// `load`. Every tile must have the same capacity.
+  /// `load`. Every tile must have the same capacity. θ has so many parameters.
   TiledEnergy(const std::function<std::unique_ptr<TileEnergy>()>& make_tile,
-              std::function<void(std::span<const float>)> load);
+              std::function<void(const float*)> load, std::int64_t parameters);
 
+  const Queue& queue() const override { return queue_; }
   std::int64_t state_size() const override { return tiles_.front()->state_size(); }
-  void set_parameters(std::span<const float> theta) override;
-  void energies(std::span<const float> states, std::span<float> f) override;
-  void energies_and_gradients(std::span<const float> states, std::span<float> f,
-                              std::span<float> gradients) override;
-  void add_weight_gradient(std::span<const float> states, float scale, std::span<float> f,
-                           std::span<float> theta_gradient) override;
-  void langevin(const LangevinSteps& run, std::span<float> states,
-                std::span<float> norm_sums) override;
-  void sample(const SamplingSteps& run, const SamplingChains& chains) override;
+  std::int64_t capacity() const override { return std::numeric_limits<std::int64_t>::max(); }
+  void set_parameters(const float* theta) override { load_(theta); }
+  void energies(const float* states, std::int64_t count, float* f) override;
+  void energies_and_gradients(const float* states, std::int64_t count, float* f,
+                              float* gradients) override;
+  void weight_gradient(const float* states, std::int64_t count, float scale, float* f,
+                       float* theta_gradient) override;
+  void run(const ChainRun& run, const Chains& chains) override;
 
  private:
   template <class Body>
@@ -41,8 +41,10 @@ class TiledEnergy final : public Energy {
   template <class Body>
   void for_each_tile(std::int64_t chains, const Body& body);  // cut as is best
 
+  Queue queue_;                                     // the CPU's
   std::vector<std::unique_ptr<TileEnergy>> tiles_;  // one a thread
-  std::function<void(std::span<const float>)> load_;
+  std::function<void(const float*)> load_;
+  std::int64_t parameters_;
   // Made when first needed, in the tiles' own order:
   std::vector<Buffer<float>> weight_gradients_;  // of a round's tiles
   Buffer<float> weight_gradient_sum_;            // of all rounds

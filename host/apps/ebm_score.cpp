@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "cuda/device/device_choice.h"
+#include "cuda/nn/host_states.h"
 #include "host/apps/exit_status.h"
 #include "host/config/config.h"
 #include "host/errors.h"
@@ -100,14 +101,15 @@ int score(const Options& options) {
       choose_compute_device(options.device, precision_of(options.precision), checkpoint.network);
   const std::unique_ptr<Energy> energy =
       make_energy(device, checkpoint.network, std::clamp<std::int64_t>(count, 1, kMostAtOnce));
-  energy->set_parameters(checkpoint.parameters.span());
+  HostStates scored(*energy);
+  scored.set_parameters(checkpoint.parameters.span());
   std::vector<float> f(static_cast<std::size_t>(count));
   const std::vector<std::int64_t> energy_shape{count};
   if (options.gradient.empty()) {
-    energy->energies(states.values, f);
+    scored.energies(states.values, f);
   } else {
     std::vector<float> gradient(states.values.size());
-    energy->energies_and_gradients(states.values, f, gradient);
+    scored.energies_and_gradients(states.values, f, gradient);
     write_npy(options.gradient, states.shape, gradient);
   }
   write_npy(options.energy, energy_shape, f);

@@ -12,6 +12,7 @@
 
 #include "cuda/kernels/random_states.cuh"
 #include "cuda/mcmc/data_batches.h"
+#include "cuda/nn/host_states.h"
 #include "host/data/load_images.h"
 #include "host/errors.h"
 #include "host/output/npy.h"
@@ -91,7 +92,7 @@ SamplingRun::SamplingRun(const SampleConfig& config, const Checkpoint& checkpoin
   log_.info(fmt::format("{}: network {}, iteration {}; U = f/{:.4g}", config.sample.checkpoint,
                         checkpoint.network.name(), checkpoint.info.iteration,
                         config.sample.temperature()));
-  energy_->set_parameters(checkpoint.parameters.span());
+  HostStates(*energy_).set_parameters(checkpoint.parameters.span());
   sampler_.emplace(
       *energy_,
       RecordedSampler::Settings{.mala = config.sample.mala,
@@ -104,13 +105,13 @@ SamplingRun::SamplingRun(const SampleConfig& config, const Checkpoint& checkpoin
 
 void SamplingRun::draw_starting_states() {
   const RandomStream stream{config_.seed, Purpose::sampling_states, 0};
-  const std::span<float> states = sampler_->states();
+  float* const states = sampler_->states();
   switch (config_.start) {
     case SamplingStart::uniform:
-      fill_uniform(stream, 1.0F, config_.sample.chains, shape_.size(), states.data());
+      fill_uniform(energy_->queue(), stream, 1.0F, config_.sample.chains, shape_.size(), states);
       break;
     case SamplingStart::gaussian:
-      fill_normal(stream, 1.0F, config_.sample.chains, shape_.size(), states.data());
+      fill_normal(energy_->queue(), stream, 1.0F, config_.sample.chains, shape_.size(), states);
       break;
     case SamplingStart::data:
       draw_data();
@@ -121,11 +122,12 @@ void SamplingRun::draw_starting_states() {
 void SamplingRun::draw_data() {
   const DataConfig& data = config_.data;
   if (data.is_toy()) {
-    ToyBatches batches(config_.seed, ToyDraw{.rings = data.kind == DataKind::rings,
-                                             .groups = data.groups,
-                                             .sd = static_cast<float>(data.sd),
-                                             .radius = static_cast<float>(data.radius)});
-    batches.draw(DataUse::sampling, 0, sampler_->states());
+    ToyBatches batches(energy_->queue(), config_.seed,
+                       ToyDraw{.rings = data.kind == DataKind::rings,
+                               .groups = data.groups,
+                               .sd = static_cast<float>(data.sd),
+                               .radius = static_cast<float>(data.radius)});
+    batches.draw(DataUse::sampling, 0, config_.sample.chains, sampler_->states());
     return;
   }
   const ImageDataset images = load_images(data, [this](std::size_t done, std::size_t total) {
@@ -138,15 +140,16 @@ void SamplingRun::draw_data() {
         "sample.chains: {} is more than the {} images of {}; chains start from distinct images",
         config_.sample.chains, images.count, data.path));
   }
-  ImageBatches batches(config_.seed, images.images, shape_.size(), static_cast<float>(data.noise));
-  batches.draw(DataUse::sampling, 0, sampler_->states());
+  ImageBatches batches(energy_->queue(), config_.seed, images.images, shape_.size(),
+                       static_cast<float>(data.noise));
+  batches.draw(DataUse::sampling, 0, config_.sample.chains, sampler_->states());
 }
 
 void SamplingRun::run() {
   start_ = std::chrono::steady_clock::now();
   write_states(folder_.root() / "states_first.npy");
   if (toy_states_) {
-    toy_states_->append(sampler_->states());
+    toy_states_->append(sampler_->read_states());
   } else {
     write_grid(folder_.root() / "x_first.png");
   }
@@ -199,7 +202,7 @@ void SamplingRun::require_finite() {
                fmt::format("energy {} and gradient magnitude {}", energies[i], norms[i]));
     }
   }
-  const std::span<const float> states = sampler_->states();
+  const std::span<const float> states = sampler_->read_states();
   const auto found =
       std::ranges::find_if(states, [](float x) { return !std::isfinite(x); }) - states.begin();
   if (found != std::ssize(states)) {
@@ -222,7 +225,7 @@ void SamplingRun::report() {
   }
   log_.info(line(true));
   if (toy_states_) {
-    toy_states_->append(sampler_->states());
+    toy_states_->append(sampler_->read_states());
   } else {
     write_grid(folder_.sampled_states(steps));
   }
@@ -246,15 +249,15 @@ std::string SamplingRun::line(bool mark) {
                      pace_.text(sampler_->steps(), elapsed.count(), elapsed.count(), mark));
 }
 
-void SamplingRun::write_states(const std::filesystem::path& path) const {
+void SamplingRun::write_states(const std::filesystem::path& path) {
   const std::array<std::int64_t, 4> shape{config_.sample.chains, shape_.channels, shape_.height,
                                           shape_.width};
-  write_npy(path, shape, sampler_->states());
+  write_npy(path, shape, sampler_->read_states());
 }
 
-void SamplingRun::write_grid(const std::filesystem::path& path) const {
-  write_png_grid(path, sampler_->states(), config_.sample.chains, shape_.channels, shape_.height,
-                 shape_.width);
+void SamplingRun::write_grid(const std::filesystem::path& path) {
+  write_png_grid(path, sampler_->read_states(), config_.sample.chains, shape_.channels,
+                 shape_.height, shape_.width);
 }
 
 }  // namespace ebm

@@ -57,8 +57,8 @@ class SamplingRun {
   void record(std::int64_t steps);
   void require_finite();
   void report();
-  void write_states(const std::filesystem::path& path) const;
-  void write_grid(const std::filesystem::path& path) const;
+  void write_states(const std::filesystem::path& path);
+  void write_grid(const std::filesystem::path& path);
   std::string line(bool mark);
 
   SampleConfig config_;

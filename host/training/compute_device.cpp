@@ -11,7 +11,6 @@
 #include "host/errors.h"
 #include "host/output/cache_folder.h"
 #ifdef EBM_CUDA
-#include "cuda/learning/cuda_learner.h"
 #include "cuda/nn/cuda_energy.h"
 #endif
 
@@ -94,34 +93,16 @@ ComputeDevice choose_compute_device(const std::string& device, Precision precisi
   return chosen;
 }
 
-std::unique_ptr<Learner> make_learner(const ComputeDevice& device, const Network& network,
-                                      const LearnerSettings& settings, const LearnerSizes& sizes,
-                                      DataBatches& data) {
-#ifdef EBM_CUDA
-  if (device.on_cuda) {
-    const std::size_t bytes = cuda_learner_bytes(network, settings, sizes.adam, sizes.data_values,
-                                                 sizes.bank_rows, device.precision);
-    return make_on(device, bytes, [&] {
-      return make_cuda_learner(network, settings, data,
-                               {.precision = device.precision, .plan_cache = plan_cache()});
-    });
-  }
-#else
-  static_cast<void>(sizes);
-#endif
-  return make_cpu_learner(network, settings, data, device.precision);
-}
-
 std::unique_ptr<Energy> make_energy(const ComputeDevice& device, const Network& network,
-                                    std::int64_t capacity) {
+                                    [[maybe_unused]] std::int64_t capacity,
+                                    [[maybe_unused]] std::size_t more) {
 #ifdef EBM_CUDA
   if (device.on_cuda) {
-    return make_on(device, device_energy_bytes(network, capacity, device.precision), [&] {
+    const std::size_t bytes = cuda_energy_bytes(network, capacity, device.precision);
+    return make_on(device, bytes + more, [&] {
       return make_cuda_energy(network, capacity, device.precision, plan_cache());
     });
   }
-#else
-  static_cast<void>(capacity);
 #endif
   return make_cpu_energy(network, device.precision);
 }

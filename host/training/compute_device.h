@@ -1,11 +1,11 @@
 // Where a program computes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 
-#include "cuda/learning/learner.h"
 #include "cuda/nn/energy.h"
 #include "cuda/nn/network.h"
 #include "cuda/nn/precision.h"
@@ -27,22 +27,9 @@ struct ComputeDevice {
 ComputeDevice choose_compute_device(const std::string& device, Precision precision,
                                     const Network& network);
 
-/// A training run's sizes besides those of its settings.
-struct LearnerSizes {
-  bool adam = false;
-  std::int64_t data_values = 0;  ///< of the training images, all together
-  std::int64_t bank_rows = 0;
-};
-
-/// Throws ConfigurationError where the device has not the memory, or does not compute such a
-/// network.
-std::unique_ptr<Learner> make_learner(const ComputeDevice& device, const Network& network,
-                                      const LearnerSettings& settings, const LearnerSizes& sizes,
-                                      DataBatches& data);
-
-/// The energy of at most `capacity` states at a time, or of more, in parts. Throws
-/// ConfigurationError as make_learner does.
+/// The energy of at most `capacity` states at a time. Throws ConfigurationError where the device
+/// has not the memory for it and for `more` bytes, or does not compute such a network.
 std::unique_ptr<Energy> make_energy(const ComputeDevice& device, const Network& network,
-                                    std::int64_t capacity);
+                                    std::int64_t capacity, std::size_t more = 0);
 
 }  // namespace ebm

@@ -7,14 +7,17 @@
 #include <stdexcept>
 #include <utility>
 
+#include "cuda/device/profile_range.h"
+#include "cuda/kernels/gaussian_kde.h"
+#include "cuda/nn/host_states.h"
 #include "host/data/load_images.h"
 #include "host/errors.h"
 
 namespace ebm {
 namespace {
 
-/// Learning came apart in the iteration at work.
-struct CameApart : std::runtime_error {
+/// Learning diverged in an iteration.
+struct Diverged : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
@@ -67,18 +70,19 @@ ImageDataset load_training_images(const TrainConfig& config, RunLog& log) {
   return images;
 }
 
-std::unique_ptr<DataBatches> make_batches(const TrainConfig& config, const ImageDataset& images) {
+std::unique_ptr<DataBatches> make_batches(const Queue& queue, const TrainConfig& config,
+                                          const ImageDataset& images) {
   const DataConfig& data = config.data;
   if (data.is_toy()) {
-    return std::make_unique<ToyBatches>(config.seed,
+    return std::make_unique<ToyBatches>(queue, config.seed,
                                         ToyDraw{.rings = data.kind == DataKind::rings,
                                                 .groups = data.groups,
                                                 .sd = static_cast<float>(data.sd),
                                                 .radius = static_cast<float>(data.radius)});
   }
   return std::make_unique<ImageBatches>(
-      config.seed, images.images, std::int64_t{images.channels} * images.height * images.width,
-      static_cast<float>(data.noise));
+      queue, config.seed, images.images,
+      std::int64_t{images.channels} * images.height * images.width, static_cast<float>(data.noise));
 }
 
 LearnerSettings learner_settings(const TrainConfig& config) {
@@ -102,6 +106,14 @@ Diagnosis diagnosis(const IterationResult& result) {
   return {result.d_s, result.r_s, result.iteration.learning_rate};
 }
 
+/// Turns on, or off, a profiler of the queue's device that was started to wait for that.
+void profile_device(const Queue& queue, bool on) {
+  queue.wait();
+  if (!queue.on_cpu()) {
+    set_profiling(on);
+  }
+}
+
 CheckpointInfo checkpoint_info(const TrainConfig& config, const Network& network) {
   return {.network = std::string(to_string(config.network.kind)),
           .channels = network.input().channels,
@@ -117,37 +129,33 @@ Trainer::Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log
       log_(log),
       stop_(std::move(stop)),
       images_(load_training_images(config, log)),
-      data_(make_batches(config, images_)),
       network_(make_network(trained_network(config))),
       state_(initial_state(config, network_, images_.count)),
-      learner_(make_learner_on(device)),
+      energy_(make_energy_on(device)),
+      data_(make_batches(energy_->queue(), config, images_)),
+      learner_(*energy_, network_.parameter_count(), learner_settings(config), *data_),
+      runner_(*energy_),
       checkpoints_(folder.checkpoints(), config.checkpoint, checkpoint_info(config, network_),
                    network_, initial_state(config, network_, images_.count),
                    [&log](const std::string& reason) { log.warn(reason); }),
-      outputs_(config, network_.input(), folder, log),
-      sampler_(static_cast<float>(config.langevin.epsilon)) {
-  if (config.langevin.clamp) {
-    sampler_.clamp_to(static_cast<float>(config.langevin.clamp->first),
-                      static_cast<float>(config.langevin.clamp->second));
-  }
+      outputs_(config, network_.input(), folder, log) {
   const int kde_chains = config.landscape.kde.chains;
-  const std::optional<PersistentBank>& bank = state_.learned.bank;
-  if (outputs_.has_landscape() && bank && kde_chains > bank->rows()) {
+  if (outputs_.has_landscape() && kde_chains > landscape_chains()) {
     log.warn(fmt::format("landscape.kde.chains: {}, but the bank has {} rows; those are used",
-                         kde_chains, bank->rows()));
+                         kde_chains, landscape_chains()));
   }
   checkpoints_.load_latest(state_);
   outputs_.go_back(state_.iteration, state_.rollbacks);
   use_state();
 }
 
-std::unique_ptr<Learner> Trainer::make_learner_on(const ComputeDevice& device) {
-  const std::optional<PersistentBank>& bank = state_.learned.bank;
-  return make_learner(device, network_, learner_settings(config_),
-                      {.adam = config_.optimizer.kind == OptimizerKind::adam,
-                       .data_values = std::ssize(images_.images),
-                       .bank_rows = bank ? bank->rows() : 0},
-                      *data_);
+std::unique_ptr<Energy> Trainer::make_energy_on(const ComputeDevice& device) const {
+  const std::int64_t size = network_.input().size();
+  const std::size_t learning =
+      learner_bytes(learner_settings(config_), size, network_.parameter_count(),
+                    config_.optimizer.kind == OptimizerKind::adam, std::ssize(images_.images),
+                    std::ssize(state_.learned.bank) / size);
+  return make_energy(device, network_, config_.train.batch_size, learning);
 }
 
 /// After another state has been put into state_.
@@ -159,7 +167,7 @@ void Trainer::use_state() {
             .words(0, 0, 0);
     seed_ = std::uint64_t{words.v[1]} << 32 | words.v[0];
   }
-  learner_->begin(state_.learned, seed_);
+  learner_.begin(state_.learned, seed_);
 }
 
 bool Trainer::run() {
@@ -169,7 +177,7 @@ bool Trainer::run() {
       checkpoints_.finish();
       outputs_.finish();
       return is_done;
-    } catch (const CameApart& reason) {
+    } catch (const Diverged& reason) {
       handle_divergence(reason.what());
     } catch (...) {
       try {
@@ -208,13 +216,13 @@ bool Trainer::iterate() {
                             .learning_rate = learning_rate(),
                             .optimizer_rate = optimizer_rate()};
   if (iteration.number == profiled_.first) {
-    learner_->profile(true);
+    profile_device(energy_->queue(), true);
   }
-  if (!learner_->iterate(iteration, [this] { return must_give_up(); })) {
+  if (!learner_.iterate(iteration, [this] { return must_give_up(); })) {
     return false;
   }
   if (iteration.number == profiled_.second) {
-    learner_->profile(false);
+    profile_device(energy_->queue(), false);
   }
   state_.learning_rate =
       std::max(config_.optimizer.lr_min, state_.learning_rate * config_.optimizer.lr_decay);
@@ -222,23 +230,15 @@ bool Trainer::iterate() {
   return true;
 }
 
-/// Records what is known of the iterations so far. Throws CameApart.
+/// Records what is known of the iterations so far. Throws Diverged.
 void Trainer::take_results(bool all) {
-  for (const IterationResult& result : learner_->results(all)) {
+  for (const IterationResult& result : learner_.results(all)) {
     last_ = result;
     if (result.fault != Fault::none) {
-      throw CameApart(describe_fault(result, config_.divergence));
+      throw Diverged(describe_fault(result, config_.divergence));
     }
     outputs_.add(result.iteration.number, diagnosis(result), result.seconds);
   }
-}
-
-/// Starts of diagnostic chains. The bank is left alone.
-void Trainer::draw_starts(InitialStates init, DataUse use, std::span<float> states) {
-  const std::optional<PersistentBank>& bank = state_.learned.bank;
-  draw_initial_states(init, use, seed_, static_cast<std::uint32_t>(state_.iteration),
-                      static_cast<float>(config_.langevin.noise_init_factor), *data_,
-                      bank ? &*bank : nullptr, states);
 }
 
 /// By the schedule, and what rollbacks have left of it.
@@ -253,7 +253,7 @@ double Trainer::optimizer_rate() const {
 
 void Trainer::handle_divergence(const std::string& reason) {
   const std::int64_t t = last_.iteration.number;
-  learner_->synchronize();
+  learner_.synchronize();
   outputs_.add(t, diagnosis(last_), 0);
   outputs_.write_log_point(false);
   checkpoints_.save_diverged(t, state_.learned.theta.span());
@@ -308,15 +308,14 @@ bool Trainer::report() {
   const bool last = t == config_.train.iterations;
   const bool at_log_point = last || is_multiple(t, config_.log.every);
   checkpoints_.throw_failure();
-  learner_->synchronize();
+  learner_.synchronize();
   if (at_log_point || first) {
     outputs_.write_log_point(!first);
   }
   if (at_log_point && images) {
-    const std::span<const float> chains = learner_->chains();
-    const std::optional<PersistentBank>& bank = state_.learned.bank;
-    outputs_.write_short_run(chains,
-                             bank ? bank->states().first(chains.size()) : std::span<const float>());
+    const std::span<const float> chains = learner_.read_chains();
+    const std::span<const float> bank = std::as_const(state_.learned.bank).span();
+    outputs_.write_short_run(chains, bank.first(std::min(bank.size(), chains.size())));
   }
   if (outputs_.has_landscape() && (first || last || is_multiple(t, config_.landscape.every))) {
     write_landscape();
@@ -329,43 +328,72 @@ bool Trainer::report() {
   return !state_.long_run_is_due || run_long_chains();
 }
 
+/// Langevin steps of chains that start where training's do, numbered by the iteration.
+void Trainer::run_diagnostic_chains(Purpose noise, int first_step, int steps, std::int64_t chains,
+                                    float* states) {
+  Array<float> norm_sums(energy_->queue(), chains);
+  const RandomStream stream{seed_, noise, static_cast<std::uint32_t>(state_.iteration)};
+  runner_.run(learner_.langevin_steps(stream, steps, static_cast<std::uint32_t>(first_step)),
+              {.count = chains, .memory = {.states = states}, .norm_sums = norm_sums.data()},
+              [] { return false; });
+}
+
+/// Those of the KDE. Persistent ones are drawn without replacement: as many as there are.
+std::int64_t Trainer::landscape_chains() const {
+  const std::int64_t chains = config_.landscape.kde.chains;
+  return config_.langevin.init == InitialStates::persistent
+             ? std::min(chains, std::ssize(state_.learned.bank) / network_.input().size())
+             : chains;
+}
+
 /// The energy on the grid, and fresh short-run chains as the training's own, for the KDE.
 void Trainer::write_landscape() {
-  std::int64_t chains = config_.landscape.kde.chains;
-  if (state_.learned.bank) {  // without replacement: as many as there are
-    chains = std::min(chains, state_.learned.bank->rows());
-  }
+  const std::int64_t chains = landscape_chains();
   Buffer<float> states(static_cast<std::size_t>(2 * chains));
-  draw_starts(config_.langevin.init, DataUse::landscape, states.span());
-  sampler_.run(learner_->energy(), stream(Purpose::landscape_langevin), 0, config_.langevin.steps,
-               states.span());
+  Mirror<float> there(energy_->queue(), states.span());
+  learner_.draw_starts(config_.langevin.init, DataUse::landscape,
+                       static_cast<std::uint32_t>(state_.iteration), chains, there.data());
+  run_diagnostic_chains(Purpose::landscape_langevin, 0, config_.langevin.steps, chains,
+                        there.data());
+  there.read_back(energy_->queue());
   const std::vector<float>& grid = outputs_.grid_states();
   Buffer<float> f(grid.size() / 2);
-  learner_->energy().energies(grid, f.span());
+  HostStates(*energy_).energies(grid, f.span());
   outputs_.write_landscape(
-      f.span(),
-      learner_->density(states.span(), config_.landscape.kde.bandwidth, outputs_.grid_axis()));
+      f.span(), gaussian_kde(energy_->queue(), states.span(), config_.landscape.kde.bandwidth,
+                             outputs_.grid_axis()));
 }
 
 /// Long chains show what the energy, and not the short run, has learned. The bank is left alone.
 /// Returns false when it was stopped.
 bool Trainer::run_long_chains() {
   constexpr int kBetweenStops = 20;  // steps; results do not depend on it
-  LongRun run{.states = Buffer<float>(learner_->chains().size())};
-  draw_starts(config_.longrun.init, DataUse::longrun, run.states.span());
+  const std::int64_t chains = config_.train.batch_size;
+  LongRun run{.states = Buffer<float>(static_cast<std::size_t>(chains * network_.input().size()))};
   checkpoints_.load_long_run(state_, run);
+  Mirror<float> states(energy_->queue(), run.states.span());
+  if (run.steps == 0) {
+    learner_.draw_starts(config_.longrun.init, DataUse::longrun,
+                         static_cast<std::uint32_t>(state_.iteration), chains, states.data());
+  }
+  const auto read_back = [&] {
+    states.read_back(energy_->queue());
+    energy_->queue().wait();
+  };
   while (run.steps < config_.longrun.steps) {
     if (stop_()) {
       save_and_stop();
+      read_back();
       checkpoints_.save_long_run(state_, run);
       return false;
     }
     const int steps = std::min(kBetweenStops, config_.longrun.steps - run.steps);
-    sampler_.run(learner_->energy(), stream(Purpose::longrun_langevin),
-                 static_cast<std::uint32_t>(run.steps), steps, run.states.span());
+    run_diagnostic_chains(Purpose::longrun_langevin, run.steps, steps, chains, states.data());
+    energy_->queue().wait();
     run.steps += steps;
     outputs_.show_long_run(run.steps);
   }
+  read_back();
   outputs_.write_long_run(run.states.span());
   checkpoints_.remove_long_run();
   state_.long_run_is_due = false;
@@ -379,16 +407,12 @@ bool Trainer::must_give_up() const {
 
 /// A run stopped before its first iteration starts over.
 void Trainer::save_and_stop() {
-  learner_->synchronize();
+  learner_.synchronize();
   outputs_.write_log_point(false);
   outputs_.sync();
   if (state_.iteration > 0) {
     checkpoints_.save_between(state_);
   }
-}
-
-RandomStream Trainer::stream(Purpose purpose) const {
-  return {seed_, purpose, static_cast<std::uint32_t>(state_.iteration)};
 }
 
 }  // namespace ebm

@@ -10,7 +10,6 @@
 
 #include "cuda/learning/learner.h"
 #include "cuda/mcmc/data_batches.h"
-#include "cuda/mcmc/langevin.h"
 #include "host/config/config.h"
 #include "host/data/image_dataset.h"
 #include "host/training/checkpoint_folder.h"
@@ -47,37 +46,39 @@ class Trainer {
   bool run();
 
  private:
-  std::unique_ptr<Learner> make_learner_on(const ComputeDevice& device);
+  std::unique_ptr<Energy> make_energy_on(const ComputeDevice& device) const;
   void use_state();
   bool run_iterations();
   bool iterate();
   void take_results(bool all);
   bool something_is_due() const;
-  void draw_starts(InitialStates init, DataUse use, std::span<float> states);
+  void run_diagnostic_chains(Purpose noise, int first_step, int steps, std::int64_t chains,
+                             float* states);
   double learning_rate() const;
   double optimizer_rate() const;
   void handle_divergence(const std::string& reason);
   void roll_back(const std::string& what);
   bool report();
+  std::int64_t landscape_chains() const;
   void write_landscape();
   bool run_long_chains();
   bool must_give_up() const;
   void save_and_stop();
-  RandomStream stream(Purpose purpose) const;
 
   TrainConfig config_;
   RunLog& log_;
   StopRequest stop_;
   ImageDataset images_;  // empty for toy data
-  std::unique_ptr<DataBatches> data_;
   Network network_;
   TrainingState state_;  // numbers of the last iteration begun; the rest after synchronize()
-  std::unique_ptr<Learner> learner_;
+  std::unique_ptr<Energy> energy_;
+  std::unique_ptr<DataBatches> data_;
+  Learner learner_;
+  ChainRunner runner_;      // of diagnostics
   std::uint64_t seed_ = 0;  // the configuration's, or another after a rollback
   CheckpointFolder checkpoints_;
   RunOutputs outputs_;
-  LangevinSampler sampler_;  // of diagnostics
-  IterationResult last_;     // the newest that is known
+  IterationResult last_;  // the newest that is known
   std::pair<std::int64_t, std::int64_t> profiled_{0, 0};
 };
 

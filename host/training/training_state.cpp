@@ -19,8 +19,8 @@ namespace {
 
 constexpr std::int64_t kLastIteration = 4294967295;  // one word of the random streams
 
-Optimizer::Kind optimizer_kind(OptimizerKind kind) {
-  return kind == OptimizerKind::sgd ? Optimizer::Kind::sgd : Optimizer::Kind::adam;
+OptimizerState::Kind optimizer_kind(OptimizerKind kind) {
+  return kind == OptimizerKind::sgd ? OptimizerState::Kind::sgd : OptimizerState::Kind::adam;
 }
 
 [[noreturn]] void refuse(const TensorFile& file, std::string_view what) {
@@ -81,10 +81,10 @@ struct LearnedValues {
 
 void restore(const LearnedValues& from, LearnerState& to) {
   std::ranges::copy(from.theta, to.theta.data());
-  to.optimizer.restore(from.optimizer_steps, from.first_moments, from.second_moments);
-  if (to.bank) {
-    to.bank->restore(from.bank);
-  }
+  to.optimizer.steps = from.optimizer_steps;
+  std::ranges::copy(from.first_moments, to.optimizer.first_moments.data());
+  std::ranges::copy(from.second_moments, to.optimizer.second_moments.data());
+  std::ranges::copy(from.bank, to.bank.data());
 }
 
 TensorView vector_of(std::string name, std::span<const float> values) {
@@ -98,13 +98,13 @@ TrainingState initial_state(const TrainConfig& config, const Network& network,
   TrainingState state{.learning_rate = config.optimizer.lr,
                       .checkpoints = {},
                       .learned = {.theta = initial_parameters(network, config.seed),
-                                  .optimizer = Optimizer(optimizer_kind(config.optimizer.kind),
-                                                         network.parameter_count()),
+                                  .optimizer = OptimizerState(optimizer_kind(config.optimizer.kind),
+                                                              network.parameter_count()),
                                   .bank = {}}};
   if (config.langevin.init == InitialStates::persistent) {
-    state.learned.bank.emplace(config.seed,
-                               config.data.is_toy() ? config.langevin.bank_size : images,
-                               network.input().size());
+    state.learned.bank =
+        initial_bank(config.seed, config.data.is_toy() ? config.langevin.bank_size : images,
+                     network.input().size());
   }
   return state;
 }
@@ -118,10 +118,10 @@ void copy_state(const TrainingState& from, TrainingState& to) {
   to.long_run_is_due = from.long_run_is_due;
   const LearnerState& learned = from.learned;
   restore({.theta = learned.theta.span(),
-           .optimizer_steps = learned.optimizer.steps(),
-           .first_moments = learned.optimizer.first_moments(),
-           .second_moments = learned.optimizer.second_moments(),
-           .bank = learned.bank ? learned.bank->states() : std::span<const float>()},
+           .optimizer_steps = learned.optimizer.steps,
+           .first_moments = learned.optimizer.first_moments.span(),
+           .second_moments = learned.optimizer.second_moments.span(),
+           .bank = learned.bank.span()},
           to.learned);
 }
 
@@ -132,12 +132,12 @@ void save_state(const std::filesystem::path& path, const TrainingState& state) {
                           {"rate_factor", fmt::format("{}", state.rate_factor)},
                           {"long_run_is_due", state.long_run_is_due ? "1" : "0"},
                           {"checkpoints", fmt::format("{}", fmt::join(state.checkpoints, " "))},
-                          {"optimizer_steps", fmt::format("{}", state.learned.optimizer.steps())}};
+                          {"optimizer_steps", fmt::format("{}", state.learned.optimizer.steps)}};
   std::vector<TensorView> tensors{vector_of("theta", state.learned.theta.span())};
-  tensors.push_back(vector_of("first_moments", state.learned.optimizer.first_moments()));
-  tensors.push_back(vector_of("second_moments", state.learned.optimizer.second_moments()));
-  if (state.learned.bank) {
-    tensors.push_back(vector_of("bank", state.learned.bank->states()));
+  tensors.push_back(vector_of("first_moments", state.learned.optimizer.first_moments.span()));
+  tensors.push_back(vector_of("second_moments", state.learned.optimizer.second_moments.span()));
+  if (state.learned.bank.size() > 0) {
+    tensors.push_back(vector_of("bank", state.learned.bank.span()));
   }
   write_checked_tensors(path, tensors, std::move(metadata));
 }
@@ -152,14 +152,14 @@ void load_state(const std::filesystem::path& path, TrainingState& state) {
   const auto steps = number<std::int64_t>(file, "optimizer_steps", 0, kLastIteration);
   const bool long_run_is_due = number<int>(file, "long_run_is_due", 0, 1) == 1;
   std::vector<std::int64_t> checkpoints = iterations(file, "checkpoints", iteration);
-  const Optimizer& optimizer = state.learned.optimizer;
+  const OptimizerState& optimizer = state.learned.optimizer;
   LearnedValues learned{
       .theta = values(file, "theta", state.learned.theta.size()),
       .optimizer_steps = steps,
-      .first_moments = values(file, "first_moments", optimizer.first_moments().size()),
-      .second_moments = values(file, "second_moments", optimizer.second_moments().size())};
-  if (state.learned.bank) {
-    learned.bank = values(file, "bank", state.learned.bank->states().size());
+      .first_moments = values(file, "first_moments", optimizer.first_moments.size()),
+      .second_moments = values(file, "second_moments", optimizer.second_moments.size())};
+  if (state.learned.bank.size() > 0) {
+    learned.bank = values(file, "bank", state.learned.bank.size());
   }
   state.iteration = iteration;
   state.learning_rate = learning_rate;

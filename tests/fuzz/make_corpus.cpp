@@ -206,7 +206,7 @@ void make_state(const fs::path& folder) {
   state.rate_factor = 0.25;
   state.long_run_is_due = true;
   save_state(folder / "rolled_back.safetensors", state);
-  state.learned.bank.reset();
+  state.learned.bank = {};
   save_state(folder / "refused_no_bank.safetensors", state);
 }
 

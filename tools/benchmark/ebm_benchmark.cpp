@@ -7,17 +7,17 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <span>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "cuda/device/buffer.h"
 #include "cuda/kernels/random_states.cuh"
-#include "cuda/learning/energy_difference.h"
-#include "cuda/learning/optimizer.h"
-#include "cuda/mcmc/langevin.h"
+#include "cuda/learning/learner.h"
 #include "cuda/nn/energy.h"
 #include "cuda/nn/operation_count.h"
 #include "tools/benchmark/machine_limits.h"
@@ -40,61 +40,78 @@ struct Case {
 };
 
 /// A network, its energy and a batch, ready for sampling.
-class Chains {
+class Batch {
  public:
-  Chains(const Case& what, int batch)
+  Batch(const Case& what, int chains)
       : network_(published_network(what.network, what.channels, 32)),
-        theta_(initial_parameters(network_, kSeed)),
         energy_(make_cpu_energy(network_)),
-        states_(static_cast<std::size_t>(batch * network_.input().size())),
-        sampler_(kEpsilon) {
-    energy_->set_parameters(theta_.span());
-    fill_uniform({kSeed, Purpose::initial_states, 0}, 1, batch, network_.input().size(),
-                 states_.data());
+        runner_(*energy_),
+        chains_(chains),
+        states_(static_cast<std::size_t>(chains * network_.input().size())),
+        norm_sums_(static_cast<std::size_t>(chains)) {
+    energy_->set_parameters(initial_parameters(network_, kSeed).data());
+    fill_uniform(energy_->queue(), {kSeed, Purpose::initial_states, 0}, 1, chains,
+                 network_.input().size(), states_.data());
   }
 
   void run(int steps) {
-    sampler_.run(*energy_, {kSeed, Purpose::langevin, 0}, next_step_, steps, states_.span());
+    runner_.run(
+        {.update = {.epsilon = kEpsilon,
+                    .noise = {kSeed, Purpose::langevin, 0},
+                    .step = next_step_},
+         .steps = steps},
+        {.count = chains_, .memory = {.states = states_.data()}, .norm_sums = norm_sums_.data()},
+        never);
     next_step_ += static_cast<std::uint32_t>(steps);
   }
 
+  static bool never() { return false; }
   const Network& network() const { return network_; }
-  Buffer<float>& theta() { return theta_; }
   Energy& energy() { return *energy_; }
   std::span<const float> states() const { return states_.span(); }
 
  private:
   Network network_;
-  Buffer<float> theta_;
   std::unique_ptr<Energy> energy_;
+  ChainRunner runner_;
+  std::int64_t chains_;
   Buffer<float> states_;
-  LangevinSampler sampler_;
+  Buffer<float> norm_sums_;
   std::uint32_t next_step_ = 0;
 };
 
-void langevin_step(benchmark::State& state, const Case& what, int batch) {
-  Chains chains(what, batch);
-  chains.run(1);
+void langevin_step(benchmark::State& state, const Case& what, int chains) {
+  Batch batch(what, chains);
+  batch.run(1);
   for (auto _ : state) {
-    chains.run(what.steps);
+    batch.run(what.steps);
   }
   state.counters["steps"] = what.steps;
-  state.counters["operations"] = count_operations(chains.network()).langevin_step() * batch;
+  state.counters["operations"] = count_operations(batch.network()).langevin_step() * chains;
 }
 
-/// Algorithm 1 without drawing data: L steps, both batches' gradient, Adam, the new θ in place.
-void iteration(benchmark::State& state, const Case& what, int batch) {
-  Chains chains(what, batch);
-  Buffer<float> data(chains.states().size());
-  std::ranges::copy(chains.states(), data.data());
-  EnergyDifference energy_difference(kEpsilon);
-  Optimizer optimizer(Optimizer::Kind::adam, chains.network().parameter_count());
-  Buffer<float> gradient(chains.theta().size());
+/// Algorithm 1: data and persistent chains drawn, L steps, both batches' gradient, Adam, the new θ.
+void iteration(benchmark::State& state, const Case& what, int chains) {
+  constexpr double kFar = 1e30;
+  Batch batch(what, chains);
+  const Network& network = batch.network();
+  const std::int64_t size = network.input().size();
+  ImageBatches data(batch.energy().queue(), kSeed, batch.states(), size, 0.03F);
+  Learner learner(batch.energy(), network.parameter_count(),
+                  {.epsilon = kEpsilon,
+                   .steps = what.iteration_steps,
+                   .batch_size = chains,
+                   .limits = {kFar, kFar, kFar, kFar}},
+                  data);
+  LearnerState learned{
+      .theta = initial_parameters(network, kSeed),
+      .optimizer = OptimizerState(OptimizerState::Kind::adam, network.parameter_count()),
+      .bank = initial_bank(kSeed, chains, size)};
+  learner.begin(learned, kSeed);
+  std::int64_t number = 0;
   for (auto _ : state) {
-    chains.run(what.iteration_steps);
-    energy_difference(chains.energy(), data.span(), chains.states(), gradient.span());
-    optimizer.step(1e-4, gradient.span(), chains.theta().span());
-    chains.energy().set_parameters(chains.theta().span());
+    learner.iterate({.number = ++number, .optimizer_rate = 1e-4}, Batch::never);
+    learner.results(false);
   }
   state.counters["steps"] = what.iteration_steps;
 }

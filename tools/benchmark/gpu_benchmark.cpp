@@ -27,7 +27,7 @@
 #include "cuda/device/device_buffer.h"
 #include "cuda/device/profile_range.h"
 #include "cuda/kernels/random_states.cuh"
-#include "cuda/learning/cuda_learner.h"
+#include "cuda/learning/learner.h"
 #include "cuda/nn/cuda_context.h"
 #include "cuda/nn/cuda_energy.h"
 #include "cuda/nn/operation_count.h"
@@ -66,10 +66,10 @@ struct Experiment {
   float epsilon;
   int steps;
   InitialStates init;
-  Optimizer::Kind optimizer;
+  OptimizerState::Kind optimizer;
 };
 using enum InitialStates;
-using enum Optimizer::Kind;
+using enum OptimizerState::Kind;
 const std::vector<Experiment> kExperiments{
     {"gmm_convergent", "toy", 2, 0.125F, 500, persistent, sgd},
     {"gmm_nonconvergent", "toy", 2, 0.01F, 100, gaussian, adam},
@@ -128,8 +128,7 @@ class Chains {
  public:
   Chains(const Network& network, std::int64_t batch, Precision precision,
          const std::filesystem::path& plans)
-      : context_(precision, plans),
-        energy_(make_device_energy(context_, network, batch)),
+      : energy_(make_cuda_energy(network, batch, precision, plans)),
         batch_(batch),
         theta_(stream(), network.parameter_count()),
         states_(stream(), static_cast<std::size_t>(batch * energy_->state_size())),
@@ -140,19 +139,18 @@ class Chains {
                  states_.data());
   }
 
-  const CudaStream& stream() const { return context_.stream(); }
+  const CudaStream& stream() const { return energy_->queue().stream(); }
 
   /// Enqueues Langevin steps.
   void run(int steps) {
-    const LangevinSteps run{
-        .update = {.epsilon = 0.01F, .noise = {kSeed, Purpose::langevin, 0}, .step = 0},
-        .steps = steps};
-    energy_->langevin(run, 0, batch_, states_.data(), norm_sums_.data());
+    energy_->run(
+        {.update = {.epsilon = 0.01F, .noise = {kSeed, Purpose::langevin, 0}, .step = 0},
+         .steps = steps},
+        {.count = batch_, .memory = {.states = states_.data()}, .norm_sums = norm_sums_.data()});
   }
 
  private:
-  CudaContext context_;
-  std::unique_ptr<DeviceEnergy> energy_;
+  std::unique_ptr<Energy> energy_;
   std::int64_t batch_;
   DeviceBuffer<float> theta_;
   DeviceBuffer<float> states_;
@@ -173,12 +171,14 @@ double iteration_seconds(const Experiment& experiment, const Network& network, P
                          const std::filesystem::path& plans) {
   const std::int64_t size = network.input().size();
   Buffer<float> images(static_cast<std::size_t>(kImages * size));
-  fill_uniform({kSeed, Purpose::initial_states, 0}, 1, kImages, size, images.data());
+  fill_uniform(Queue(), {kSeed, Purpose::initial_states, 0}, 1, kImages, size, images.data());
+  const std::unique_ptr<Energy> energy = make_cuda_energy(network, kBatch, precision, plans);
   std::unique_ptr<DataBatches> data;
   if (experiment.network == "toy") {
-    data = std::make_unique<ToyBatches>(kSeed, ToyDraw{.groups = 8, .sd = 0.15F, .radius = 1});
+    data = std::make_unique<ToyBatches>(energy->queue(), kSeed,
+                                        ToyDraw{.groups = 8, .sd = 0.15F, .radius = 1});
   } else {
-    data = std::make_unique<ImageBatches>(kSeed, images.span(), size, 0.03F);
+    data = std::make_unique<ImageBatches>(energy->queue(), kSeed, images.span(), size, 0.03F);
   }
   const LearnerSettings settings{.epsilon = experiment.epsilon,
                                  .steps = std::max(1, experiment.steps / kLeastSteps),
@@ -186,23 +186,22 @@ double iteration_seconds(const Experiment& experiment, const Network& network, P
                                  .batch_size = kBatch,
                                  .limits = {kFar, kFar, kFar, kFar}};
   LearnerState state{.theta = initial_parameters(network, kSeed),
-                     .optimizer = Optimizer(experiment.optimizer, network.parameter_count()),
+                     .optimizer = OptimizerState(experiment.optimizer, network.parameter_count()),
                      .bank = {}};
   if (experiment.init == persistent) {
-    state.bank.emplace(kSeed, kImages, size);
+    state.bank = initial_bank(kSeed, kImages, size);
   }
-  const std::unique_ptr<Learner> learner =
-      make_cuda_learner(network, settings, *data, {.precision = precision, .plan_cache = plans});
-  learner->begin(state, kSeed);
+  Learner learner(*energy, network.parameter_count(), settings, *data);
+  learner.begin(state, kSeed);
   std::int64_t number = 0;
   const auto iterate = [&](int iterations) {
     const auto begin = std::chrono::steady_clock::now();
     for (int i = 0; i < iterations; ++i) {
-      learner->iterate({.number = ++number, .learning_rate = 0, .optimizer_rate = 0},
-                       [] { return false; });
-      learner->results(false);
+      learner.iterate({.number = ++number, .learning_rate = 0, .optimizer_rate = 0},
+                      [] { return false; });
+      learner.results(false);
     }
-    learner->results(true);
+    learner.results(true);
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() /
            iterations;
   };

@@ -1,4 +1,4 @@
-#include "cuda/kernels/largest.cuh"
+#include "cuda/kernels/max_abs.cuh"
 
 #include <algorithm>
 #include <bit>
@@ -10,7 +10,7 @@
 
 namespace ebm {
 
-float largest_size(std::int64_t n, const float* values) {
+float max_abs(std::int64_t n, const float* values) {
   std::uint32_t largest = 0;
 #pragma omp parallel for simd schedule(static) \
     reduction(max                              \
@@ -43,17 +43,26 @@ void reduce(const CudaStream& stream, std::byte* scratch, std::size_t& bytes, st
 
 }  // namespace
 
-DeviceLargestSize::DeviceLargestSize(const CudaStream& stream, std::int64_t n)
-    : stream_(stream), n_(n) {
-  std::size_t bytes = 0;
-  reduce(stream, nullptr, bytes, n, nullptr, nullptr);
-  scratch_ = DeviceBuffer<std::byte>(stream, bytes);
+MaxAbs::MaxAbs(const Queue& queue, std::int64_t n) : queue_(queue), n_(n) {
+  if (!queue.on_cpu()) {
+    std::size_t bytes = 0;
+    reduce(queue.stream(), nullptr, bytes, n, nullptr, nullptr);
+    scratch_ = Array<std::byte>(queue, bytes);
+  }
 }
 
-void DeviceLargestSize::operator()(const float* values, float* largest) {
+void MaxAbs::operator()(const float* values, float* largest) {
+  if (queue_.on_cpu()) {
+    *largest = max_abs(n_, values);
+    return;
+  }
   std::size_t bytes = scratch_.size();
-  reduce(stream_, scratch_.data(), bytes, n_, values, largest);
+  reduce(queue_.stream(), scratch_.data(), bytes, n_, values, largest);
 }
+#else
+MaxAbs::MaxAbs(const Queue& queue, std::int64_t n) : queue_(queue), n_(n) {}
+
+void MaxAbs::operator()(const float* values, float* largest) { *largest = max_abs(n_, values); }
 #endif
 
 }  // namespace ebm

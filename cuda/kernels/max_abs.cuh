@@ -2,14 +2,11 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 
+#include "cuda/device/array.h"
 #include "cuda/device/host_device.cuh"
-#ifdef EBM_CUDA
-#include <cstddef>
-
-#include "cuda/device/device_buffer.h"
-#endif
 
 namespace ebm {
 
@@ -25,22 +22,21 @@ EBM_HOST_DEVICE std::uint32_t size_bits(float value) {
 /// A loop of OpenMP's, and not Thrust's OpenMP system: that takes memory at every call, wakes all
 /// threads for a hundred values, divides its work by the number of processors, which no other sum
 /// of ours may depend on, and cannot be compiled by a C++ compiler that stands in for nvcc.
-float largest_size(std::int64_t n, const float* values);
+float max_abs(std::int64_t n, const float* values);
 
-#ifdef EBM_CUDA
-/// The same of `n` values in the device's memory, by CUB, whose temporary memory is taken once.
-class DeviceLargestSize {
+/// The same of n values where a queue computes; on a device by CUB, whose temporary memory is taken
+/// once.
+class MaxAbs {
  public:
-  DeviceLargestSize(const CudaStream& stream, std::int64_t n);
+  MaxAbs(const Queue& queue, std::int64_t n);
 
-  /// Writes the device's *largest. Enqueued on the stream, which must outlive this.
+  /// Writes *largest; both pointers are where the queue computes.
   void operator()(const float* values, float* largest);
 
  private:
-  const CudaStream& stream_;
+  Queue queue_;
   std::int64_t n_;
-  DeviceBuffer<std::byte> scratch_;
+  Array<std::byte> scratch_;
 };
-#endif
 
 }  // namespace ebm
