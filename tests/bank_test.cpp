@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cuda/mcmc/data_batches.h"
+#include "cuda/mcmc/initial_states.h"
 #include "cuda/mcmc/persistent_bank.h"
 
 namespace ebm {
@@ -147,6 +148,39 @@ TEST(ToyBatches, AreFreshForEveryUseAndIteration) {
   EXPECT_NE(draw(DataUse::batch, 1), draw(DataUse::batch, 2));
   EXPECT_NE(draw(DataUse::batch, 1), draw(DataUse::initial_states, 1));
   EXPECT_NE(draw(DataUse::longrun, 1), draw(DataUse::initial_states, 1));
+}
+
+/// What a batch of 12 draws in shards of 5 and 7.
+template <class Draw>
+void expect_same_in_shards(const Draw& draw) {
+  constexpr std::int64_t kBatch = 12;
+  std::vector<float> whole(kBatch * 2);
+  std::vector<float> parts(whole.size());
+  draw(Shard(kBatch), whole.data());
+  draw(Shard(0, 5, kBatch), parts.data());
+  draw(Shard(5, 7, kBatch), parts.data() + 5 * 2);
+  EXPECT_EQ(parts, whole);
+}
+
+TEST(Shards, DrawWhatTheWholeBatchDraws) {
+  std::vector<float> images(60);
+  std::iota(images.begin(), images.end(), 0.0F);
+  ToyBatches toy(Queue(), 5, {});
+  ImageBatches noisy(Queue(), 5, images, 2, 0.1F);
+  Buffer<float> states = initial_bank(1, 30, 2);
+  PersistentBank bank(Queue(), 1, states.span(), 2);
+  for (DataBatches* data : {static_cast<DataBatches*>(&toy), static_cast<DataBatches*>(&noisy)}) {
+    expect_same_in_shards(
+        [&](const Shard& shard, float* x) { data->draw(DataUse::batch, 3, shard, x); });
+  }
+  for (const InitialStates init : {InitialStates::persistent, InitialStates::data,
+                                   InitialStates::uniform, InitialStates::gaussian}) {
+    const Starts starts{.init = init, .seed = 7, .data = &noisy, .bank = &bank};
+    for (const DataUse use : {DataUse::initial_states, DataUse::longrun}) {
+      expect_same_in_shards(
+          [&](const Shard& shard, float* x) { starts.draw(Queue(), use, 3, shard, x); });
+    }
+  }
 }
 
 }  // namespace

@@ -48,13 +48,15 @@ class HostEnergy : public HostStates {
 
   /// Langevin steps of norm_sums.size() chains, not recorded; adds each chain's Σ ‖∇ₓf‖ to
   /// norm_sums. `noise`, when there is any, replaces what would be drawn: steps × chains × state.
+  /// Chains are numbered from `first`.
   void langevin(const ChainRun& run, std::span<float> states, std::span<float> norm_sums,
-                std::span<const float> noise = {}) {
+                std::span<const float> noise = {}, std::uint32_t first = 0) {
     const Queue& queue = energy_->queue();
     Mirror<float> x(queue, states);
     Mirror<float> sums(queue, norm_sums);
     const Mirror<const float> given(queue, noise);
     energy_->run(run, {.count = std::ssize(norm_sums),
+                       .first = first,
                        .memory = {.states = x.data()},
                        .norm_sums = sums.data(),
                        .given_noise = noise.empty() ? nullptr : given.data()});

@@ -15,11 +15,11 @@ struct FillBody {
   float scale;
   std::int64_t row_size;
   float* states;
-  std::uint32_t first_row;
+  std::int64_t first_row;
 
   EBM_HOST_DEVICE void operator()(std::int64_t row, std::int64_t group) const {
     float* x = states + row * row_size + 4 * group;
-    const Words4 words = stream.words(0, first_row + static_cast<std::uint32_t>(row),
+    const Words4 words = stream.words(0, static_cast<std::uint32_t>(first_row + row),
                                       static_cast<std::uint32_t>(group));
     Floats4 z{};
     if constexpr (fill == Fill::uniform) {
@@ -36,25 +36,25 @@ struct FillBody {
 };
 
 template <Fill fill>
-void run(const Queue& queue, std::int64_t count, const FillBody<fill>& body) {
-  for_each_in_rows(queue, count, (body.row_size + 3) / 4, body);
+void run(const Queue& queue, const Shard& rows, const FillBody<fill>& body) {
+  for_each_in_rows(queue, rows.count, (body.row_size + 3) / 4, body);
 }
 
 }  // namespace
 
-void fill_uniform(const Queue& queue, const RandomStream& stream, float scale, std::int64_t count,
-                  std::int64_t row_size, float* states, std::uint32_t first_row) {
-  run(queue, count, FillBody<Fill::uniform>{stream, scale, row_size, states, first_row});
+void fill_uniform(const Queue& queue, const RandomStream& stream, float scale, const Shard& rows,
+                  std::int64_t row_size, float* states) {
+  run(queue, rows, FillBody<Fill::uniform>{stream, scale, row_size, states, rows.first});
 }
 
-void fill_normal(const Queue& queue, const RandomStream& stream, float scale, std::int64_t count,
-                 std::int64_t row_size, float* states, std::uint32_t first_row) {
-  run(queue, count, FillBody<Fill::normal>{stream, scale, row_size, states, first_row});
+void fill_normal(const Queue& queue, const RandomStream& stream, float scale, const Shard& rows,
+                 std::int64_t row_size, float* states) {
+  run(queue, rows, FillBody<Fill::normal>{stream, scale, row_size, states, rows.first});
 }
 
-void add_normal(const Queue& queue, const RandomStream& stream, float scale, std::int64_t count,
-                std::int64_t row_size, float* states, std::uint32_t first_row) {
-  run(queue, count, FillBody<Fill::add_normal>{stream, scale, row_size, states, first_row});
+void add_normal(const Queue& queue, const RandomStream& stream, float scale, const Shard& rows,
+                std::int64_t row_size, float* states) {
+  run(queue, rows, FillBody<Fill::add_normal>{stream, scale, row_size, states, rows.first});
 }
 
 }  // namespace ebm

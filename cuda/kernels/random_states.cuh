@@ -5,20 +5,21 @@
 
 #include "cuda/device/queue.h"
 #include "cuda/random/philox.cuh"
+#include "cuda/random/shard.h"
 
 namespace ebm {
 
-/// states[i][k] = scale·U(−1, 1), for rows of `row_size` values, row i numbered first_row + i in
-/// the stream.
-void fill_uniform(const Queue& queue, const RandomStream& stream, float scale, std::int64_t count,
-                  std::int64_t row_size, float* states, std::uint32_t first_row = 0);
+/// states[i][k] = scale·U(−1, 1), for rows of `row_size` values; the shard's number of a row is its
+/// number in the stream.
+void fill_uniform(const Queue& queue, const RandomStream& stream, float scale, const Shard& rows,
+                  std::int64_t row_size, float* states);
 
 /// states[i][k] = scale·N(0, 1).
-void fill_normal(const Queue& queue, const RandomStream& stream, float scale, std::int64_t count,
-                 std::int64_t row_size, float* states, std::uint32_t first_row = 0);
+void fill_normal(const Queue& queue, const RandomStream& stream, float scale, const Shard& rows,
+                 std::int64_t row_size, float* states);
 
 /// states[i][k] += scale·N(0, 1).
-void add_normal(const Queue& queue, const RandomStream& stream, float scale, std::int64_t count,
-                std::int64_t row_size, float* states, std::uint32_t first_row = 0);
+void add_normal(const Queue& queue, const RandomStream& stream, float scale, const Shard& rows,
+                std::int64_t row_size, float* states);
 
 }  // namespace ebm

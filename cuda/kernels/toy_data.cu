@@ -9,10 +9,10 @@ struct ToyDataBody {
   ToyDraw draw;
   RandomStream stream;
   float* points;
-  std::uint32_t first;
+  std::int64_t first;
 
   EBM_HOST_DEVICE void operator()(std::int64_t i) const {
-    const std::uint32_t row = first + static_cast<std::uint32_t>(i);
+    const auto row = static_cast<std::uint32_t>(first + i);
     draw(stream.words(0, row, 0), stream.words(0, row, 1), points + 2 * i);
   }
 };
@@ -20,8 +20,8 @@ struct ToyDataBody {
 }  // namespace
 
 void draw_toy_data(const Queue& queue, const ToyDraw& draw, const RandomStream& stream,
-                   std::int64_t count, float* points, std::uint32_t first) {
-  for_each_index(queue, count, ToyDataBody{draw, stream, points, first});
+                   const Shard& shard, float* points) {
+  for_each_index(queue, shard.count, ToyDataBody{draw, stream, points, shard.first});
 }
 
 }  // namespace ebm

@@ -8,6 +8,7 @@
 #include "cuda/device/queue.h"
 #include "cuda/random/normal.cuh"
 #include "cuda/random/philox.cuh"
+#include "cuda/random/shard.h"
 
 namespace ebm {
 
@@ -39,9 +40,9 @@ struct ToyDraw {
   }
 };
 
-/// points[i] (2 values each), i < count: independent draws of the stream's iteration, numbered
-/// first + i in it. `points` is where the queue computes.
+/// points[i] (2 values each): independent draws of the stream's iteration, numbered as the shard's
+/// chains. `points` is where the queue computes.
 void draw_toy_data(const Queue& queue, const ToyDraw& draw, const RandomStream& stream,
-                   std::int64_t count, float* points, std::uint32_t first = 0);
+                   const Shard& shard, float* points);
 
 }  // namespace ebm

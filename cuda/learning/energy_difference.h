@@ -5,6 +5,7 @@
 
 #include "cuda/device/array.h"
 #include "cuda/nn/energy.h"
+#include "cuda/random/shard.h"
 
 namespace ebm {
 
@@ -16,8 +17,9 @@ double energy_factor(float epsilon);
 /// (equation 3 of the paper). Two batches of one size; pointers are where the energy computes.
 class EnergyDifference {
  public:
-  /// The energy is borrowed, and takes a batch in one call.
-  EnergyDifference(Energy& energy, std::int64_t batch, std::int64_t parameters);
+  /// For a shard of both batches, which takes its part in their means. The energy is borrowed, and
+  /// takes the shard in one call.
+  EnergyDifference(Energy& energy, const Shard& shard, std::int64_t parameters);
 
   /// Gives the energy's queue f of both batches to compute, and ∂d_s/∂θ, where U is `factor` times
   /// f. Each batch is summed on its own and in the same order, so that what is the same in both, as
@@ -32,7 +34,7 @@ class EnergyDifference {
 
  private:
   Energy& energy_;
-  std::int64_t batch_;
+  Shard shard_;
   Array<float> data_f_;
   Array<float> sample_f_;
   Array<float> gradient_;

@@ -13,11 +13,12 @@ Learner::Learner(Energy& energy, std::int64_t parameters, const LearnerSettings&
       queue_(energy.queue()),
       data_(data),
       runner_(energy),
-      values_(settings.batch_size * energy.state_size()),
+      shard_(settings.batch_size),
+      values_(shard_.count * energy.state_size()),
       batch_(queue_, values_),
       chains_(queue_, values_),
-      norm_sums_(queue_, settings.batch_size),
-      energy_difference_(energy, settings.batch_size, parameters),
+      norm_sums_(queue_, shard_.count),
+      energy_difference_(energy, shard_, parameters),
       max_abs_(queue_, parameters),
       largest_weight_(queue_, std::int64_t{1}),
       ring_(queue_) {}
@@ -49,13 +50,13 @@ ChainRun Learner::langevin_steps(const RandomStream& noise, int steps,
 }
 
 void Learner::draw_starts(InitialStates init, DataUse use, std::uint32_t iteration,
-                          std::int64_t count, float* states) {
+                          const Shard& shard, float* states) {
   const Starts starts{.init = init,
                       .noise_factor = settings_.noise_factor,
                       .seed = seed_,
                       .data = &data_,
                       .bank = bank_ ? &*bank_ : nullptr};
-  starts.draw(queue_, use, iteration, count, states);
+  starts.draw(queue_, use, iteration, shard, states);
 }
 
 /// Algorithm 1. Its steps have their names there, for a profiler to show; the chains go back to the
@@ -63,23 +64,24 @@ void Learner::draw_starts(InitialStates init, DataUse use, std::uint32_t iterati
 bool Learner::iterate(const Iteration& iteration, const std::function<bool()>& give_up) {
   const auto begun = IterationRing::Clock::now();
   const ProfileRange range("iteration");
-  const std::int64_t n = settings_.batch_size;
   const std::int64_t parameters = std::ssize(theta_);
   const auto t = static_cast<std::uint32_t>(iteration.number);
   const double factor = energy_factor(settings_.epsilon);
 
   ProfileRange step("1 data batch");
-  data_.draw(DataUse::batch, t, n, batch_.data());
+  data_.draw(DataUse::batch, t, shard_, batch_.data());
 
   step.next("2 initial states");
-  draw_starts(settings_.init, DataUse::initial_states, t, n, chains_.data());
+  draw_starts(settings_.init, DataUse::initial_states, t, shard_, chains_.data());
 
   step.next("3 Langevin steps");
   clear(queue_, norm_sums_.size(), norm_sums_.data());
-  if (!runner_.run(
-          langevin_steps({seed_, Purpose::langevin, t}, settings_.steps),
-          {.count = n, .memory = {.states = chains_.data()}, .norm_sums = norm_sums_.data()},
-          give_up)) {
+  if (!runner_.run(langevin_steps({seed_, Purpose::langevin, t}, settings_.steps),
+                   {.count = shard_.count,
+                    .first = static_cast<std::uint32_t>(shard_.first),
+                    .memory = {.states = chains_.data()},
+                    .norm_sums = norm_sums_.data()},
+                   give_up)) {
     return false;
   }
 
@@ -89,7 +91,7 @@ bool Learner::iterate(const Iteration& iteration, const std::function<bool()>& g
   IterationNumbers* const numbers = ring_.add(iteration, begun);
   sum_up_iteration(queue_,
                    {.factor = factor,
-                    .batch = n,
+                    .batch = shard_.total,
                     .steps = settings_.steps,
                     .data_f = energy_difference_.data_f(),
                     .chain_f = energy_difference_.sample_f(),

@@ -75,7 +75,7 @@ class Learner {
   /// Its Langevin steps, from this one on; for diagnostics too.
   ChainRun langevin_steps(const RandomStream& noise, int steps, std::uint32_t first_step = 0) const;
   /// Where chains start, drawn where the energy computes; for diagnostics those of another use.
-  void draw_starts(InitialStates init, DataUse use, std::uint32_t iteration, std::int64_t count,
+  void draw_starts(InitialStates init, DataUse use, std::uint32_t iteration, const Shard& shard,
                    float* states);
 
  private:
@@ -84,7 +84,8 @@ class Learner {
   Queue queue_;
   DataBatches& data_;
   ChainRunner runner_;
-  std::int64_t values_;  // of a batch
+  Shard shard_;          // of the batch: all of it
+  std::int64_t values_;  // of the shard
 
   LearnerState* state_ = nullptr;
   std::uint64_t seed_ = 0;

@@ -42,24 +42,25 @@ Purpose noise_purpose(DataUse use) {
 
 }  // namespace
 
-void ToyBatches::draw(DataUse use, std::uint32_t iteration, std::int64_t count, float* states) {
+void ToyBatches::draw(DataUse use, std::uint32_t iteration, const Shard& shard, float* states) {
   const Purpose purpose = use == DataUse::batch ? Purpose::toy_data : rows_purpose(use);
-  draw_toy_data(queue(), density_, {seed(), purpose, iteration}, count, states);
+  draw_toy_data(queue(), density_, {seed(), purpose, iteration}, shard, states);
 }
 
 ImageBatches::ImageBatches(const Queue& queue, std::uint64_t seed, std::span<const float> images,
                            std::int64_t state_size, float noise)
     : DataBatches(queue, seed), images_(queue, images), state_size_(state_size), noise_(noise) {}
 
-void ImageBatches::draw(DataUse use, std::uint32_t iteration, std::int64_t count, float* states) {
+void ImageBatches::draw(DataUse use, std::uint32_t iteration, const Shard& shard, float* states) {
   const auto table_rows = static_cast<std::uint32_t>(std::ssize(images_) / state_size_);
-  if (std::ssize(rows_) < count) {
-    rows_ = Array<std::uint32_t>(queue(), count);
+  if (std::ssize(rows_) < shard.total) {
+    rows_ = Array<std::uint32_t>(queue(), shard.total);
   }
-  draw_rows(queue(), {seed(), rows_purpose(use), iteration}, table_rows, count, rows_.data());
-  gather_rows(queue(), images_.data(), rows_.data(), count, state_size_, states);
+  draw_rows(queue(), {seed(), rows_purpose(use), iteration}, table_rows, shard.total, rows_.data());
+  gather_rows(queue(), images_.data(), rows_.data() + shard.first, shard.count, state_size_,
+              states);
   if (noise_ > 0) {
-    add_normal(queue(), {seed(), noise_purpose(use), iteration}, noise_, count, state_size_,
+    add_normal(queue(), {seed(), noise_purpose(use), iteration}, noise_, shard, state_size_,
                states);
   }
 }

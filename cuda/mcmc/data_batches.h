@@ -7,6 +7,7 @@
 #include "cuda/device/array.h"
 #include "cuda/kernels/toy_data.cuh"
 #include "cuda/random/philox.cuh"
+#include "cuda/random/shard.h"
 
 namespace ebm {
 
@@ -28,8 +29,8 @@ class DataBatches {
   void reseed(std::uint64_t seed) { seed_ = seed; }
   /// Values in one state.
   virtual std::int64_t state_size() const = 0;
-  /// Gives the queue `count` states to draw.
-  virtual void draw(DataUse use, std::uint32_t iteration, std::int64_t count, float* states) = 0;
+  /// Gives the queue a shard's states of a batch to draw.
+  virtual void draw(DataUse use, std::uint32_t iteration, const Shard& shard, float* states) = 0;
 
  protected:
   const Queue& queue() const { return queue_; }
@@ -47,7 +48,7 @@ class ToyBatches final : public DataBatches {
       : DataBatches(queue, seed), density_(density) {}
 
   std::int64_t state_size() const override { return 2; }
-  void draw(DataUse use, std::uint32_t iteration, std::int64_t count, float* states) override;
+  void draw(DataUse use, std::uint32_t iteration, const Shard& shard, float* states) override;
 
  private:
   ToyDraw density_;
@@ -62,7 +63,7 @@ class ImageBatches final : public DataBatches {
                std::int64_t state_size, float noise);
 
   std::int64_t state_size() const override { return state_size_; }
-  void draw(DataUse use, std::uint32_t iteration, std::int64_t count, float* states) override;
+  void draw(DataUse use, std::uint32_t iteration, const Shard& shard, float* states) override;
 
  private:
   Mirror<const float> images_;

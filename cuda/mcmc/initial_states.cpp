@@ -23,25 +23,25 @@ Purpose states_purpose(DataUse use) {
 
 }  // namespace
 
-void Starts::draw(const Queue& queue, DataUse use, std::uint32_t iteration, std::int64_t count,
+void Starts::draw(const Queue& queue, DataUse use, std::uint32_t iteration, const Shard& shard,
                   float* states) const {
   const RandomStream noise{seed, states_purpose(use), iteration};
   switch (init) {
     case InitialStates::persistent:
       if (use == DataUse::initial_states) {
-        bank->draw(iteration, count, states);
+        bank->draw(iteration, shard, states);
       } else {
-        bank->peek(rows_purpose(use), iteration, count, states);
+        bank->peek(rows_purpose(use), iteration, shard, states);
       }
       break;
     case InitialStates::data:
-      data->draw(use, iteration, count, states);
+      data->draw(use, iteration, shard, states);
       break;
     case InitialStates::uniform:
-      fill_uniform(queue, noise, noise_factor, count, data->state_size(), states);
+      fill_uniform(queue, noise, noise_factor, shard, data->state_size(), states);
       break;
     case InitialStates::gaussian:
-      fill_normal(queue, noise, noise_factor, count, data->state_size(), states);
+      fill_normal(queue, noise, noise_factor, shard, data->state_size(), states);
       break;
   }
 }

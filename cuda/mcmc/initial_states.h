@@ -22,7 +22,7 @@ struct Starts {
   /// Fills `states`, a pure function of (seed, use, iteration) and of what bank and data hold.
   /// Training's own persistent chains (DataUse::initial_states) are to be put back; those of other
   /// uses are copied and forgotten.
-  void draw(const Queue& queue, DataUse use, std::uint32_t iteration, std::int64_t count,
+  void draw(const Queue& queue, DataUse use, std::uint32_t iteration, const Shard& shard,
             float* states) const;
 };
 

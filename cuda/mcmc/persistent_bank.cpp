@@ -15,18 +15,18 @@ PersistentBank::PersistentBank(const Queue& queue, std::uint64_t seed, std::span
                                std::int64_t state_size)
     : queue_(queue), seed_(seed), state_size_(state_size), states_(queue, states) {}
 
-void PersistentBank::copy_rows(Purpose purpose, std::uint32_t iteration, Array<std::uint32_t>& rows,
-                               float* states) {
+void PersistentBank::copy_rows(Purpose purpose, std::uint32_t iteration, const Shard& shard,
+                               Array<std::uint32_t>& rows, float* states) {
+  if (std::ssize(rows) != shard.total) {
+    rows = Array<std::uint32_t>(queue_, shard.total);
+  }
   draw_rows(queue_, {seed_, purpose, iteration}, static_cast<std::uint32_t>(this->rows()),
-            std::ssize(rows), rows.data());
-  gather_rows(queue_, states_.data(), rows.data(), std::ssize(rows), state_size_, states);
+            shard.total, rows.data());
+  gather_rows(queue_, states_.data(), rows.data() + shard.first, shard.count, state_size_, states);
 }
 
-void PersistentBank::draw(std::uint32_t iteration, std::int64_t count, float* states) {
-  if (std::ssize(drawn_) != count) {
-    drawn_ = Array<std::uint32_t>(queue_, count);
-  }
-  copy_rows(Purpose::bank_rows, iteration, drawn_, states);
+void PersistentBank::draw(std::uint32_t iteration, const Shard& shard, float* states) {
+  copy_rows(Purpose::bank_rows, iteration, shard, drawn_, states);
 }
 
 void PersistentBank::put(const float* states, const std::uint32_t* stopped) {
@@ -34,10 +34,10 @@ void PersistentBank::put(const float* states, const std::uint32_t* stopped) {
                stopped);
 }
 
-void PersistentBank::peek(Purpose purpose, std::uint32_t iteration, std::int64_t count,
+void PersistentBank::peek(Purpose purpose, std::uint32_t iteration, const Shard& shard,
                           float* states) {
-  Array<std::uint32_t> rows(queue_, count);
-  copy_rows(purpose, iteration, rows, states);
+  Array<std::uint32_t> rows;
+  copy_rows(purpose, iteration, shard, rows, states);
 }
 
 }  // namespace ebm

@@ -7,6 +7,7 @@
 
 #include "cuda/device/array.h"
 #include "cuda/random/philox.cuh"
+#include "cuda/random/shard.h"
 
 namespace ebm {
 
@@ -22,20 +23,21 @@ class PersistentBank {
 
   std::int64_t rows() const { return std::ssize(states_) / state_size_; }
 
-  /// Fills `states` with `count` distinct rows, and remembers which. At most rows() of them.
-  void draw(std::uint32_t iteration, std::int64_t count, float* states);
-  /// Overwrites the rows that the last draw() took. Nothing happens where `stopped` is not null and
-  /// what it points to is not 0 by then.
+  /// Draws distinct rows for a batch, at most rows() of them, and remembers which; fills `states`
+  /// with the shard's.
+  void draw(std::uint32_t iteration, const Shard& shard, float* states);
+  /// Overwrites the rows that the last draw() took for all of the batch. Nothing happens where
+  /// `stopped` is not null and what it points to is not 0 by then.
   void put(const float* states, const std::uint32_t* stopped = nullptr);
   /// Like draw(), from the stream of another use, and forgotten at once: for diagnostics.
-  void peek(Purpose rows, std::uint32_t iteration, std::int64_t count, float* states);
+  void peek(Purpose rows, std::uint32_t iteration, const Shard& shard, float* states);
 
   /// Gives the queue the work to bring the host's states up to date.
   void read_back() const { states_.read_back(queue_); }
 
  private:
-  void copy_rows(Purpose purpose, std::uint32_t iteration, Array<std::uint32_t>& rows,
-                 float* states);
+  void copy_rows(Purpose purpose, std::uint32_t iteration, const Shard& shard,
+                 Array<std::uint32_t>& rows, float* states);
 
   Queue queue_;
   std::uint64_t seed_;
