@@ -34,9 +34,9 @@ DeviceBuffer<float> filled(const CudaStream& stream, const std::vector<float>& v
   return buffer;
 }
 
-TEST(DeviceBuffer, IsZeroAtTheStartAndHoldsWhatIsCopied) {
+TEST(DeviceBuffer, IsZeroWhereAskedAndHoldsWhatIsCopied) {
   const CudaStream stream;
-  DeviceBuffer<float> buffer(stream, 1000);
+  auto buffer = DeviceBuffer<float>::zeros(stream, 1000);
   EXPECT_EQ(contents(stream, buffer), std::vector<float>(1000, 0.0F));
   const std::vector<float> values = numbers(1000, 1);
   buffer.copy_from(stream, filled(stream, values));

@@ -15,8 +15,8 @@
 
 namespace ebm {
 
-/// A fixed number of values where a queue computes, zero at the start. Moves; does not copy by
-/// accident. Outlived by the stream of its queue.
+/// A fixed number of values where a queue computes, to be written before they are read. Moves; does
+/// not copy by accident. Outlived by the stream of its queue.
 template <class T>
 class Array {
  public:

@@ -60,8 +60,9 @@ class PinnedBuffer {
   CudaHandle<void*, cudaFreeHost> values_;
 };
 
-/// A fixed number of values in the device's memory, zero at the start. Allocated, used and freed in
-/// the order of one stream, which must outlive it. Moves; does not copy by accident.
+/// A fixed number of values in the device's memory, whatever was there at the start: so that tools
+/// which watch for it see what is read before it is written. Allocated, used and freed in the order
+/// of one stream, which must outlive it. Moves; does not copy by accident.
 template <class T>
 class DeviceBuffer {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -75,11 +76,14 @@ class DeviceBuffer {
     void* values = nullptr;
     EBM_CHECK_CUDA(cudaMallocAsync(&values, bytes_of<T>(size), stream_));
     values_ = static_cast<T*>(values);
-    if (const cudaError_t cleared = cudaMemsetAsync(values_, 0, bytes_of<T>(size), stream_);
-        cleared != cudaSuccess) {
-      free();
-      EBM_CHECK_CUDA(cleared);
+  }
+  /// The same, all zero.
+  static DeviceBuffer zeros(const CudaStream& stream, std::size_t size) {
+    DeviceBuffer buffer(stream, size);
+    if (size > 0) {
+      EBM_CHECK_CUDA(cudaMemsetAsync(buffer.values_, 0, bytes_of<T>(size), stream.get()));
     }
+    return buffer;
   }
   DeviceBuffer(DeviceBuffer&& other) noexcept { swap(other); }
   DeviceBuffer& operator=(DeviceBuffer&& other) noexcept {

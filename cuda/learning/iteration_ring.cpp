@@ -19,6 +19,7 @@ IterationRing::IterationRing(const Queue& queue)
       diverged_there_(queue, std::size_t{1}),
       diverged_here_(queue, std::size_t{1}) {
   results_.reserve(kKept);
+  clear(queue_, kKept, there_.data());  // all are read back, also what has not come yet
 }
 
 void IterationRing::reset() {

@@ -22,7 +22,7 @@ class RecordedSampler {
     std::uint64_t seed = 0;
   };
 
-  /// `chains` states of zeros. `energy` is borrowed; its θ must not change from the first run on.
+  /// `energy` is borrowed; its θ must not change from the first run on.
   RecordedSampler(Energy& energy, const Settings& settings, std::int64_t chains);
 
   /// chains × state size, where the energy computes. To be filled before the first run, then left

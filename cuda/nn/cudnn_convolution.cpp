@@ -123,10 +123,12 @@ bool CudnnConvolution::Plans::choose(const PlanCache& cache) {
   const ConvolutionShape& shape = pattern.shape;
   const CudaStream& stream = libraries.cudnn.stream();
   // Zeros to measure on, enough for either type of value.
-  const DeviceBuffer<std::byte> x(stream, float_bytes(input_values(shape)));
-  const DeviceBuffer<std::byte> weight(stream, float_bytes(weight_values(shape)));
-  const DeviceBuffer<float> bias(stream, static_cast<std::size_t>(shape.out_channels));
-  DeviceBuffer<std::byte> y(stream, float_bytes(output_values(shape)));
+  using Bytes = DeviceBuffer<std::byte>;
+  const Bytes x = Bytes::zeros(stream, float_bytes(input_values(shape)));
+  const Bytes weight = Bytes::zeros(stream, float_bytes(weight_values(shape)));
+  const auto bias =
+      DeviceBuffer<float>::zeros(stream, static_cast<std::size_t>(shape.out_channels));
+  Bytes y = Bytes::zeros(stream, float_bytes(output_values(shape)));
   DeviceBuffer<std::byte> dx(stream, x.size());
   DeviceBuffer<float> dweight(stream, static_cast<std::size_t>(weight_values(shape)));
   DeviceBuffer<std::byte> workspace(stream, kLargestWorkspace + copy_bytes(pattern));

@@ -64,6 +64,12 @@ DeviceBuffer<T> device_values(const LayerBatch& batch, std::int64_t per_image) {
                          static_cast<std::size_t>(batch.images * per_image));
 }
 
+template <class T>
+DeviceBuffer<T> device_zeros(const LayerBatch& batch, std::int64_t per_image) {
+  return DeviceBuffer<T>::zeros(batch.context.stream(),
+                                static_cast<std::size_t>(batch.images * per_image));
+}
+
 inline std::int64_t pixels(const Shape& shape) { return std::int64_t{shape.height} * shape.width; }
 
 /// A convolution of states, with a LeakyReLU after it or not. Its input and gradient are float,

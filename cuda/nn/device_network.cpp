@@ -86,11 +86,11 @@ DeviceNetwork<T>::DeviceNetwork(std::shared_ptr<CudaContext> context, const Netw
       batch_{this->context(), static_cast<int>(capacity)},
       network_(network),
       capacity_(capacity),
-      states_(device_values<float>(batch_, state_size())),
+      states_(device_zeros<float>(batch_, state_size())),
       state_gradients_(device_values<float>(batch_, state_size())),
       f_(device_values<float>(batch_, 1)),
-      norm_sums_(device_values<float>(batch_, 1)),
-      places_(device_values<LangevinPlace>(batch_, 1)) {
+      norm_sums_(device_zeros<float>(batch_, 1)),
+      places_(device_zeros<LangevinPlace>(batch_, 1)) {
   std::int64_t largest = 0;
   for (std::size_t i = 0; i <= network.layers().size(); ++i) {
     largest = std::max(largest, network.shape_before(i).size());

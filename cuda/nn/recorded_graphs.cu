@@ -54,7 +54,8 @@ RecordedGraphs::RecordedGraphs(Energy& energy, const ChainRun& kind, const Chain
       kind_(kind),
       chains_(chains),
       width_(energy.state_size()),
-      places_(stream_, static_cast<std::size_t>(chains.count)) {}
+      places_(DeviceBuffer<LangevinPlace>::zeros(stream_, static_cast<std::size_t>(chains.count))) {
+}
 
 bool RecordedGraphs::is_for(const ChainRun& run, const Chains& chains) const {
   const auto numbers = [](const ChainRun& r) {
@@ -135,7 +136,7 @@ void RecordedGraphs::steps(const Chains& chains, int count) {
 /// In memory of its own: the chains are to stay where they are.
 void RecordedGraphs::load_kernels(const Chains& chains) {
   const auto values = [&](std::int64_t count) {
-    return DeviceBuffer<float>(stream_, static_cast<std::size_t>(count));
+    return DeviceBuffer<float>::zeros(stream_, static_cast<std::size_t>(count));
   };
   std::vector<DeviceBuffer<float>> states;
   for (int i = 0; i < 5; ++i) {
