@@ -70,7 +70,7 @@ TrainConfig learning_points(DataKind data, OptimizerConfig optimizer, LangevinCo
   config.data = {.kind = data, .groups = data == DataKind::rings ? 4 : 8};
   config.optimizer = optimizer;
   config.langevin = langevin;
-  config.train.iterations = 3;
+  config.train = {.iterations = 3, .batch_size = 20};
   return config;
 }
 
