@@ -1,5 +1,6 @@
-// What a device's learner promises besides the right numbers (which are trainer_test's): the host
-// takes no part in an iteration, the memory is known beforehand, a run is the same bits every time.
+// What a device's learner promises besides the right numbers (which are algorithm_one_test's): the
+// host takes no part in an iteration, the memory is known beforehand, a run is the same bits every
+// time.
 
 #include "cuda/learning/learner.h"
 

@@ -108,11 +108,17 @@ ReferenceGradient ReferenceEnergyDifference::with_branches_of(std::span<const fl
 void ReferenceAdam::step(double learning_rate, std::span<const double> gradient,
                          std::span<double> theta) {
   ++steps_;
-  const double first_scale = 1 - std::pow(0.9, steps_);
-  const double second_scale = 1 - std::pow(0.999, steps_);
   for (std::size_t j = 0; j < theta.size(); ++j) {
     first_[j] = 0.9 * first_[j] + 0.1 * gradient[j];
     second_[j] = 0.999 * second_[j] + 0.001 * gradient[j] * gradient[j];
+  }
+  move(learning_rate, theta);
+}
+
+void ReferenceAdam::move(double learning_rate, std::span<double> theta) const {
+  const double first_scale = 1 - std::pow(0.9, steps_);
+  const double second_scale = 1 - std::pow(0.999, steps_);
+  for (std::size_t j = 0; j < theta.size(); ++j) {
     theta[j] -=
         learning_rate * (first_[j] / first_scale) / (std::sqrt(second_[j] / second_scale) + 1e-8);
   }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "cuda/nn/network.h"
@@ -57,8 +58,16 @@ class ReferenceEnergyDifference {
 class ReferenceAdam {
  public:
   explicit ReferenceAdam(std::size_t parameters) : first_(parameters), second_(parameters) {}
+  /// Goes on from the moments after so many steps.
+  ReferenceAdam(int steps, std::vector<double> first, std::vector<double> second)
+      : steps_(steps), first_(std::move(first)), second_(std::move(second)) {}
 
   void step(double learning_rate, std::span<const double> gradient, std::span<double> theta);
+  /// The second half of a step, from moments that have the gradient in them.
+  void move(double learning_rate, std::span<double> theta) const;
+
+  const std::vector<double>& first_moments() const { return first_; }
+  const std::vector<double>& second_moments() const { return second_; }
 
  private:
   int steps_ = 0;

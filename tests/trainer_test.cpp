@@ -1,4 +1,4 @@
-// Algorithm 1: against a float64 calculation by hand, across thread counts, and in its files.
+// Training runs: across thread counts, for every experiment, and in their files.
 
 #include "host/training/trainer.h"
 
@@ -7,158 +7,16 @@
 
 #include <cmath>
 #include <map>
-#include <optional>
 #include <vector>
 
-#include "cuda/kernels/langevin_update.cuh"
-#include "cuda/kernels/rows.cuh"
 #include "host/errors.h"
-#include "host/output/safetensors.h"
 #include "tests/environment_variable.h"
 #include "tests/picture_files.h"
 #include "tests/places.h"
-#include "tests/reference_network.h"
 #include "tests/run_training.h"
 
 namespace ebm {
 namespace {
-
-/// Algorithm 1 in float64, from the same random draws, for a toy experiment with persistent chains.
-class ByHand {
- public:
-  explicit ByHand(const TrainConfig& config)
-      : config_(config),
-        network_(published_network("toy", 2, 32)),
-        bank_states_(initial_bank(config.seed, config.langevin.bank_size, 2)),
-        bank_(Queue(), config.seed, bank_states_.span(), 2) {
-    const Buffer<float> start = initial_parameters(network_, config.seed);
-    theta_.assign(start.data(), start.data() + start.size());
-    learning_rate_ = config.optimizer.lr;
-  }
-
-  struct Row {
-    double d_s;
-    double r_s;
-    double learning_rate;
-  };
-
-  Row iterate(std::uint32_t iteration) {
-    const auto size = static_cast<std::size_t>(config_.train.batch_size);
-    const double epsilon = config_.langevin.epsilon;
-    std::vector<float> batch(2 * size);
-    draw_toy_data(Queue(), {}, {config_.seed, Purpose::toy_data, iteration}, std::ssize(batch) / 2,
-                  batch.data());
-    std::vector<float> chains(2 * size);
-    bank_.draw(iteration, config_.train.batch_size, chains.data());
-
-    double r_s = 0;
-    LangevinUpdate noise;
-    noise.noise = {config_.seed, Purpose::langevin, iteration};
-    std::vector<double> x(chains.begin(), chains.end());
-    for (int step = 0; step < config_.langevin.steps; ++step, ++noise.step) {
-      for (std::size_t c = 0; c < size; ++c) {
-        const ReferenceEvaluation at =
-            evaluate_reference_in_x(network_, theta_, std::span(x).subspan(2 * c, 2));
-        const std::vector<double>& g = at.input_gradient;
-        undecided_ += at.undecided.size();
-        const Floats4 z = noise.noise_of(static_cast<std::uint32_t>(c), 0);
-        r_s += std::hypot(g[0], g[1]);
-        x[2 * c] += epsilon * static_cast<double>(z.v[0]) - g[0];
-        x[2 * c + 1] += epsilon * static_cast<double>(z.v[1]) - g[1];
-      }
-    }
-    chains.assign(x.begin(), x.end());
-    bank_.put(chains.data());
-
-    const double factor = 2 / (epsilon * epsilon * static_cast<double>(size));
-    double d_s = 0;
-    std::vector<double> gradient(theta_.size());
-    const auto add = [&](std::span<const double> state, double scale) {
-      const ReferenceEvaluation at = evaluate_reference(network_, theta_, state);
-      d_s += scale * at.energy;
-      undecided_ += at.undecided.size();
-      for (std::size_t i = 0; i < gradient.size(); ++i) {
-        gradient[i] += scale * at.parameter_gradient[i];
-      }
-    };
-    const std::vector<double> data(batch.begin(), batch.end());
-    for (std::size_t c = 0; c < size; ++c) {
-      add(std::span(data).subspan(2 * c, 2), factor);
-      add(std::span(x).subspan(2 * c, 2), -factor);
-    }
-    const Row row{d_s, r_s / (config_.langevin.steps * static_cast<double>(size)), learning_rate_};
-    for (std::size_t i = 0; i < theta_.size(); ++i) {
-      theta_[i] -= learning_rate_ * epsilon * epsilon / 2 * gradient[i];
-    }
-    learning_rate_ =
-        std::max(config_.optimizer.lr_min, learning_rate_ * config_.optimizer.lr_decay);
-    return row;
-  }
-
-  const std::vector<double>& theta() const { return theta_; }
-  /// LeakyReLUs so far that were within float32's rounding of their branch: a program may take the
-  /// other.
-  std::size_t undecided() const { return undecided_; }
-  const Network& network() const { return network_; }
-
- private:
-  TrainConfig config_;
-  Network network_;
-  Buffer<float> bank_states_;
-  PersistentBank bank_;
-  std::vector<double> theta_;
-  double learning_rate_;
-  std::size_t undecided_ = 0;
-};
-
-/// A small run on whose way every LeakyReLU is decided, found by its seed; and what it comes to.
-struct DecidedRun {
-  TrainConfig config = toy_config();
-  std::optional<ByHand> by_hand;
-  std::vector<ByHand::Row> rows;
-
-  DecidedRun() {
-    constexpr std::uint64_t kSeeds = 20;  // every second one is decided
-    for (config.seed = 1; config.seed <= kSeeds; ++config.seed) {
-      by_hand.emplace(config);
-      rows.clear();
-      for (std::uint32_t t = 1; t <= 6; ++t) {
-        rows.push_back(by_hand->iterate(t));
-      }
-      if (by_hand->undecided() == 0) {
-        return;
-      }
-    }
-    ADD_FAILURE() << "every run has branches that float32 leaves open";
-  }
-};
-
-TEST(Trainer, IsAlgorithmOne) {
-  const DecidedRun run;
-  const TrainConfig& config = run.config;
-  const TemporaryFolder folder;
-  train(config, folder / "run");
-  const auto rows = read_csv(folder / "run/diagnostics.csv", 4);
-  ASSERT_EQ(rows.size(), 6U);
-  const ByHand& by_hand = *run.by_hand;
-  for (std::uint32_t t = 1; t <= 6; ++t) {
-    const ByHand::Row& row = run.rows[t - 1];
-    EXPECT_EQ(rows[t - 1][0], t);
-    // d_s is a difference of means near each other, in units of ε²/2: 1e-3 of it is float32.
-    EXPECT_NEAR(rows[t - 1][1], row.d_s, 1e-3) << "iteration " << t;
-    EXPECT_NEAR(rows[t - 1][2], row.r_s, 1e-5 * row.r_s) << "iteration " << t;
-    EXPECT_NEAR(rows[t - 1][3], row.learning_rate, 1e-8) << "iteration " << t;
-  }
-  const TensorFile weights = read_safetensors(folder / "run/checkpoints/net_000006.safetensors");
-  for (const ParameterTensor& tensor : by_hand.network().parameters()) {
-    const std::vector<float>& values = weights.at(tensor.name).values;
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      ASSERT_NEAR(static_cast<double>(values[i]),
-                  by_hand.theta()[static_cast<std::size_t>(tensor.offset) + i], 2e-6)
-          << tensor.name << " " << i;
-    }
-  }
-}
 
 TEST(Trainer, ToyRunIsTheSameBitsForAnyNumberOfThreads) {
   TrainConfig config = toy_config();
