@@ -41,7 +41,7 @@ template <class T>
 std::vector<T> results(dim3 blocks, dim3 threads, void (*kernel)(T*), std::size_t size,
                        std::size_t shared_bytes = 0) {
   const CudaStream stream;
-  DeviceBuffer<T> out(stream, size);
+  auto out = DeviceBuffer<T>::zeros(stream, size);
   launch_kernel(stream, blocks, threads, shared_bytes, kernel, out.data());
   std::vector<T> values(size);
   out.download(stream, values);
@@ -89,7 +89,7 @@ __global__ void change_parameter(unsigned start, unsigned* out) {
 
 TEST(EmulatedKernel, EveryThreadHasParametersOfItsOwn) {
   const CudaStream stream;
-  DeviceBuffer<unsigned> out(stream, 3);
+  auto out = DeviceBuffer<unsigned>::zeros(stream, 3);
   unsigned start = 7;
   launch_kernel(stream, 1, 3, 0, change_parameter, start, out.data());
   start = 100;
