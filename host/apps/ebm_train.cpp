@@ -40,7 +40,7 @@ struct Options : RunOptions {
 
 ComputeDevice device_for(const TrainConfig& config, const Options& options) {
   ComputeDevice device =
-      choose_compute_device(config.device, config.precision, make_network(trained_network(config)));
+      choose_compute_device(config.device, config.precision, make_network(config.network));
   if (options.profile.first > 0 && !device.on_cuda) {
     throw ConfigurationError("--profile: is for CUDA devices, and this run is on the CPU" +
                              (device.why_cpu.empty() ? "" : ": " + device.why_cpu));

@@ -119,7 +119,11 @@ void visit_training(Io& io, Config& config) {
   io.optional("precision", config.precision);
   io.section("data", [&](Io& data) { visit_data(data, config.data); });
   const bool toy = config.data.is_toy();
-  io.section("network", [&](Io& network) { visit_network(network, config.network); });
+  io.section("network", [&](Io& network) {
+    visit_network(network, config.network);
+    network.default_to(config.network.channels, toy ? 2 : config.data.channels);
+    network.default_to(config.network.image_size, toy ? 1 : config.data.image_size);
+  });
   io.section("optimizer", [&](Io& optimizer) { visit_optimizer(optimizer, config.optimizer); });
   io.section("langevin", [&](Io& langevin) { visit_langevin(langevin, config.langevin, toy); });
   io.section("train", [&](Io& train) {
@@ -148,6 +152,7 @@ void visit_sampling(Io& io, Config& config) {
   io.section("network", [&](Io& network) {
     const bool for_images = visit_network(network, config.network);
     const bool custom = config.network.kind == NetworkKind::custom;
+    network.default_to(config.network.channels, config.network.kind == NetworkKind::toy ? 2 : 3);
     network.optional("channels", config.network.channels, between(1, 1024),
                      {for_images || custom, "all networks but toy"});
     network.optional("image_size", config.network.image_size, between(1, kLargestImage),

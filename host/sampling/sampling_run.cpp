@@ -47,15 +47,14 @@ double mean(std::span<const float> values) {
 }  // namespace
 
 Checkpoint load_saved_network(const SampleConfig& config) {
-  const SavedNetworkConfig& network = config.network;
-  const bool toy = network.kind == NetworkKind::toy;
+  const NetworkConfig& network = config.network;
   NetworkChoice choice{.network = std::string(to_string(network.kind)),
-                       .channels = toy ? 2 : network.channels,
+                       .channels = network.channels,
                        .features = std::nullopt};
   if (network.kind == NetworkKind::custom) {
     choice.image_size = network.image_size;
     choice.layers = network.layers;
-  } else if (!toy) {
+  } else if (network.kind != NetworkKind::toy) {
     choice.features = network.features;
   }
   Checkpoint checkpoint = load_checkpoint(config.sample.checkpoint, choice);

@@ -129,7 +129,7 @@ Trainer::Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log
       log_(log),
       stop_(std::move(stop)),
       images_(load_training_images(config, log)),
-      network_(make_network(trained_network(config))),
+      network_(make_network(config.network)),
       state_(initial_state(config, network_, images_.count)),
       energy_(make_energy_on(device)),
       data_(make_batches(energy_->queue(), config, images_)),
