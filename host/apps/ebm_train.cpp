@@ -16,6 +16,7 @@
 #include "host/apps/exit_status.h"
 #include "host/apps/run_options.h"
 #include "host/config/config.h"
+#include "host/config/reference.h"
 #include "host/errors.h"
 #include "host/output/atomic_file.h"
 #include "host/parse_number.h"
@@ -143,6 +144,7 @@ int main(int argc, char** argv) {
                        ->excludes(config)
                        ->excludes(out);
     add_run_options(app, options);
+    add_reference_option(app, training_reference);
     app.add_option_function<std::string>(
            "--profile",
            [&options](const std::string& text) { options.profile = parse_iterations(text); },
