@@ -55,7 +55,10 @@ TrainConfig learning_images(NetworkKind network, int channels, OptimizerConfig o
                  .image_size = network == NetworkKind::custom ? 8 : 32,
                  .channels = channels,
                  .noise = noise};
-  config.network = {.kind = network, .features = network == NetworkKind::vanilla ? 1 : 2};
+  config.network = {.kind = network,
+                    .features = network == NetworkKind::vanilla ? 1 : 2,
+                    .channels = channels,
+                    .image_size = config.data.image_size};
   if (network == NetworkKind::custom) {
     config.network.layers = layers_of(kImages);
   }
@@ -152,7 +155,7 @@ class AlgorithmOne : public testing::TestWithParam<Case> {
  protected:
   AlgorithmOne()
       : config_(GetParam().config),
-        network_(make_network(trained_network(config_))),
+        network_(make_network(config_.network)),
         cache_("XDG_CACHE_HOME", folder_.path().string()) {
     const fs::path data = folder_ / "data";
     config_.data.path = data.string();

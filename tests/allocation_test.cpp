@@ -178,7 +178,7 @@ TEST(Training, TakesTheDataTheBankTwiceAndItsWorkingMemory) {
   TrainConfig config;
   config.data.kind = DataKind::mnist;
   config.data.path = (folder / "data").string();
-  config.network = {.kind = NetworkKind::vanilla, .features = 8};
+  config.network = {.kind = NetworkKind::vanilla, .features = 8, .channels = 1};
   config.langevin.steps = 1;
   config.langevin.init = InitialStates::persistent;
   config.train = {.iterations = 2, .batch_size = 40};

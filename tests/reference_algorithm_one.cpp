@@ -51,7 +51,7 @@ std::vector<double> gathered(std::span<const double> table, std::span<const std:
 ReferenceAlgorithmOne::ReferenceAlgorithmOne(const TrainConfig& config,
                                              std::span<const float> images)
     : config_(config),
-      network_(make_network(trained_network(config))),
+      network_(make_network(config.network)),
       images_(images.begin(), images.end()),
       size_(static_cast<std::size_t>(network_.input().size())) {}
 

@@ -40,7 +40,7 @@ inline TrainConfig toy_config() {
   TrainConfig config;
   config.name = "toy";
   config.data.kind = DataKind::gmm;
-  config.network.kind = NetworkKind::toy;
+  config.network = {.kind = NetworkKind::toy, .channels = 2, .image_size = 1};
   config.optimizer = {.kind = OptimizerKind::sgd, .lr = 0.1, .lr_min = 0.05, .lr_decay = 0.9};
   config.langevin.epsilon = 0.125;
   config.langevin.steps = 20;
@@ -59,7 +59,7 @@ inline TrainConfig image_config(NetworkKind network, const std::filesystem::path
   config.data.kind = DataKind::mnist;
   config.data.path = data.string();
   config.data.noise = 0.03;
-  config.network = {.kind = network, .features = 4};
+  config.network = {.kind = network, .features = 4, .channels = 1};
   config.optimizer = {.kind = OptimizerKind::adam, .lr = 1e-4, .lr_min = 1e-4, .lr_decay = 1};
   config.langevin.epsilon = 0.01;
   config.langevin.steps = 4;
@@ -75,7 +75,7 @@ inline TrainConfig image_config(NetworkKind network, const std::filesystem::path
 /// device.
 inline ComputeDevice tested_device([[maybe_unused]] const TrainConfig& config) {
 #ifdef EBM_TEST_ON_CUDA
-  return choose_compute_device("cuda", Precision::fp32, make_network(trained_network(config)));
+  return choose_compute_device("cuda", Precision::fp32, make_network(config.network));
 #else
   return {};
 #endif

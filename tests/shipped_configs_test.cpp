@@ -24,7 +24,7 @@ TrainConfig published_toy(const std::string& name, DataKind kind, int groups, do
   TrainConfig config;
   config.name = name;
   config.data = {.kind = kind, .groups = groups, .sd = 0.15, .radius = 1.0};
-  config.network.kind = NetworkKind::toy;
+  config.network = {.kind = NetworkKind::toy, .channels = 2, .image_size = 1};
   config.log.every = 100;
   config.checkpoint = {.every = 100, .keep = 3};
   config.landscape = {
@@ -62,7 +62,7 @@ TrainConfig mnist_convergent() {
                  .image_size = 32,
                  .channels = 1,
                  .noise = 0.015};
-  config.network = {.kind = NetworkKind::nonlocal, .features = 32};
+  config.network = {.kind = NetworkKind::nonlocal, .features = 32, .channels = 1};
   config.optimizer = {.kind = OptimizerKind::sgd, .lr = 0.01, .lr_min = 0.01, .lr_decay = 1.0};
   config.langevin = {.epsilon = 0.0075, .steps = 500, .init = InitialStates::persistent};
   config.train = {.iterations = 100'000, .batch_size = 100};

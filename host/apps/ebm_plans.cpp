@@ -47,9 +47,8 @@ std::vector<std::string> known_gpus() {
 
 std::vector<Precision> precisions_of(const Options& options, Precision configured) {
   std::vector<Precision> precisions;
-  const auto all = names(Precision{});
   for (const std::string& name : options.precisions) {
-    precisions.push_back(static_cast<Precision>(std::ranges::find(all, name) - all.begin()));
+    precisions.push_back(*from_string<Precision>(name));
   }
   return precisions.empty() ? std::vector{configured} : precisions;
 }
@@ -59,7 +58,7 @@ std::vector<ConvolutionPattern> patterns_of(const Options& options) {
   std::vector<ConvolutionPattern> patterns;
   for (const std::filesystem::path& file : options.configs) {
     const TrainConfig config = load_train_config(file, options.overrides);
-    const Network network = make_network(trained_network(config));
+    const Network network = make_network(config.network);
     const std::vector<int> batches =
         options.batches.empty() ? std::vector{config.train.batch_size} : options.batches;
     for (const Precision precision : precisions_of(options, config.precision)) {

@@ -10,6 +10,7 @@
 #include "host/apps/exit_status.h"
 #include "host/apps/run_options.h"
 #include "host/config/config.h"
+#include "host/config/reference.h"
 #include "host/output/atomic_file.h"
 #include "host/sampling/sampling_run.h"
 #include "host/training/compute_device.h"
@@ -68,6 +69,7 @@ int main(int argc, char** argv) {
                    "Folder for the results, new or empty [runs/sampling/NAME]")
         ->option_text("DIR");
     add_run_options(app, options);
+    add_reference_option(app, sampling_reference);
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

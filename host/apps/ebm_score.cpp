@@ -83,11 +83,6 @@ void check_outputs(const Options& options) {
   }
 }
 
-Precision precision_of(std::string_view name) {
-  const auto all = names(Precision{});
-  return static_cast<Precision>(std::ranges::find(all, name) - all.begin());
-}
-
 int score(const Options& options) {
   check_outputs(options);
   if (options.threads > 0) {
@@ -97,8 +92,8 @@ int score(const Options& options) {
   const NpyArray states = read_npy(options.input);
   const std::int64_t count = count_states(states, options.input, checkpoint.network);
   constexpr std::int64_t kMostAtOnce = 256;
-  const ComputeDevice device =
-      choose_compute_device(options.device, precision_of(options.precision), checkpoint.network);
+  const ComputeDevice device = choose_compute_device(
+      options.device, *from_string<Precision>(options.precision), checkpoint.network);
   const std::unique_ptr<Energy> energy =
       make_energy(device, checkpoint.network, std::clamp<std::int64_t>(count, 1, kMostAtOnce));
   HostStates scored(*energy);

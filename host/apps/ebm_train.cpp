@@ -4,7 +4,6 @@
 #include <omp.h>
 
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <cstdint>
 #include <exception>
 #include <filesystem>
@@ -17,8 +16,10 @@
 #include "host/apps/exit_status.h"
 #include "host/apps/run_options.h"
 #include "host/config/config.h"
+#include "host/config/reference.h"
 #include "host/errors.h"
 #include "host/output/atomic_file.h"
+#include "host/parse_number.h"
 #include "host/training/compute_device.h"
 #include "host/training/environment.h"
 #include "host/training/interruption.h"
@@ -40,7 +41,7 @@ struct Options : RunOptions {
 
 ComputeDevice device_for(const TrainConfig& config, const Options& options) {
   ComputeDevice device =
-      choose_compute_device(config.device, config.precision, make_network(trained_network(config)));
+      choose_compute_device(config.device, config.precision, make_network(config.network));
   if (options.profile.first > 0 && !device.on_cuda) {
     throw ConfigurationError("--profile: is for CUDA devices, and this run is on the CPU" +
                              (device.why_cpu.empty() ? "" : ": " + device.why_cpu));
@@ -50,19 +51,12 @@ ComputeDevice device_for(const TrainConfig& config, const Options& options) {
 
 /// Reads "FIRST:LAST", iterations from 1.
 std::pair<std::int64_t, std::int64_t> parse_iterations(const std::string& text) {
-  const std::size_t colon = text.find(':');
-  const auto number = [](std::string_view digits) {
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    return error == std::errc{} && end == digits.data() + digits.size() ? value : 0;
-  };
-  const std::int64_t first = number(std::string_view(text).substr(0, colon));
-  const std::int64_t last =
-      colon == std::string::npos ? 0 : number(std::string_view(text).substr(colon + 1));
-  if (first < 1 || last < first) {
+  const auto numbers = parse_numbers<std::int64_t>(text, ':');
+  if (!numbers || numbers->size() != 2 || numbers->front() < 1 ||
+      numbers->back() < numbers->front()) {
     throw CLI::ValidationError("--profile", "must be FIRST:LAST, iterations from 1, not " + text);
   }
-  return {first, last};
+  return {numbers->front(), numbers->back()};
 }
 
 /// Trains into a folder that the run has for itself. `is_new`: to be removed if it cannot start.
@@ -150,6 +144,7 @@ int main(int argc, char** argv) {
                        ->excludes(config)
                        ->excludes(out);
     add_run_options(app, options);
+    add_reference_option(app, training_reference);
     app.add_option_function<std::string>(
            "--profile",
            [&options](const std::string& text) { options.profile = parse_iterations(text); },

@@ -1,5 +1,6 @@
 #include "host/apps/run_options.h"
 
+#include <fmt/format.h>
 #include <omp.h>
 
 namespace ebm {
@@ -14,6 +15,15 @@ void add_run_options(CLI::App& app, RunOptions& options) {
       ->option_text("SECTION.KEY=VALUE")
       ->allow_extra_args(false);
   app.add_flag("--quiet", options.quiet, "Print nothing but warnings and errors");
+}
+
+void add_reference_option(CLI::App& app, std::string (*reference)()) {
+  const auto print = [reference] {
+    fmt::print("{}", reference());
+    throw CLI::Success();
+  };
+  app.add_flag_callback("--reference", print,
+                        "Print a configuration that explains every key, and exit");
 }
 
 void apply_run_options(RunOptions& options) {

@@ -17,6 +17,9 @@ struct RunOptions {
 /// Adds --device, --threads, --set and --quiet to a program that fills `options` when it parses.
 void add_run_options(CLI::App& app, RunOptions& options);
 
+/// Adds --reference, which prints that text, a configuration that explains every key, and exits.
+void add_reference_option(CLI::App& app, std::string (*reference)());
+
 /// Takes the threads, and puts the device last among the overrides.
 void apply_run_options(RunOptions& options);
 

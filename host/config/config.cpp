@@ -131,22 +131,11 @@ std::span<const std::string_view> names(Precision /*type*/) {
   return kNames;
 }
 
-Network make_network(const SavedNetworkConfig& network) {
+Network make_network(const NetworkConfig& network) {
   if (network.kind == NetworkKind::custom) {
     return {"custom", {network.channels, network.image_size, network.image_size}, network.layers};
   }
-  return published_network(to_string(network.kind),
-                           network.kind == NetworkKind::toy ? 2 : network.channels,
-                           network.features);
-}
-
-SavedNetworkConfig trained_network(const TrainConfig& config) {
-  const bool toy = config.data.is_toy();
-  return {.kind = config.network.kind,
-          .features = config.network.features,
-          .channels = toy ? 2 : config.data.channels,
-          .image_size = toy ? 1 : config.data.image_size,
-          .layers = config.network.layers};
+  return published_network(to_string(network.kind), network.channels, network.features);
 }
 
 TrainConfig load_train_config(const std::filesystem::path& file,

@@ -2,6 +2,7 @@
 // default filled in. Fields have the keys' names. The files under configs/ show them in use.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -37,6 +38,14 @@ std::string_view to_string(Enum value) {
   return names(value)[static_cast<std::size_t>(value)];
 }
 
+/// The value of that name, if there is one.
+template <class Enum>
+std::optional<Enum> from_string(std::string_view name) {
+  const std::span<const std::string_view> all = names(Enum{});
+  const auto found = std::ranges::find(all, name);
+  return found == all.end() ? std::nullopt : std::optional(static_cast<Enum>(found - all.begin()));
+}
+
 struct DataConfig {
   DataKind kind{};
   // Images.
@@ -54,9 +63,14 @@ struct DataConfig {
   bool operator==(const DataConfig&) const = default;
 };
 
+/// A network by its kind and sizes, or by its layers. In training its states are the data's, and
+/// their sizes no keys.
 struct NetworkConfig {
   NetworkKind kind{};  ///< custom where there are layers
   int features = 32;   ///< width n of vanilla and nonlocal
+  int channels = 3;    ///< of its states; toy's have 2
+  int image_size =
+      32;  ///< height and width of a custom network's states; 1 for points in the plane
   std::vector<Layer> layers{};
   bool operator==(const NetworkConfig&) const = default;
 };
@@ -151,18 +165,6 @@ struct TrainConfig {
   bool operator==(const TrainConfig&) const = default;
 };
 
-/// A network by name and sizes, or by its layers: that of a checkpoint, which may not say itself
-/// what it is.
-struct SavedNetworkConfig {
-  NetworkKind kind{};
-  int features = 32;
-  int channels = 3;  ///< of its states; toy's have 2
-  int image_size =
-      32;  ///< height and width of a custom network's states; 1 for points in the plane
-  std::vector<Layer> layers{};
-  bool operator==(const SavedNetworkConfig&) const = default;
-};
-
 struct SampleSection {
   std::string checkpoint{};
   double train_epsilon = 0;
@@ -186,7 +188,7 @@ struct SampleConfig {
   std::uint64_t seed = 123;
   std::string device = "auto";  ///< as in TrainConfig
   Precision precision = Precision::tf32;
-  SavedNetworkConfig network;
+  NetworkConfig network;  ///< of the checkpoint, which may not say itself what it is
   SamplingStart start{};
   DataConfig data;  ///< start: data
   SampleSection sample;
@@ -196,10 +198,7 @@ struct SampleConfig {
 
 /// The network itself. Throws std::invalid_argument naming layer and shapes when there is no such
 /// network.
-Network make_network(const SavedNetworkConfig& network);
-
-/// The network that a configuration trains, as its checkpoints describe it.
-SavedNetworkConfig trained_network(const TrainConfig& config);
+Network make_network(const NetworkConfig& network);
 
 /// Reads a configuration file with overrides "section.key=value" put on top of it, the last one
 /// winning. A field whose key does not apply to the configuration keeps its default. Throws

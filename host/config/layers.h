@@ -17,17 +17,18 @@
 
 namespace ebm {
 
-/// The keys of one layer; `Io` as in config.cpp.
+/// The keys of one layer; `Io` as in keys.h.
 template <class Io, class AnyLayer>
 void visit_layer(Io& io, AnyLayer& layer) {
   constexpr double kLargest = 65'536;
   if (layer.kind == LayerKind::conv || layer.kind == LayerKind::linear) {
-    io.required("outputs", layer.outputs, between(1, kLargest));
+    io.required({"outputs", layer.kind == LayerKind::conv ? "channels" : "numbers"}, layer.outputs,
+                between(1, kLargest));
   }
   if (layer.kind == LayerKind::conv) {
-    io.required("kernel", layer.kernel, between(1, 1024));
-    io.optional("stride", layer.stride, between(1, 1024));
-    io.optional("padding", layer.padding, between(0, 1024));
+    io.required({"kernel", "pixels a side"}, layer.kernel, between(1, 1024));
+    io.optional({"stride", "pixels"}, layer.stride, between(1, 1024));
+    io.optional({"padding", "pixels of zeros on each side"}, layer.padding, between(0, 1024));
   }
 }
 

@@ -63,7 +63,7 @@ class Rules {
   }
 
   /// That the layers fit each other and the states.
-  void check_layers(const SavedNetworkConfig& network) const {
+  void check_layers(const NetworkConfig& network) const {
     if (network.kind != NetworkKind::custom) {
       return;
     }
@@ -86,7 +86,8 @@ void check_rules(const SampleConfig& config, const YamlValue& tree) {
   const Rules require(tree);
   require.check_common(config);
   const bool custom = config.network.kind == NetworkKind::custom;
-  require(custom || config.network.channels == 1 || config.network.channels == 3,
+  const bool toy = config.network.kind == NetworkKind::toy;
+  require(custom || toy || config.network.channels == 1 || config.network.channels == 3,
           "network.channels",
           fmt::format("must be 1 (grey) or 3 (colour), not {}", config.network.channels));
   require.check_layers(config.network);
@@ -97,7 +98,7 @@ void check_rules(const SampleConfig& config, const YamlValue& tree) {
   }
   require.check_data(config.data, config.network.kind);
   const int channels = config.data.is_toy() ? 2 : config.data.channels;
-  require(config.network.kind == NetworkKind::toy || channels == config.network.channels,
+  require(channels == config.network.channels,
           config.data.is_toy() ? "network.channels" : "data.channels",
           fmt::format("network.channels is {}, but the data have {}", config.network.channels,
                       channels));
@@ -113,7 +114,7 @@ void check_rules(const TrainConfig& config, const YamlValue& tree) {
 
   require.check_common(config);
   require.check_data(config.data, config.network.kind);
-  require.check_layers(trained_network(config));
+  require.check_layers(config.network);
   require(config.optimizer.lr_min <= config.optimizer.lr, "optimizer.lr_min",
           fmt::format("must be at most optimizer.lr = {}, not {}", config.optimizer.lr,
                       config.optimizer.lr_min));

@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <charconv>
 #include <cmath>
 #include <numeric>
 
 #include "host/errors.h"
+#include "host/parse_number.h"
 
 namespace ebm {
 namespace {
@@ -109,14 +109,9 @@ std::string expected(const Range& range) {
 
 // The number that is the whole of the scalar, if it is one of this type.
 template <class Number>
-std::optional<Number> parse_number(const YamlValue& value) {
-  if (value.kind != YamlValue::Kind::scalar || value.quoted) {
-    return std::nullopt;
-  }
-  Number number{};
-  const char* const end = value.text.data() + value.text.size();
-  const auto [stop, error] = std::from_chars(value.text.data(), end, number);
-  return error == std::errc{} && stop == end ? std::optional(number) : std::nullopt;
+std::optional<Number> number_of(const YamlValue& value) {
+  const bool plain = value.kind == YamlValue::Kind::scalar && !value.quoted;
+  return plain ? parse_number<Number>(value.text) : std::nullopt;
 }
 
 }  // namespace
@@ -259,7 +254,7 @@ std::vector<YamlReader::NamedItem> YamlReader::named_items(
 
 template <class Number>
 void YamlReader::convert_number(const YamlValue& at, Number& value, Range range) const {
-  const std::optional<Number> number = parse_number<Number>(at);
+  const std::optional<Number> number = number_of<Number>(at);
   if (!number || !contains(range, *number)) {
     refuse(at, fmt::format("must be {}, not {}", expected<Number>(range), shown(at)));
   }
@@ -310,8 +305,8 @@ void YamlReader::convert(const YamlValue& at, std::optional<std::pair<double, do
     return;
   }
   if (at.kind == YamlValue::Kind::sequence && at.children.size() == 2) {
-    const std::optional<double> low = parse_number<double>(at.children[0]);
-    const std::optional<double> high = parse_number<double>(at.children[1]);
+    const std::optional<double> low = number_of<double>(at.children[0]);
+    const std::optional<double> high = number_of<double>(at.children[1]);
     if (low && high && contains(range, *low) && contains(range, *high) && *low < *high) {
       value = {*low, *high};
       return;

@@ -2,8 +2,8 @@
 // for, and a key nobody asked for is an error. Every error is a ConfigurationError that names the
 // place, the full key, the value found and what is valid.
 //
-// YamlReader and YamlWriter have the same members, so one function template that visits a
-// configuration's keys both reads and writes it.
+// YamlReader, YamlWriter and ReferenceWriter have the same members, so one function template that
+// visits a configuration's keys reads, writes and explains it.
 #pragma once
 
 #include <cstdint>
@@ -36,6 +36,14 @@ struct Applies {
   std::string_view to;
 };
 
+/// A key, a string literal, and what the references say of it.
+struct Key {
+  constexpr Key(const char* key, std::string_view what = {}) : name(key), about(what) {}
+
+  std::string_view name;
+  std::string_view about;
+};
+
 /// Throws ConfigurationError about the value at the dotted key, naming the place where that, or
 /// failing that the innermost section around it, was written.
 [[noreturn]] void refuse_key(const YamlValue& root, std::string_view dotted_key,
@@ -53,17 +61,17 @@ class YamlReader {
   /// Reads a key that must be there. `Range` is for numbers. A value is a number, text, a bool, an
   /// enumeration that has names(), or an optional pair of increasing numbers.
   template <class T>
-  void required(std::string_view key, T& value, Range range = {}, Applies applies = {}) {
+  void required(const Key& key, T& value, Range range = {}, Applies applies = {}) {
     if (!optional(key, value, range, applies) && applies.here) {
-      refuse_missing(key);
+      refuse_missing(key.name);
     }
   }
 
   /// Reads a key if it is there, else leaves `value`, the default, as it is. Returns whether it
   /// was.
   template <class T>
-  bool optional(std::string_view key, T& value, Range range = {}, Applies applies = {}) {
-    const YamlValue* found = look_up(key, applies);
+  bool optional(const Key& key, T& value, Range range = {}, Applies applies = {}) {
+    const YamlValue* found = look_up(key.name, applies);
     if (found == nullptr) {
       return false;
     }
@@ -83,13 +91,13 @@ class YamlReader {
 
   /// Reads the map under `key` by `visit(reader)`. A missing section reads as an empty one.
   template <class Visit>
-  void section(std::string_view key, Visit visit, Applies applies = {}) {
-    const YamlValue* found = look_up(key, applies);
+  void section(const Key& key, Visit visit, Applies applies = {}) {
+    const YamlValue* found = look_up(key.name, applies);
     if (!applies.here) {
       return;
     }
     const YamlValue missing{.kind = YamlValue::Kind::map, .place = map_.place};
-    YamlReader reader(found != nullptr ? *found : missing, full(key));
+    YamlReader reader(found != nullptr ? *found : missing, full(key.name));
     visit(reader);
     reader.finish();
   }
@@ -98,8 +106,8 @@ class YamlReader {
   /// `Item::kind`, or a map of one such name to the item's own keys, which `visit(reader, item)`
   /// reads. An empty list is an error.
   template <class Item, class Visit>
-  void list(std::string_view key, std::vector<Item>& items, Visit visit, Applies applies = {}) {
-    const YamlValue* found = look_up(key, applies);
+  void list(const Key& key, std::vector<Item>& items, Visit visit, Applies applies = {}) {
+    const YamlValue* found = look_up(key.name, applies);
     if (found == nullptr) {
       return;
     }

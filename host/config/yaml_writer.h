@@ -20,16 +20,16 @@ class YamlWriter {
   YamlWriter() { emitter_ << YAML::BeginMap; }
 
   template <class T>
-  void required(std::string_view key, const T& value, Range /*range*/ = {}, Applies applies = {}) {
+  void required(const Key& key, const T& value, Range /*range*/ = {}, Applies applies = {}) {
     if (applies.here) {
       is_empty_ = false;
-      emitter_ << YAML::Key << std::string(key) << YAML::Value;
+      emitter_ << YAML::Key << std::string(key.name) << YAML::Value;
       write(value);
     }
   }
 
   template <class T>
-  void optional(std::string_view key, const T& value, Range range = {}, Applies applies = {}) {
+  void optional(const Key& key, const T& value, Range range = {}, Applies applies = {}) {
     required(key, value, range, applies);
   }
 
@@ -37,20 +37,20 @@ class YamlWriter {
   void default_to(const T& /*value*/, const std::type_identity_t<T>& /*fallback*/) {}
 
   template <class Visit>
-  void section(std::string_view key, Visit visit, Applies applies = {}) {
+  void section(const Key& key, Visit visit, Applies applies = {}) {
     if (applies.here) {
-      emitter_ << YAML::Key << std::string(key) << YAML::Value << YAML::Flow << YAML::BeginMap;
+      emitter_ << YAML::Key << std::string(key.name) << YAML::Value << YAML::Flow << YAML::BeginMap;
       visit(*this);
       emitter_ << YAML::EndMap;
     }
   }
 
   template <class Items, class Visit>
-  void list(std::string_view key, const Items& items, Visit visit, Applies applies = {}) {
+  void list(const Key& key, const Items& items, Visit visit, Applies applies = {}) {
     if (!applies.here || items.empty()) {
       return;
     }
-    emitter_ << YAML::Key << std::string(key) << YAML::Value << YAML::Flow << YAML::BeginSeq;
+    emitter_ << YAML::Key << std::string(key.name) << YAML::Value << YAML::Flow << YAML::BeginSeq;
     for (const auto& item : items) {
       YamlWriter keys;
       visit(keys, item);

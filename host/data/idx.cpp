@@ -27,6 +27,7 @@ constexpr std::int64_t kMostPixels = std::int64_t{1} << 31;
 constexpr std::size_t kChunk = std::size_t{1} << 20;
 
 /// The content of a file that may be compressed by gzip.
+/// zlib reads it, and not libarchive, which (3.6) does not look at gzip's check sum and length.
 class GzipReader {
  public:
   explicit GzipReader(const std::filesystem::path& path) : path_(path) {

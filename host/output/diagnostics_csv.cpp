@@ -2,34 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <array>
-#include <charconv>
 #include <cstddef>
-#include <optional>
 #include <span>
 #include <string>
-#include <system_error>
 
 #include "host/output/input_file.h"
+#include "host/parse_number.h"
 
 namespace ebm {
-namespace {
-
-/// The columns of a line, if it has four numbers.
-std::optional<std::array<double, 4>> parse(std::string_view line) {
-  std::array<double, 4> numbers{};
-  const char* at = line.data();
-  const char* const end = at + line.size();
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
-    if (i > 0 && (at == end || *at++ != ',')) return std::nullopt;
-    const auto [after, error] = std::from_chars(at, end, numbers[i]);
-    if (error != std::errc()) return std::nullopt;
-    at = after;
-  }
-  return at == end ? std::optional(numbers) : std::nullopt;
-}
-
-}  // namespace
 
 Diagnostics read_diagnostics(const std::filesystem::path& path) {
   InputFile file(path);
@@ -49,9 +29,9 @@ Diagnostics read_diagnostics(const std::filesystem::path& path) {
       }
       continue;
     }
-    const auto columns = parse(line);
+    const auto columns = parse_numbers<double>(line, ',');
     const std::size_t iteration = number - 1;
-    if (!columns || (*columns)[0] != static_cast<double>(iteration)) {
+    if (!columns || columns->size() != 4 || (*columns)[0] != static_cast<double>(iteration)) {
       file.fail(fmt::format("line {} is \"{}\", not the four numbers of iteration {}", number, line,
                             iteration));
     }

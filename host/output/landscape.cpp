@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <string>
 #include <string_view>
@@ -15,6 +14,7 @@
 #include "host/output/atomic_file.h"
 #include "host/output/npy.h"
 #include "host/output/posix_file.h"
+#include "host/parse_number.h"
 
 namespace ebm {
 namespace {
@@ -173,9 +173,8 @@ LandscapeSummary Landscape::write(std::int64_t iteration, std::span<const float>
 
 void Landscape::go_back(std::int64_t iteration) {
   summaries_.keep_while([iteration](std::string_view line) {
-    std::int64_t of_line = 0;
-    const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), of_line);
-    return error == std::errc{} && of_line <= iteration;
+    const auto of_line = parse_number<std::int64_t>(line.substr(0, line.find(',')));
+    return of_line && *of_line <= iteration;
   });
   const auto is_missing = [](fs::path script, const char* extension) {
     std::error_code none;

@@ -3,13 +3,13 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "host/errors.h"
 #include "host/output/safetensors.h"
+#include "host/parse_number.h"
 
 namespace ebm {
 
@@ -20,12 +20,10 @@ std::optional<Number> metadata_number(const TensorFile& file, std::string_view k
   if (found == file.metadata.end()) {
     return std::nullopt;
   }
-  const std::string& text = found->second;
-  Number value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) {
+  const std::optional<Number> value = parse_number<Number>(found->second);
+  if (!value) {
     throw InputFileError(fmt::format("{}: metadata key '{}' is '{}', which is not a number",
-                                     file.path.string(), key, text));
+                                     file.path.string(), key, found->second));
   }
   return value;
 }

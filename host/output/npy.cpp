@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -14,6 +13,7 @@
 #include "host/output/atomic_file.h"
 #include "host/output/input_file.h"
 #include "host/output/shape.h"
+#include "host/parse_number.h"
 
 namespace ebm {
 namespace {
@@ -156,13 +156,13 @@ class HeaderParser {
     expect('(');
     while (!accept(')')) {
       skip_space();
-      std::int64_t value = 0;
-      const auto [end, error] = std::from_chars(rest_.begin(), rest_.end(), value);
-      if (error != std::errc{}) {
+      const std::size_t end = std::min(rest_.find_first_not_of("-0123456789"), rest_.size());
+      const auto value = parse_number<std::int64_t>(rest_.substr(0, end));
+      if (!value) {
         malformed();
       }
-      rest_.remove_prefix(static_cast<std::size_t>(end - rest_.begin()));
-      values.push_back(value);
+      rest_.remove_prefix(end);
+      values.push_back(*value);
       if (!accept(',')) {
         expect(')');
         break;

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "cuda/kernels/random_states.cuh"
-#include "cuda/mcmc/data_batches.h"
 #include "cuda/nn/host_states.h"
 #include "host/data/load_images.h"
+#include "host/data/make_batches.h"
 #include "host/errors.h"
 #include "host/output/npy.h"
 #include "host/output/png_grid.h"
@@ -47,15 +47,14 @@ double mean(std::span<const float> values) {
 }  // namespace
 
 Checkpoint load_saved_network(const SampleConfig& config) {
-  const SavedNetworkConfig& network = config.network;
-  const bool toy = network.kind == NetworkKind::toy;
+  const NetworkConfig& network = config.network;
   NetworkChoice choice{.network = std::string(to_string(network.kind)),
-                       .channels = toy ? 2 : network.channels,
+                       .channels = network.channels,
                        .features = std::nullopt};
   if (network.kind == NetworkKind::custom) {
     choice.image_size = network.image_size;
     choice.layers = network.layers;
-  } else if (!toy) {
+  } else if (network.kind != NetworkKind::toy) {
     choice.features = network.features;
   }
   Checkpoint checkpoint = load_checkpoint(config.sample.checkpoint, choice);
@@ -121,28 +120,21 @@ void SamplingRun::draw_starting_states() {
 
 void SamplingRun::draw_data() {
   const DataConfig& data = config_.data;
-  if (data.is_toy()) {
-    ToyBatches batches(energy_->queue(), config_.seed,
-                       ToyDraw{.rings = data.kind == DataKind::rings,
-                               .groups = data.groups,
-                               .sd = static_cast<float>(data.sd),
-                               .radius = static_cast<float>(data.radius)});
-    batches.draw(DataUse::sampling, 0, config_.sample.chains, sampler_->states());
-    return;
-  }
-  const ImageDataset images = load_images(data, [this](std::size_t done, std::size_t total) {
-    if (log_.is_live() && pace_.due()) {
-      log_.live(fmt::format("preparing images: {} of {}", done, total));
+  ImageDataset images;
+  if (!data.is_toy()) {
+    images = load_images(data, [this](std::size_t done, std::size_t total) {
+      if (log_.is_live() && pace_.due()) {
+        log_.live(fmt::format("preparing images: {} of {}", done, total));
+      }
+    });
+    if (config_.sample.chains > images.count) {
+      throw ConfigurationError(fmt::format(
+          "sample.chains: {} is more than the {} images of {}; chains start from distinct images",
+          config_.sample.chains, images.count, data.path));
     }
-  });
-  if (config_.sample.chains > images.count) {
-    throw ConfigurationError(fmt::format(
-        "sample.chains: {} is more than the {} images of {}; chains start from distinct images",
-        config_.sample.chains, images.count, data.path));
   }
-  ImageBatches batches(energy_->queue(), config_.seed, images.images, shape_.size(),
-                       static_cast<float>(data.noise));
-  batches.draw(DataUse::sampling, 0, config_.sample.chains, sampler_->states());
+  make_batches(energy_->queue(), config_.seed, data, images)
+      ->draw(DataUse::sampling, 0, config_.sample.chains, sampler_->states());
 }
 
 void SamplingRun::run() {

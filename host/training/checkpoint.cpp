@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "host/config/config.h"
 #include "host/config/layers.h"
 #include "host/errors.h"
 #include "host/output/checked_tensors.h"
@@ -77,32 +78,41 @@ CheckpointInfo read_info(const TensorFile& file, const NetworkChoice& choice) {
   return info;
 }
 
-/// A network that is a list of layers: as the metadata say, or else as chosen.
-Network custom_network(const TensorFile& file, const CheckpointInfo& info,
-                       const NetworkChoice& choice) {
-  int image_size = choice.image_size.value_or(1);
-  std::vector<Layer> layers = choice.layers;
-  if (const auto stored = file.metadata.find("layers"); stored != file.metadata.end()) {
-    image_size = number(file, "image_size", 1);
+/// The file's network, a custom one with its layers: as the metadata say, or else as chosen.
+NetworkConfig network_config(const TensorFile& file, const CheckpointInfo& info,
+                             const NetworkChoice& choice) {
+  const std::optional<NetworkKind> kind = from_string<NetworkKind>(info.network);
+  if (!kind) {
+    throw std::invalid_argument(fmt::format("there is no network '{}'; there are {}", info.network,
+                                            fmt::join(names(NetworkKind{}), ", ")));
+  }
+  NetworkConfig network{.kind = *kind,
+                        .features = info.features,
+                        .channels = info.channels,
+                        .image_size = choice.image_size.value_or(1),
+                        .layers = choice.layers};
+  const auto stored = file.metadata.find("layers");
+  if (*kind == NetworkKind::custom && stored != file.metadata.end()) {
+    network.image_size = number(file, "image_size", 1);
     try {
-      layers = parse_layers(stored->second, file.path.string() + ": its metadata");
+      network.layers = parse_layers(stored->second, file.path.string() + ": its metadata");
     } catch (const ConfigurationError& error) {
       throw InputFileError(error.what());
     }
-    require_agreement(file, "image_size", choice.image_size.value_or(image_size), image_size);
-    if (!choice.layers.empty() && choice.layers != layers) {
+    require_agreement(file, "image_size", choice.image_size.value_or(network.image_size),
+                      network.image_size);
+    if (!choice.layers.empty() && choice.layers != network.layers) {
       throw ConfigurationError(fmt::format("network.layers are not those of {}, which are\n  {}",
                                            file.path.string(), stored->second));
     }
   }
-  return {"custom", {info.channels, image_size, image_size}, std::move(layers)};
+  return network;
 }
 
-Network make_network(const TensorFile& file, const CheckpointInfo& info,
-                     const NetworkChoice& choice) {
+Network network_of(const TensorFile& file, const CheckpointInfo& info,
+                   const NetworkChoice& choice) {
   try {
-    return info.network == "custom" ? custom_network(file, info, choice)
-                                    : published_network(info.network, info.channels, info.features);
+    return make_network(network_config(file, info, choice));
   } catch (const std::invalid_argument& error) {
     if (file.metadata.contains("network")) {
       throw InputFileError(fmt::format("{}: its metadata: {}", file.path.string(), error.what()));
@@ -162,7 +172,7 @@ void save_checkpoint(const std::filesystem::path& path, const CheckpointInfo& in
 Checkpoint load_checkpoint(const std::filesystem::path& path, const NetworkChoice& choice) {
   const TensorFile file = read_tensors(path);
   CheckpointInfo info = read_info(file, choice);
-  Network network = make_network(file, info, choice);
+  Network network = network_of(file, info, choice);
   require_tensors_of(network, file, info);
   Buffer<float> parameters(static_cast<std::size_t>(network.parameter_count()));
   for (const ParameterTensor& tensor : network.parameters()) {

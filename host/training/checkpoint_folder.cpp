@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <ranges>
 #include <system_error>
@@ -13,6 +12,7 @@
 #include "host/output/atomic_file.h"
 #include "host/output/input_file.h"
 #include "host/output/posix_file.h"
+#include "host/parse_number.h"
 
 namespace ebm {
 namespace {
@@ -32,10 +32,8 @@ std::string file_name(std::string_view stem, std::int64_t iteration) {
 /// 100 of "state_000100.safetensors".
 std::optional<std::int64_t> state_iteration(std::string_view name) {
   const std::string_view number = name.substr(std::min(name.size(), kState.size() + 1));
-  std::int64_t iteration = 0;
-  std::from_chars(number.data(), number.data() + number.size(), iteration);
-  return iteration > 0 && name == file_name(kState, iteration) ? std::optional(iteration)
-                                                               : std::nullopt;
+  const auto iteration = parse_number<std::int64_t>(number.substr(0, number.find('.')));
+  return iteration > 0 && name == file_name(kState, *iteration) ? iteration : std::nullopt;
 }
 
 /// What is not needed any more does no harm either, should it stay.

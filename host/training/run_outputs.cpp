@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "cuda/diagnostics/density.h"
+#include "host/data/make_batches.h"
 #include "host/output/diagnosis.h"
 #include "host/output/png_grid.h"
 
@@ -12,12 +12,7 @@ namespace ebm {
 namespace {
 
 LandscapeSettings landscape_settings(const TrainConfig& config) {
-  const DataConfig& data = config.data;
-  return {.truth = {.kind = data.kind == DataKind::rings ? ToyDensity::Kind::rings
-                                                         : ToyDensity::Kind::gmm,
-                    .groups = data.groups,
-                    .sd = data.sd,
-                    .radius = data.radius},
+  return {.truth = toy_density(config.data),
           .resolution = config.landscape.resolution,
           .epsilon = config.langevin.epsilon};
 }

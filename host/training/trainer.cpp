@@ -11,6 +11,7 @@
 #include "cuda/kernels/gaussian_kde.h"
 #include "cuda/nn/host_states.h"
 #include "host/data/load_images.h"
+#include "host/data/make_batches.h"
 #include "host/errors.h"
 
 namespace ebm {
@@ -70,21 +71,6 @@ ImageDataset load_training_images(const TrainConfig& config, RunLog& log) {
   return images;
 }
 
-std::unique_ptr<DataBatches> make_batches(const Queue& queue, const TrainConfig& config,
-                                          const ImageDataset& images) {
-  const DataConfig& data = config.data;
-  if (data.is_toy()) {
-    return std::make_unique<ToyBatches>(queue, config.seed,
-                                        ToyDraw{.rings = data.kind == DataKind::rings,
-                                                .groups = data.groups,
-                                                .sd = static_cast<float>(data.sd),
-                                                .radius = static_cast<float>(data.radius)});
-  }
-  return std::make_unique<ImageBatches>(
-      queue, config.seed, images.images,
-      std::int64_t{images.channels} * images.height * images.width, static_cast<float>(data.noise));
-}
-
 LearnerSettings learner_settings(const TrainConfig& config) {
   LearnerSettings settings{.epsilon = static_cast<float>(config.langevin.epsilon),
                            .steps = config.langevin.steps,
@@ -129,10 +115,10 @@ Trainer::Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log
       log_(log),
       stop_(std::move(stop)),
       images_(load_training_images(config, log)),
-      network_(make_network(trained_network(config))),
+      network_(make_network(config.network)),
       state_(initial_state(config, network_, images_.count)),
       energy_(make_energy_on(device)),
-      data_(make_batches(energy_->queue(), config, images_)),
+      data_(make_batches(energy_->queue(), config.seed, config.data, images_)),
       learner_(*energy_, network_.parameter_count(), learner_settings(config), *data_),
       runner_(*energy_),
       checkpoints_(folder.checkpoints(), config.checkpoint, checkpoint_info(config, network_),

@@ -4,8 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
+#include <functional>
 #include <span>
 #include <string>
 #include <utility>
@@ -13,6 +13,7 @@
 #include "host/errors.h"
 #include "host/output/checked_tensors.h"
 #include "host/output/metadata_number.h"
+#include "host/parse_number.h"
 
 namespace ebm {
 namespace {
@@ -42,22 +43,17 @@ Number number(const TensorFile& file, std::string_view key, Number low, Number h
 /// Iterations "100 200 300", ascending, none after `last`.
 std::vector<std::int64_t> iterations(const TensorFile& file, const std::string& key,
                                      std::int64_t last) {
-  std::vector<std::int64_t> found;
   const auto entry = file.metadata.find(key);
-  const std::string text = entry == file.metadata.end() ? "" : entry->second;
-  const char* const end = text.data() + text.size();
-  for (const char* at = text.data(); at != end;) {
-    std::int64_t iteration = 0;
-    const auto [after, error] = std::from_chars(at, end, iteration);
-    if (error != std::errc{} || iteration > last || iteration <= 0 ||
-        (!found.empty() && iteration <= found.back())) {
-      refuse(file, fmt::format("metadata key '{}' is '{:.60}', not iterations that ascend to {}",
-                               key, text, last));
-    }
-    found.push_back(iteration);
-    at = after == end ? end : after + 1;
+  if (entry == file.metadata.end() || entry->second.empty()) {
+    return {};
   }
-  return found;
+  const auto found = parse_numbers<std::int64_t>(entry->second, ' ');
+  if (!found || found->front() < 1 || found->back() > last ||
+      std::ranges::adjacent_find(*found, std::greater_equal()) != found->end()) {
+    refuse(file, fmt::format("metadata key '{}' is '{:.60}', not iterations that ascend to {}", key,
+                             entry->second, last));
+  }
+  return *found;
 }
 
 /// The values of a tensor that must have so many.

@@ -18,6 +18,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -79,6 +80,8 @@ const std::vector<Experiment> kExperiments{
     {"flowers_convergent", "nonlocal", 3, 0.0075F, 500, persistent, sgd},
 };
 
+using Json = nlohmann::ordered_json;
+
 struct Named {
   std::string name;
   Precision precision;
@@ -95,26 +98,18 @@ struct Request {
   bool wants(const std::string& name) const { return what.empty() || names(name); }
 };
 
-std::string json_text(std::string text) {
-  std::ranges::replace_if(
-      text, [](unsigned char c) { return c < ' ' || c > '~' || c == '\\'; }, ' ');
-  std::ranges::replace(text, '"', '\'');
-  return '"' + text + '"';
-}
-
 /// Prints one figure: the members that say what it is, and those that measure() returns, or its
 /// error, which is counted.
 class Figures {
  public:
-  void add(const std::string& members, const std::function<std::string()>& measure) {
-    std::string result;
+  void add(Json figure, const std::function<Json()>& measure) {
     try {
-      result = measure();
+      figure.update(measure());
     } catch (const std::exception& error) {
-      result = "\"error\": " + json_text(error.what());
+      figure["error"] = error.what();
       ++failures_;
     }
-    fmt::print("{{{}, {}}}\n", members, result);
+    fmt::print("{}\n", figure.dump(-1, ' ', true, Json::error_handler_t::replace));
     std::fflush(stdout);
   }
   int failures() const { return failures_; }
@@ -219,12 +214,13 @@ void measure_limits([[maybe_unused]] const Request& request, [[maybe_unused]] Fi
 #ifndef EBM_EMULATED_CUDA
   const CudaStream stream;
   for (const Named& precision : request.precisions) {
-    figures.add(fmt::format(R"("figure": "limit", "name": "{}")", precision.name), [&] {
-      return fmt::format(R"("value": {:.4g})", peak_arithmetic(stream, precision.precision));
+    figures.add({{"figure", "limit"}, {"name", precision.name}}, [&] {
+      return Json{{"value", peak_arithmetic(stream, precision.precision)}};
     });
   }
-  figures.add(R"("figure": "limit", "name": "bandwidth")",
-              [&] { return fmt::format(R"("value": {:.4g})", copy_bandwidth(stream)); });
+  figures.add({{"figure", "limit"}, {"name", "bandwidth"}}, [&] {
+    return Json{{"value", copy_bandwidth(stream)}};
+  });
 #endif
 }
 
@@ -235,38 +231,39 @@ Network step_network(const std::string& name) {
 void measure_step(const std::string& name, const Named& precision, const Request& request,
                   Figures& figures) {
   for (const int batch : request.batches) {
-    figures.add(fmt::format(R"("figure": "step", "network": "{}", "precision": "{}", "batch": {})",
-                            name, precision.name, batch),
-                [&] {
-                  const Network network = step_network(name);
-                  return fmt::format(
-                      R"("seconds": {:.4g}, "operations": {:.4g})",
-                      step_seconds(network, batch, precision.precision, request.plans),
-                      count_operations(network).langevin_step() * batch);
-                });
+    figures.add(
+        {{"figure", "step"}, {"network", name}, {"precision", precision.name}, {"batch", batch}},
+        [&] {
+          const Network network = step_network(name);
+          return Json{{"seconds", step_seconds(network, batch, precision.precision, request.plans)},
+                      {"operations", count_operations(network).langevin_step() * batch}};
+        });
   }
 }
 
 void measure_iteration(const Experiment& experiment, const Named& precision, const Request& request,
                        Figures& figures) {
   figures.add(
-      fmt::format(R"("figure": "iteration", "experiment": "{}", "precision": "{}", "batch": {})",
-                  experiment.name, precision.name, kBatch),
+      {{"figure", "iteration"},
+       {"experiment", experiment.name},
+       {"precision", precision.name},
+       {"batch", kBatch}},
       [&] {
         const Network network =
             published_network(experiment.network, experiment.channels, kFeatures);
-        return fmt::format(
-            R"("seconds": {:.4g}, "seconds_of_steps": {:.4g})",
-            iteration_seconds(experiment, network, precision.precision, request.plans),
-            step_seconds(network, kBatch, precision.precision, request.plans) *
-                std::max(1, experiment.steps / kLeastSteps));
+        return Json{
+            {"seconds", iteration_seconds(experiment, network, precision.precision, request.plans)},
+            {"seconds_of_steps", step_seconds(network, kBatch, precision.precision, request.plans) *
+                                     std::max(1, experiment.steps / kLeastSteps)}};
       });
 }
 
 void profile(const std::string& name, const Request& request, Figures& figures) {
   const Named& precision = request.precisions.front();
-  figures.add(fmt::format(R"("figure": "profile", "network": "{}", "precision": "{}", "batch": {})",
-                          name, precision.name, request.batches.front()),
+  figures.add({{"figure", "profile"},
+               {"network", name},
+               {"precision", precision.name},
+               {"batch", request.batches.front()}},
               [&] {
                 Chains chains(step_network(name), request.batches.front(), precision.precision,
                               request.plans);
@@ -276,7 +273,7 @@ void profile(const std::string& name, const Request& request, Figures& figures) 
                 chains.run(kProfiledSteps);
                 chains.stream().wait();
                 set_profiling(false);
-                return fmt::format(R"("steps": {})", kProfiledSteps);
+                return Json{{"steps", kProfiledSteps}};
               });
 }
 
@@ -287,7 +284,7 @@ int measure(const Request& request) {
   open_cuda_device(choice.index);
   const auto device = std::ranges::find(survey.devices, choice.index, &CudaDevice::index);
   Figures figures;
-  figures.add(R"("figure": "device")", [&] { return R"("name": )" + json_text(device->name); });
+  figures.add({{"figure", "device"}}, [&] { return Json{{"name", device->name}}; });
   if (request.wants("limits")) {
     measure_limits(request, figures);
   }

@@ -74,7 +74,7 @@ _ebm_configuration() {
   local i
   for ((i = 1; i < ${#COMP_WORDS[@]}; ++i)); do
     case ${COMP_WORDS[i]} in
-      --quiet | --help | --version) ;;
+      --quiet | --help | --reference | --version) ;;
       --*) ((++i)) ;;
       *.yaml | *.yml) echo "${COMP_WORDS[i]/#\~/$HOME}" && return ;;
     esac
