@@ -5,9 +5,9 @@
 
 #include <vector>
 
-#include "cuda/kernels/column_sums.cuh"
 #include "cuda/kernels/energy_head.cuh"
 #include "cuda/kernels/leaky_relu.cuh"
+#include "cuda/nn/gpu/column_sums.cuh"
 #include "tests/kernel_launch.h"
 #include "tests/stored_activations.h"
 

@@ -13,7 +13,7 @@
 
 #include "cuda/learning/energy_difference.h"
 #include "cuda/mcmc/chain_runner.h"
-#include "cuda/nn/energy.h"
+#include "cuda/nn/cpu/cpu_energy.h"
 #include "tests/run_training.h"
 
 namespace {

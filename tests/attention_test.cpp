@@ -1,6 +1,6 @@
 // The attention of a non-local block on a device, against sums in float64.
 
-#include "cuda/kernels/attention.cuh"
+#include "cuda/nn/gpu/attention.cuh"
 
 #include <gtest/gtest.h>
 

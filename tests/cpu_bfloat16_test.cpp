@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "cuda/nn/convolution.h"
-#include "cuda/nn/energy.h"
+#include "cuda/nn/cpu/convolution.h"
+#include "cuda/nn/cpu/cpu_energy.h"
 #include "tests/goldens.h"
 #include "tests/host_energy.h"
 #include "tests/reference_network.h"
@@ -20,7 +20,7 @@
 namespace ebm {
 namespace {
 
-/// Factors have 8 bits, 2e-3 at most of each; a few layers of them.
+/// OperandType have 8 bits, 2e-3 at most of each; a few layers of them.
 constexpr double kBfloat16 = 2e-2;
 
 struct Result {

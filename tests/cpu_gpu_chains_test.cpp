@@ -14,7 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "cuda/nn/cuda_energy.h"
+#include "cuda/nn/cpu/cpu_energy.h"
+#include "cuda/nn/gpu/cuda_energy.h"
 #include "tests/goldens.h"
 #include "tests/host_energy.h"
 #include "tests/kernel_launch.h"

@@ -139,7 +139,7 @@ TEST(CudaGraph, AnExceptionEndsTheCaptureAndTheStreamGoesOn) {
   EXPECT_EQ(contents(stream, filled(stream, {5})), std::vector<float>{5});
 }
 
-TEST(LangevinPlace, OneCapturedStepMakesTheNoiseOfEveryStep) {
+TEST(ChainCounter, OneCapturedStepMakesTheNoiseOfEveryStep) {
   constexpr int kChains = 3;
   constexpr std::int64_t kSize = 300;
   constexpr std::uint32_t kSteps = 4;
@@ -149,7 +149,7 @@ TEST(LangevinPlace, OneCapturedStepMakesTheNoiseOfEveryStep) {
   const DeviceBuffer<float> gradients = filled(stream, numbers(start.size(), 2));
   DeviceBuffer<float> norms(stream, kChains);
   DeviceBuffer<float> replayed = filled(stream, start);
-  DeviceBuffer<LangevinPlace> places(stream, kChains);
+  DeviceBuffer<ChainCounter> places(stream, kChains);
   const auto step = [&] {
     langevin_update(stream, update, 0, kChains, kSize, gradients.data(), nullptr, replayed.data(),
                     norms.data(), places.data());
@@ -157,8 +157,8 @@ TEST(LangevinPlace, OneCapturedStepMakesTheNoiseOfEveryStep) {
   step();  // loads the kernel
   const CudaGraph graph = CudaGraph::capture(stream, step);
   replayed.copy_from(stream, filled(stream, start));
-  set_places(stream, {.seed = 1, .purpose = Purpose::langevin, .iteration = 6}, 0, 10, kChains,
-             places.data());
+  set_chain_counters(stream, {.seed = 1, .purpose = Purpose::langevin, .iteration = 6}, 0, 10,
+                     kChains, places.data());
   DeviceBuffer<float> stepped = filled(stream, start);
   update.noise.iteration = 6;
   for (; update.step < kSteps; ++update.step) {
@@ -188,7 +188,7 @@ struct ProposedChains {
         accepted(stream, kChains) {}
 
   void step(const CudaStream& stream, const MalaUpdate& update, std::uint32_t first_chain,
-            LangevinPlace* places) {
+            ChainCounter* places) {
     const MalaChains memory{.states = states.data(),
                             .f = f.data(),
                             .gradients = gradients.data(),
@@ -207,17 +207,17 @@ struct ProposedChains {
   DeviceBuffer<float> log_ratios, norms, accepted;
 };
 
-TEST(LangevinPlace, OneCapturedStepOfMalaDrawsTheNumbersOfEveryStep) {
+TEST(ChainCounter, OneCapturedStepOfMalaDrawsTheNumbersOfEveryStep) {
   constexpr std::uint32_t kSteps = 4;
   MalaUpdate update{.epsilon = 0.1F,
                     .momenta = {.seed = 1, .purpose = Purpose::sampling_momentum},
                     .uniforms = {.seed = 1, .purpose = Purpose::sampling_uniform}};
   const CudaStream stream;
-  DeviceBuffer<LangevinPlace> places(stream, ProposedChains::kChains);
+  DeviceBuffer<ChainCounter> places(stream, ProposedChains::kChains);
   ProposedChains(stream).step(stream, update, 0, places.data());  // loads the kernels
   ProposedChains replayed(stream);
   ProposedChains stepped(stream);
-  set_places(stream, update.momenta, 3, 10, ProposedChains::kChains, places.data());
+  set_chain_counters(stream, update.momenta, 3, 10, ProposedChains::kChains, places.data());
   const CudaGraph graph =
       CudaGraph::capture(stream, [&] { replayed.step(stream, update, 0, places.data()); });
   for (update.step = 3; update.step < 3 + kSteps; ++update.step) {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "cuda/device/cuda_status.h"
-#include "cuda/nn/cuda_energy.h"
+#include "cuda/nn/gpu/cuda_energy.h"
 #include "host/errors.h"
 #include "host/training/compute_device.h"
 #include "tests/host_energy.h"

@@ -1,6 +1,6 @@
 // Convolutions by cuDNN against their definition, summed in double.
 
-#include "cuda/nn/cudnn_convolution.h"
+#include "cuda/nn/gpu/cudnn/cudnn_convolution.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@
 
 #include "cuda/device/cuda_graph.h"
 #include "cuda/kernels/leaky_relu.cuh"
-#include "cuda/nn/plan_choice.h"
+#include "cuda/nn/gpu/cudnn/plan_choice.h"
 #include "tests/kernel_launch.h"
 #include "tests/numbers.h"
 #include "tests/plan_folder.h"

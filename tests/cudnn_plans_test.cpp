@@ -12,8 +12,8 @@
 
 #include "cuda/device/cudnn_handle.h"
 #include "cuda/device/driver_stand_in.h"
-#include "cuda/nn/device_lowering.h"
-#include "cuda/nn/plan_compilation.h"
+#include "cuda/nn/gpu/cudnn/plan_compilation.h"
+#include "cuda/nn/gpu/device_lowering.h"
 #include "tests/temporary_folder.h"
 
 namespace ebm {

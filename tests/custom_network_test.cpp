@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "cuda/nn/energy.h"
+#include "cuda/nn/cpu/cpu_energy.h"
 #include "host/config/config.h"
 #include "host/errors.h"
 #include "host/output/checked_tensors.h"

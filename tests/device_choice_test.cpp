@@ -109,7 +109,7 @@ TEST(Memory, NeedAndWhatIsFreeAreNamed) {
 }
 
 TEST(Survey, HasDevicesOrSaysWhyNot) {
-  const CudaSurvey survey = survey_cuda();
+  const CudaSurvey survey = enumerate_devices();
   EXPECT_EQ(survey.devices.empty(), !survey.unusable.empty());
   EXPECT_EQ(choose_device("auto", survey).on_cuda, refusal("cuda", survey).empty());
 }

@@ -1,6 +1,6 @@
 // All passes of a convolution by our own CUDA kernels, against the plain sums in double.
 
-#include "cuda/kernels/direct_convolution.cuh"
+#include "cuda/nn/gpu/direct_convolution.cuh"
 
 #include <gtest/gtest.h>
 

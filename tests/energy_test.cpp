@@ -1,7 +1,7 @@
 // Energies against the float64 reference, on networks of every shape; and the invariances they
 // promise: of batch mates, of tiles, of threads.
 
-#include "cuda/nn/energy.h"
+#include "cuda/nn/cpu/cpu_energy.h"
 
 #include <gtest/gtest.h>
 

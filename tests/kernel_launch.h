@@ -30,7 +30,7 @@ namespace ebm {
 class NeedsCudaDevice : public testing::Environment {
  public:
   void SetUp() override {
-    const DeviceChoice choice = choose_device("auto", survey_cuda());
+    const DeviceChoice choice = choose_device("auto", enumerate_devices());
     if (!choice.on_cuda) {
       std::cout << "[  SKIPPED ] " << choice.reason << std::endl;
       std::exit(0);  // NOLINT(concurrency-mt-unsafe): there is one thread

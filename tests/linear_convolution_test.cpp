@@ -1,7 +1,7 @@
 // Convolutions with a kernel of 1 by cuBLASLt, with what is around them, against their definition,
 // summed in double.
 
-#include "cuda/nn/linear_convolution.h"
+#include "cuda/nn/gpu/linear_convolution.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // Linear layers by every algorithm that cuBLASLt proposes, against their definition, summed in
 // double.
 
-#include "cuda/nn/lt_linear.h"
+#include "cuda/nn/gpu/lt_linear.h"
 
 #include <gtest/gtest.h>
 

@@ -9,7 +9,7 @@
 
 #include "cuda/kernels/langevin_update.cuh"
 #include "cuda/kernels/mala.cuh"
-#include "cuda/kernels/perceptron_chain.cuh"
+#include "cuda/nn/gpu/perceptron_chain.cuh"
 #include "tests/kernel_launch.h"
 #include "tests/many_chains.h"
 #include "tests/numbers.h"

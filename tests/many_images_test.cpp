@@ -6,15 +6,15 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "cuda/kernels/attention.cuh"
-#include "cuda/kernels/bias_activation.cuh"
-#include "cuda/kernels/column_sums.cuh"
-#include "cuda/kernels/direct_convolution.cuh"
 #include "cuda/kernels/energy_head.cuh"
-#include "cuda/kernels/image_gradient.cuh"
 #include "cuda/kernels/leaky_relu.cuh"
 #include "cuda/kernels/max_pool.cuh"
 #include "cuda/kernels/optimizer.cuh"
+#include "cuda/nn/gpu/attention.cuh"
+#include "cuda/nn/gpu/bias_activation.cuh"
+#include "cuda/nn/gpu/column_sums.cuh"
+#include "cuda/nn/gpu/direct_convolution.cuh"
+#include "cuda/nn/gpu/image_gradient.cuh"
 #include "tests/kernel_launch.h"
 #include "tests/many_chains.h"
 #include "tests/numbers.h"

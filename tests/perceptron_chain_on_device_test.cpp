@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include "cuda/kernels/perceptron_chain.cuh"
-#include "cuda/nn/energy.h"
+#include "cuda/nn/cpu/cpu_energy.h"
+#include "cuda/nn/gpu/perceptron_chain.cuh"
 #include "tests/goldens.h"
 #include "tests/host_energy.h"
 #include "tests/kernel_launch.h"

@@ -1,6 +1,6 @@
 // What a cache of plans gives back.
 
-#include "cuda/nn/plan_cache.h"
+#include "cuda/nn/gpu/cudnn/plan_cache.h"
 
 #include <gtest/gtest.h>
 

@@ -31,7 +31,7 @@
 #include <vector>
 
 #include "cuda/device/bfloat16.cuh"
-#include "cuda/nn/cuda_energy.h"
+#include "cuda/nn/gpu/cuda_energy.h"
 #include "tests/energy_difference.h"
 #include "tests/goldens.h"
 #include "tests/kernel_launch.h"

@@ -12,8 +12,8 @@
 #include <string>
 #include <utility>
 
+#include "cuda/base/cpu_clones.h"
 #include "cuda/device/bfloat16.cuh"
-#include "cuda/device/cpu_clones.h"
 
 namespace ebm {
 namespace {
@@ -48,7 +48,7 @@ double cut_to_tf32(double value) {
 }
 
 /// What becomes of the factors of a layer's products. Those of the last layer stay as they are.
-struct Factors {
+struct OperandType {
   double (*rounded)(double) = nullptr;  ///< null: nothing happens to any
   bool first_layer = true;              ///< those of the first layer as well
   bool gradients = false;               ///< those of the backward pass as well
@@ -108,7 +108,7 @@ struct Node {
 class Tape {
  public:
   Tape(const Network& network, std::span<const double> theta, bool with_parameters,
-       const Factors& factors, std::span<const Branch> other_way)
+       const OperandType& factors, std::span<const Branch> other_way)
       : network_(network),
         theta_(theta),
         with_parameters_(with_parameters),
@@ -168,7 +168,7 @@ class Tape {
   const Network& network_;
   std::span<const double> theta_;
   bool with_parameters_;
-  Factors factors_;
+  OperandType factors_;
   std::span<const Branch> other_way_;
   Values parameters_;
   std::vector<Branch> undecided_;
@@ -411,7 +411,7 @@ Node& Tape::nonlocal(Node& x, const std::string& key, std::size_t layer) {
 
 ReferenceEvaluation evaluate(const Network& network, std::span<const double> theta,
                              std::span<const double> state, std::span<const Branch> other_way,
-                             bool with_parameters, const Factors& factors = {}) {
+                             bool with_parameters, const OperandType& factors = {}) {
   Tape tape(network, theta, with_parameters, factors, other_way);
   Node& input = tape.input(state);
   Node* x = &input;
@@ -446,7 +446,7 @@ ReferenceEvaluation evaluate(const Network& network, std::span<const double> the
 
 /// f and ∇ₓf, with weights rounded as the other factors are.
 ReferenceEvaluation evaluate_rounded(const Network& network, std::span<const double> theta,
-                                     std::span<const double> state, const Factors& factors) {
+                                     std::span<const double> state, const OperandType& factors) {
   std::vector<double> rounded(theta.begin(), theta.end());
   const std::string first = network.layers().front().key + ".";
   const std::string last = network.layers().back().key + ".";

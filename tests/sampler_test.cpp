@@ -12,7 +12,8 @@
 
 #include "cuda/kernels/random_states.cuh"
 #include "cuda/mcmc/chain_runner.h"
-#include "cuda/nn/tiled_energy.h"
+#include "cuda/nn/cpu/cpu_energy.h"
+#include "cuda/nn/cpu/tiled_energy.h"
 #include "tests/separable_energy.h"
 
 namespace ebm {

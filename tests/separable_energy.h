@@ -8,8 +8,8 @@
 #include <memory>
 #include <utility>
 
-#include "cuda/device/buffer.h"
-#include "cuda/nn/tiled_energy.h"
+#include "cuda/base/buffer.h"
+#include "cuda/nn/cpu/tiled_energy.h"
 #include "tests/host_energy.h"
 
 namespace ebm {

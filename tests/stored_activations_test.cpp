@@ -6,10 +6,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "cuda/kernels/bias_activation.cuh"
 #include "cuda/kernels/channel_order.cuh"
 #include "cuda/kernels/leaky_relu.cuh"
 #include "cuda/kernels/max_pool.cuh"
+#include "cuda/nn/gpu/bias_activation.cuh"
 #include "tests/kernel_launch.h"
 #include "tests/stored_activations.h"
 

@@ -4,10 +4,11 @@
 
 #include <memory>
 
+#include "cuda/nn/cpu/cpu_energy.h"
 #include "tests/host_energy.h"
 #include "tests/kernel_launch.h"
 #ifdef EBM_TEST_ON_CUDA
-#include "cuda/nn/cuda_energy.h"
+#include "cuda/nn/gpu/cuda_energy.h"
 #include "tests/plan_folder.h"
 #endif
 

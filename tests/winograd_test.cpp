@@ -1,7 +1,7 @@
 // Convolutions by Winograd's algorithm, and the products under them, against the plain sums in
 // double.
 
-#include "cuda/kernels/winograd.h"
+#include "cuda/nn/cpu/winograd.h"
 
 #include <gtest/gtest.h>
 
@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "cuda/kernels/leaky_relu.cuh"
-#include "cuda/kernels/panel_product.h"
+#include "cuda/nn/cpu/panel_product.h"
 #include "tests/goldens.h"
 
 namespace ebm {

@@ -7,7 +7,7 @@
 #include <span>
 #include <type_traits>
 
-#include "cuda/device/buffer.h"
+#include "cuda/base/buffer.h"
 #include "cuda/device/queue.h"
 #ifdef EBM_CUDA
 #include "cuda/device/device_buffer.h"

@@ -4,7 +4,7 @@
 #include <bit>
 #include <cstdint>
 
-#include "cuda/device/host_device.cuh"
+#include "cuda/base/host_device.cuh"
 
 namespace ebm {
 

@@ -60,7 +60,7 @@ CudaDevice describe_device(int index) {
 
 }  // namespace
 
-CudaSurvey survey_cuda() {
+CudaSurvey enumerate_devices() {
   CudaAnswer answer;
   static_cast<void>(cudaDriverGetVersion(&answer.driver_version));
   static_cast<void>(cudaRuntimeGetVersion(&answer.runtime_version));
@@ -96,7 +96,7 @@ std::size_t open_cuda_device(int index) {
 
 #else
 
-CudaSurvey survey_cuda() {
+CudaSurvey enumerate_devices() {
   return {.unusable = "this program was built without CUDA; build it with the preset cuda",
           .devices = {}};
 }

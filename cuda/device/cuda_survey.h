@@ -10,7 +10,7 @@ namespace ebm {
 /// The devices of this machine and why they cannot be used, if so. Asks each device about itself
 /// and takes no memory there. Throws nothing but std::bad_alloc; a program built without CUDA has
 /// no devices.
-CudaSurvey survey_cuda();
+CudaSurvey enumerate_devices();
 
 #ifdef EBM_CUDA
 /// Makes the device the calling thread's, and returns the bytes that are free there for it: those

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "cuda/device/host_device.cuh"
+#include "cuda/base/host_device.cuh"
 #include "cuda/device/queue.h"
 #ifdef __CUDACC__
 #include "cuda/device/cuda_status.h"

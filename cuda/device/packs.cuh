@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "cuda/device/host_device.cuh"
+#include "cuda/base/host_device.cuh"
 #include "cuda/device/launch.cuh"
 
 namespace ebm {

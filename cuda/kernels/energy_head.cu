@@ -1,6 +1,6 @@
 #include "cuda/kernels/energy_head.cuh"
 
-#include "cuda/device/cpu_clones.h"
+#include "cuda/base/cpu_clones.h"
 #ifdef __CUDACC__
 #include "cuda/device/bfloat16.cuh"
 #include "cuda/device/block_reduce.cuh"

@@ -6,8 +6,8 @@
 #include <numbers>
 #include <optional>
 
-#include "cuda/device/cpu_clones.h"
-#include "cuda/device/host_device.cuh"
+#include "cuda/base/cpu_clones.h"
+#include "cuda/base/host_device.cuh"
 #include "cuda/device/launch.cuh"
 #ifdef __CUDACC__
 #include "cuda/device/array.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cuda/device/cpu_clones.h"
+#include "cuda/base/cpu_clones.h"
 #include "cuda/device/launch.cuh"
 #ifdef __CUDACC__
 #include "cuda/device/block_reduce.cuh"
@@ -103,13 +103,13 @@ struct Part4 {
 
 /// A block for each chain, a thread for each group of four components.
 template <class Access>
-__global__ void langevin_update_kernel(LangevinUpdate update, LangevinPlace* places,
+__global__ void langevin_update_kernel(LangevinUpdate update, ChainCounter* places,
                                        std::uint32_t first_chain, std::int64_t size,
                                        const float* gradients, const float* given_noise,
                                        float* states, float* norm_sums) {
   std::uint32_t number = first_chain + blockIdx.x;
   if (places != nullptr) {
-    const LangevinPlace place = places[blockIdx.x];
+    const ChainCounter place = places[blockIdx.x];
     update.noise = place.noise;
     update.step = place.step;
     number = place.chain;
@@ -140,9 +140,9 @@ __global__ void langevin_update_kernel(LangevinUpdate update, LangevinPlace* pla
   }
 }
 
-struct SetPlaceBody {
-  LangevinPlace first;
-  LangevinPlace* places;
+struct SetChainCounterBody {
+  ChainCounter first;
+  ChainCounter* places;
 
   EBM_HOST_DEVICE void operator()(std::int64_t c) const {
     places[c] = first;
@@ -157,7 +157,7 @@ bool on_16_bytes(const float* p) { return reinterpret_cast<std::uintptr_t>(p) % 
 void langevin_update(const CudaStream& stream, const LangevinUpdate& update,
                      std::uint32_t first_chain, int chains, std::int64_t state_size,
                      const float* gradients, const float* given_noise, float* states,
-                     float* norm_sums, LangevinPlace* places) {
+                     float* norm_sums, ChainCounter* places) {
   if (chains == 0) {
     return;
   }
@@ -169,9 +169,9 @@ void langevin_update(const CudaStream& stream, const LangevinUpdate& update,
                 first_chain, state_size, gradients, given_noise, states, norm_sums);
 }
 
-void set_places(const CudaStream& stream, const RandomStream& noise, std::uint32_t step,
-                std::uint32_t first_chain, std::int64_t chains, LangevinPlace* places) {
-  for_each_index(stream, chains, SetPlaceBody{{noise, step, first_chain}, places});
+void set_chain_counters(const CudaStream& stream, const RandomStream& noise, std::uint32_t step,
+                        std::uint32_t first_chain, std::int64_t chains, ChainCounter* places) {
+  for_each_index(stream, chains, SetChainCounterBody{{noise, step, first_chain}, places});
 }
 #endif
 

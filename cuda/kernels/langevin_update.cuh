@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "cuda/device/host_device.cuh"
+#include "cuda/base/host_device.cuh"
 #include "cuda/random/normal.cuh"
 #include "cuda/random/philox.cuh"
 
@@ -48,7 +48,7 @@ void langevin_update(const LangevinUpdate& update, std::uint32_t first_chain, in
 #ifdef EBM_CUDA
 /// Where one chain is in its noise, in device memory, so that one captured graph serves every step
 /// and iteration.
-struct LangevinPlace {
+struct ChainCounter {
   RandomStream noise{};
   std::uint32_t step = 0;
   std::uint32_t chain = 0;  ///< its number
@@ -60,11 +60,11 @@ struct LangevinPlace {
 void langevin_update(const CudaStream& stream, const LangevinUpdate& update,
                      std::uint32_t first_chain, int chains, std::int64_t state_size,
                      const float* gradients, const float* given_noise, float* states,
-                     float* norm_sums, LangevinPlace* places = nullptr);
+                     float* norm_sums, ChainCounter* places = nullptr);
 
 /// Enqueues places[c] = {noise, step, first_chain + c} for all of `chains`.
-void set_places(const CudaStream& stream, const RandomStream& noise, std::uint32_t step,
-                std::uint32_t first_chain, std::int64_t chains, LangevinPlace* places);
+void set_chain_counters(const CudaStream& stream, const RandomStream& noise, std::uint32_t step,
+                        std::uint32_t first_chain, std::int64_t chains, ChainCounter* places);
 #endif
 
 }  // namespace ebm

@@ -124,14 +124,14 @@ namespace {
 
 /// The numbers of chain c are those of its place from now on.
 template <class Body>
-__device__ void go_to(const LangevinPlace& place, std::int64_t c, Body& body) {
+__device__ void go_to(const ChainCounter& place, std::int64_t c, Body& body) {
   body.update.step = place.step;
   body.first_chain = place.chain - static_cast<std::uint32_t>(c);
 }
 
 /// A block for each chain. A thread takes groups of four components, draws their momenta and is
 /// alone in reading them.
-__global__ void mala_propose_kernel(ProposeBody body, const LangevinPlace* places) {
+__global__ void mala_propose_kernel(ProposeBody body, const ChainCounter* places) {
   const std::int64_t c = blockIdx.x;
   if (places != nullptr) {
     go_to(places[c], c, body);
@@ -154,7 +154,7 @@ __global__ void mala_propose_kernel(ProposeBody body, const LangevinPlace* place
   }
 }
 
-__global__ void mala_decide_kernel(DecideBody body, LangevinPlace* places) {
+__global__ void mala_decide_kernel(DecideBody body, ChainCounter* places) {
   const std::int64_t c = blockIdx.x;
   if (places != nullptr) {
     go_to(places[c], c, body);
@@ -192,7 +192,7 @@ __global__ void mala_decide_kernel(DecideBody body, LangevinPlace* places) {
 
 void mala_propose(const CudaStream& stream, const MalaUpdate& update, std::uint32_t first_chain,
                   int chains, std::int64_t state_size, const float* given_momenta,
-                  const MalaChains& tile, float* gradient_norms, const LangevinPlace* places) {
+                  const MalaChains& tile, float* gradient_norms, const ChainCounter* places) {
   if (chains == 0) {
     return;
   }
@@ -203,7 +203,7 @@ void mala_propose(const CudaStream& stream, const MalaUpdate& update, std::uint3
 
 void mala_decide(const CudaStream& stream, const MalaUpdate& update, std::uint32_t first_chain,
                  int chains, std::int64_t state_size, const float* given_uniforms,
-                 const MalaChains& tile, float* accepted, LangevinPlace* places) {
+                 const MalaChains& tile, float* accepted, ChainCounter* places) {
   if (chains == 0) {
     return;
   }

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "cuda/device/host_device.cuh"
+#include "cuda/base/host_device.cuh"
 #include "cuda/kernels/langevin_update.cuh"
 #include "cuda/random/normal.cuh"
 #include "cuda/random/philox.cuh"
@@ -90,10 +90,10 @@ void mala_decide(const MalaUpdate& update, std::uint32_t first_chain, int chains
 void mala_propose(const CudaStream& stream, const MalaUpdate& update, std::uint32_t first_chain,
                   int chains, std::int64_t state_size, const float* given_momenta,
                   const MalaChains& tile, float* gradient_norms,
-                  const LangevinPlace* places = nullptr);
+                  const ChainCounter* places = nullptr);
 void mala_decide(const CudaStream& stream, const MalaUpdate& update, std::uint32_t first_chain,
                  int chains, std::int64_t state_size, const float* given_uniforms,
-                 const MalaChains& tile, float* accepted, LangevinPlace* places = nullptr);
+                 const MalaChains& tile, float* accepted, ChainCounter* places = nullptr);
 #endif
 
 }  // namespace ebm

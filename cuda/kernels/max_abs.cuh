@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cuda/base/host_device.cuh"
 #include "cuda/device/array.h"
-#include "cuda/device/host_device.cuh"
 
 namespace ebm {
 

@@ -1,6 +1,6 @@
 #include "cuda/kernels/max_pool.cuh"
 
-#include "cuda/device/cpu_clones.h"
+#include "cuda/base/cpu_clones.h"
 #ifdef __CUDACC__
 #include <numeric>
 

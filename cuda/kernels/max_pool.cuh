@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "cuda/device/host_device.cuh"
+#include "cuda/base/host_device.cuh"
 #include "cuda/kernels/leaky_relu.cuh"
 
 namespace ebm {

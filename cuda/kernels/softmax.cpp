@@ -1,6 +1,6 @@
 #include "cuda/kernels/softmax.cuh"
 
-#include "cuda/device/cpu_clones.h"
+#include "cuda/base/cpu_clones.h"
 
 namespace ebm {
 

@@ -5,7 +5,7 @@
 #include <bit>
 #include <cstdint>
 
-#include "cuda/device/host_device.cuh"
+#include "cuda/base/host_device.cuh"
 
 namespace ebm {
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "cuda/device/host_device.cuh"
+#include "cuda/base/host_device.cuh"
 #include "cuda/device/queue.h"
 #include "cuda/random/normal.cuh"
 #include "cuda/random/philox.cuh"

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "cuda/device/host_device.cuh"
+#include "cuda/base/host_device.cuh"
 
 namespace ebm {
 

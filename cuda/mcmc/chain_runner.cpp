@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #ifdef EBM_CUDA
-#include "cuda/nn/device_network.h"
+#include "cuda/nn/gpu/device_network.h"
 #endif
 
 namespace ebm {

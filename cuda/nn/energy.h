@@ -2,12 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 
 #include "cuda/device/queue.h"
 #include "cuda/nn/chain_run.h"
-#include "cuda/nn/network.h"
-#include "cuda/nn/precision.h"
 
 namespace ebm {
 
@@ -44,11 +41,5 @@ class Energy {
   /// enough for one captured graph.
   virtual void run(const ChainRun& run, const Chains& chains) = 0;
 };
-
-/// The network on the CPU, by oneDNN; a perceptron on 1×1 states runs its chains fused, in float32.
-/// A precision that the processor does not have is float32: bf16 asks for AVX-512's. θ must be set
-/// before use.
-std::unique_ptr<Energy> make_cpu_energy(const Network& network,
-                                        Precision precision = Precision::fp32);
 
 }  // namespace ebm

@@ -257,4 +257,26 @@ Buffer<float> initial_parameters(const Network& network, std::uint64_t seed) {
   return theta;
 }
 
+std::optional<std::vector<int>> perceptron_widths(const Network& network) {
+  const Shape& input = network.input();
+  if (input.height != 1 || input.width != 1) {
+    return std::nullopt;
+  }
+  std::vector<int> widths{input.channels};
+  bool linear_next = true;
+  for (const Layer& layer : network.layers()) {
+    const bool linear =
+        layer.kind == LayerKind::linear || (layer.kind == LayerKind::conv && layer.kernel == 1 &&
+                                            layer.stride == 1 && layer.padding == 0);
+    if (linear != linear_next || (!linear && layer.kind != LayerKind::leaky_relu)) {
+      return std::nullopt;
+    }
+    if (linear) {
+      widths.push_back(layer.outputs);
+    }
+    linear_next = !linear;
+  }
+  return linear_next ? std::nullopt : std::optional(widths);
+}
+
 }  // namespace ebm

@@ -2,12 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "cuda/device/buffer.h"
+#include "cuda/base/buffer.h"
 
 namespace ebm {
 
@@ -85,5 +86,9 @@ Network published_network(std::string_view name, int channels, int features);
 /// θ at the start of training: every value U(−1/√fan_in, 1/√fan_in), PyTorch's default, but for
 /// tensors that start at zero.
 Buffer<float> initial_parameters(const Network& network, std::uint64_t seed);
+
+/// The widths of the perceptron that a network is: states of one pixel; pointwise convolutions or
+/// linear layers with a leaky_relu between each two. Empty when it is anything else.
+std::optional<std::vector<int>> perceptron_widths(const Network& network);
 
 }  // namespace ebm

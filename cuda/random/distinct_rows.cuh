@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "cuda/device/host_device.cuh"
+#include "cuda/base/host_device.cuh"
 #include "cuda/random/philox.cuh"
 
 namespace ebm {

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "cuda/device/host_device.cuh"
+#include "cuda/base/host_device.cuh"
 #include "cuda/random/philox.cuh"
 
 namespace ebm {

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "cuda/device/host_device.cuh"
+#include "cuda/base/host_device.cuh"
 
 #ifdef __CUDA_ARCH__
 #include <curand_philox4x32_x.h>

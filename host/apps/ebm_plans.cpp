@@ -16,7 +16,7 @@
 
 #include "cuda/device/cudnn_handle.h"
 #include "cuda/device/driver_stand_in.h"
-#include "cuda/nn/plan_compilation.h"
+#include "cuda/nn/gpu/cudnn/plan_compilation.h"
 #include "host/apps/exit_status.h"
 #include "host/config/config.h"
 #include "host/errors.h"

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "cuda/device/buffer.h"
+#include "cuda/base/buffer.h"
 #include "cuda/nn/network.h"
 
 namespace ebm {

@@ -6,12 +6,12 @@
 #include <stdexcept>
 
 #include "cuda/device/cuda_survey.h"
-#include "cuda/nn/convolution.h"
-#include "cuda/nn/perceptron_tile.h"
+#include "cuda/nn/cpu/convolution.h"
+#include "cuda/nn/cpu/cpu_energy.h"
 #include "host/errors.h"
 #include "host/output/cache_folder.h"
 #ifdef EBM_CUDA
-#include "cuda/nn/cuda_energy.h"
+#include "cuda/nn/gpu/cuda_energy.h"
 #endif
 
 namespace ebm {
@@ -51,7 +51,7 @@ auto make_on(const ComputeDevice& device, std::size_t bytes, const Make& make) {
 
 ComputeDevice choose_compute_device(const std::string& device, Precision precision,
                                     const Network& network) {
-  const CudaSurvey survey = survey_cuda();
+  const CudaSurvey survey = enumerate_devices();
   DeviceChoice choice;
   try {
     choice = choose_device(device, survey);

@@ -188,7 +188,7 @@ bool Trainer::run_iterations() {
     }
     const bool due = something_is_due();
     take_results(due);
-    if (due && !report()) {
+    if (due && !run_scheduled_work()) {
       return false;
     }
   }
@@ -278,7 +278,7 @@ void Trainer::roll_back(const std::string& what) {
                   what, state_.iteration, rate_factor, rollbacks, config_.divergence.times));
 }
 
-/// Whether report() has anything to do after this iteration.
+/// Whether run_scheduled_work() has anything to do after this iteration.
 bool Trainer::something_is_due() const {
   const std::int64_t t = state_.iteration;
   return t == 1 || t == config_.train.iterations || is_multiple(t, config_.log.every) ||
@@ -287,7 +287,7 @@ bool Trainer::something_is_due() const {
 }
 
 /// Whatever is due after an iteration. Returns false when it was stopped.
-bool Trainer::report() {
+bool Trainer::run_scheduled_work() {
   const std::int64_t t = state_.iteration;
   const bool images = !config_.data.is_toy();
   const bool first = t == 1;

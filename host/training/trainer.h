@@ -58,7 +58,7 @@ class Trainer {
   double optimizer_rate() const;
   void handle_divergence(const std::string& reason);
   void roll_back(const std::string& what);
-  bool report();
+  bool run_scheduled_work();
   std::int64_t landscape_chains() const;
   void write_landscape();
   bool run_long_chains();

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "cuda/device/buffer.h"
+#include "cuda/base/buffer.h"
 #include "cuda/learning/learner.h"
 #include "cuda/nn/network.h"
 #include "host/config/config.h"

@@ -160,7 +160,7 @@ def ebm_plot(words):
 def ebm_plans(words):
     """Compiling plans takes minutes, and cuDNN: what the options name is there."""
     source = (ROOT / "host/apps/ebm_plans.cpp").read_text()
-    gpus = re.findall(r'\{"(\w+)", "', (ROOT / "cuda/nn/described_gpu.cpp").read_text())
+    gpus = re.findall(r'\{"(\w+)", "', (ROOT / "cuda/nn/gpu/cudnn/described_gpu.cpp").read_text())
     for at, word in enumerate(words):
         if word.startswith("--"):
             require(f'"{word}"' in source, f"ebm_plans has no {word}")

@@ -15,10 +15,10 @@
 #include <string>
 #include <vector>
 
-#include "cuda/device/buffer.h"
+#include "cuda/base/buffer.h"
 #include "cuda/kernels/random_states.cuh"
 #include "cuda/learning/learner.h"
-#include "cuda/nn/energy.h"
+#include "cuda/nn/cpu/cpu_energy.h"
 #include "cuda/nn/operation_count.h"
 #include "tools/benchmark/machine_limits.h"
 

@@ -29,8 +29,8 @@
 #include "cuda/device/profile_range.h"
 #include "cuda/kernels/random_states.cuh"
 #include "cuda/learning/learner.h"
-#include "cuda/nn/cuda_context.h"
-#include "cuda/nn/cuda_energy.h"
+#include "cuda/nn/gpu/cuda_context.h"
+#include "cuda/nn/gpu/cuda_energy.h"
 #include "cuda/nn/operation_count.h"
 #ifndef EBM_EMULATED_CUDA
 #include "tools/benchmark/gpu_limits.h"
@@ -279,7 +279,7 @@ void profile(const std::string& name, const Request& request, Figures& figures) 
 
 /// Measures all of the first precision, then all of the next. Returns how many figures failed.
 int measure(const Request& request) {
-  const CudaSurvey survey = survey_cuda();
+  const CudaSurvey survey = enumerate_devices();
   const DeviceChoice choice = choose_device("cuda", survey);
   open_cuda_device(choice.index);
   const auto device = std::ranges::find(survey.devices, choice.index, &CudaDevice::index);

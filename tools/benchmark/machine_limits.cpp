@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "cuda/device/host_device.cuh"
+#include "cuda/base/host_device.cuh"
 
 namespace ebm {
 namespace {

@@ -1,0 +1,22 @@
+// The gradient of a network's first convolution with respect to its images, by a kernel made for
+// few channels. In builds with CUDA only; image_gradient.h has the CPU's.
+#pragma once
+
+#include "cuda/nn/convolution_shape.h"
+#include "cuda/nn/gpu/image_layout.cuh"
+
+namespace ebm {
+
+class CudaStream;
+
+/// Whether image_gradient computes this: 3×3, stride 1, 1 to 4 channels.
+inline bool image_gradient_serves(const ConvolutionShape& shape) {
+  return shape.kernel == 3 && shape.stride == 1 && shape.in_channels <= 4;
+}
+
+/// As convolution_input_gradient.
+template <class In, class T>
+void image_gradient(const CudaStream& stream, const ConvolutionShape& shape, ImageLayout layout,
+                    const T* dy, const T* y, const float* weight, const In* x, In* dx);
+
+}  // namespace ebm
