@@ -189,14 +189,14 @@ struct ProposedChains {
 
   void step(const CudaStream& stream, const MalaUpdate& update, std::uint32_t first_chain,
             ChainCounter* places) {
-    const MalaChains memory{.states = states.data(),
-                            .f = f.data(),
-                            .gradients = gradients.data(),
-                            .momenta = momenta.data(),
-                            .proposals = proposals.data(),
-                            .proposal_f = proposal_f.data(),
-                            .proposal_gradients = proposal_gradients.data(),
-                            .log_ratios = log_ratios.data()};
+    const ChainMemory memory{.states = states.data(),
+                             .f = f.data(),
+                             .gradients = gradients.data(),
+                             .momenta = momenta.data(),
+                             .proposals = proposals.data(),
+                             .proposal_f = proposal_f.data(),
+                             .proposal_gradients = proposal_gradients.data(),
+                             .log_ratios = log_ratios.data()};
     mala_propose(stream, update, first_chain, kChains, kSize, nullptr, memory, norms.data(),
                  places);
     mala_decide(stream, update, first_chain, kChains, kSize, nullptr, memory, accepted.data(),

@@ -103,7 +103,11 @@ std::size_t bytes_in_use() {
 TEST_P(CudaLearnerTest, TakesNoMoreMemoryThanItSays) {
   EBM_CHECK_CUDA(cudaDeviceSynchronize());  // what others have given back is back
   const std::size_t before = bytes_in_use();
-  const SmallRun run(network());
+  SmallRun run(network());
+  run.iterate(1);
+  std::vector<float> longrun(static_cast<std::size_t>(kBatch * run.network.input().size()));
+  const Mirror<float> longrun_there(run.energy->queue(), longrun);
+  run.learner.synchronize();
   const std::size_t taken = bytes_in_use() - before;
   const std::size_t said =
       learner_bytes(run.settings, run.network.input().size(), run.network.parameter_count(), true,

@@ -41,7 +41,7 @@ struct Step {
 
   std::size_t values() const { return static_cast<std::size_t>(kChains * size); }
 
-  MalaChains chains(KernelMemory& memory) {
+  ChainMemory chains(KernelMemory& memory) {
     return {memory.in_out(x),          memory.in_out(f),         memory.in_out(g),
             memory.in_out(p),          memory.in_out(proposals), memory.in_out(proposal_f),
             memory.in_out(proposal_g), memory.in_out(log_ratios)};

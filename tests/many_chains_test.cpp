@@ -159,10 +159,10 @@ TEST_P(ManyChains, MalaStep) {
     Floats norms(size(count));
     Floats accepted(size(count), -1.0F);
     run_kernel([&](KernelMemory& memory, const CudaStream& stream) {
-      const MalaChains chains{memory.in_out(states),     memory.in_out(f),
-                              memory.in_out(gradients),  memory.in_out(momenta),
-                              memory.in_out(proposals),  memory.in_out(proposal_f),
-                              memory.in_out(proposal_g), memory.in_out(log_ratios)};
+      const ChainMemory chains{memory.in_out(states),     memory.in_out(f),
+                               memory.in_out(gradients),  memory.in_out(momenta),
+                               memory.in_out(proposals),  memory.in_out(proposal_f),
+                               memory.in_out(proposal_g), memory.in_out(log_ratios)};
       const std::uint32_t chain = kFirstChain + static_cast<std::uint32_t>(first);
       mala_propose(stream, update, chain, count, GetParam(), nullptr, chains, memory.in_out(norms));
       mala_decide(stream, update, chain, count, GetParam(), nullptr, chains,

@@ -13,6 +13,7 @@
 #include <memory>
 #include <numeric>
 #include <span>
+#include <stdexcept>
 #include <vector>
 
 #include "cuda/kernels/random_states.cuh"
@@ -127,6 +128,14 @@ TEST(RecordedSampler, AProposalThatIsNotFiniteIsRefused) {
   const double rate = mean_of(mala.accepted());
   EXPECT_GT(rate, 0.1);
   EXPECT_LT(rate, 0.9);
+}
+
+TEST(Energy, RefusesMalaThatIsNotRecorded) {
+  const auto energy = gaussian(2);
+  std::vector<float> states(2);
+  std::vector<float> norm_sums(1);
+  EXPECT_THROW(energy->langevin({.mala = true, .steps = 1}, states, norm_sums),
+               std::invalid_argument);
 }
 
 class NetworkChains : public testing::TestWithParam<bool> {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -21,16 +22,16 @@ template <class T>
 class Array {
  public:
   Array() = default;
-  Array([[maybe_unused]] const Queue& queue, std::size_t size) : size_(size) {
+  template <std::integral Count>
+  Array([[maybe_unused]] const Queue& queue, Count size) : size_(static_cast<std::size_t>(size)) {
 #ifdef EBM_CUDA
     if (!queue.on_cpu()) {
-      on_device_ = DeviceBuffer<T>(queue.stream(), size);
+      on_device_ = DeviceBuffer<T>(queue.stream(), size_);
       return;
     }
 #endif
-    on_cpu_ = Buffer<T>(size);
+    on_cpu_ = Buffer<T>(size_);
   }
-  Array(const Queue& queue, std::int64_t size) : Array(queue, static_cast<std::size_t>(size)) {}
 
   std::size_t size() const { return size_; }
   /// Its address: for what the queue is given.

@@ -99,8 +99,8 @@ class DeviceBuffer {
   T* data() { return values_; }
   const T* data() const { return values_; }
 
-  /// Enqueues a copy of size() values from the host. Pinned memory must stay as it is until the
-  /// stream has come that far; other memory may be reused at once.
+  /// Enqueues a copy of size() values from the host, whose memory must stay as it is until the
+  /// stream has come that far.
   /// Throws std::invalid_argument when the sizes differ, as the others do.
   void upload(const CudaStream& stream, std::span<const T> from) {
     require_size(from.size());

@@ -18,6 +18,7 @@ class Queue {
 #ifdef EBM_CUDA
   /// A device's. The stream is borrowed.
   Queue(const CudaStream& stream) : stream_(&stream) {}  // NOLINT(google-explicit-constructor)
+  Queue(CudaStream&&) = delete;
 
   bool on_cpu() const { return stream_ == nullptr; }
   /// Of a device's queue.

@@ -176,7 +176,7 @@ struct DensityBody {
   static constexpr std::int64_t kBlock = 2 * kStatesPerPartialSum;
 };
 
-/// The same where the queue is a device's.
+/// What launch_on_cpu does, on a device.
 void launch_on_device(const CudaStream& stream, const Kernel& kernel, double scale,
                       std::span<const float> states, std::span<const float> axis,
                       std::span<float> density) {

@@ -103,16 +103,16 @@ struct Part4 {
 
 /// A block for each chain, a thread for each group of four components.
 template <class Access>
-__global__ void langevin_update_kernel(LangevinUpdate update, ChainCounter* places,
+__global__ void langevin_update_kernel(LangevinUpdate update, ChainCounter* counters,
                                        std::uint32_t first_chain, std::int64_t size,
                                        const float* gradients, const float* given_noise,
                                        float* states, float* norm_sums) {
   std::uint32_t number = first_chain + blockIdx.x;
-  if (places != nullptr) {
-    const ChainCounter place = places[blockIdx.x];
-    update.noise = place.noise;
-    update.step = place.step;
-    number = place.chain;
+  if (counters != nullptr) {
+    const ChainCounter counter = counters[blockIdx.x];
+    update.noise = counter.noise;
+    update.step = counter.step;
+    number = counter.chain;
   }
   const std::int64_t chain = std::int64_t{blockIdx.x} * size;
   float sum_of_squares = 0;
@@ -134,19 +134,19 @@ __global__ void langevin_update_kernel(LangevinUpdate update, ChainCounter* plac
   sum_of_squares = block_sum(sum_of_squares);
   if (threadIdx.x == 0) {
     norm_sums[blockIdx.x] += sqrtf(sum_of_squares);
-    if (places != nullptr) {  // which all threads have read before their sums met
-      places[blockIdx.x].step = update.step + 1;
+    if (counters != nullptr) {  // which all threads have read before their sums met
+      counters[blockIdx.x].step = update.step + 1;
     }
   }
 }
 
 struct SetChainCounterBody {
   ChainCounter first;
-  ChainCounter* places;
+  ChainCounter* counters;
 
   EBM_HOST_DEVICE void operator()(std::int64_t c) const {
-    places[c] = first;
-    places[c].chain += static_cast<std::uint32_t>(c);
+    counters[c] = first;
+    counters[c].chain += static_cast<std::uint32_t>(c);
   }
 };
 
@@ -157,7 +157,7 @@ bool on_16_bytes(const float* p) { return reinterpret_cast<std::uintptr_t>(p) % 
 void langevin_update(const CudaStream& stream, const LangevinUpdate& update,
                      std::uint32_t first_chain, int chains, std::int64_t state_size,
                      const float* gradients, const float* given_noise, float* states,
-                     float* norm_sums, ChainCounter* places) {
+                     float* norm_sums, ChainCounter* counters) {
   if (chains == 0) {
     return;
   }
@@ -165,13 +165,13 @@ void langevin_update(const CudaStream& stream, const LangevinUpdate& update,
                      on_16_bytes(states);
   const auto kernel = whole ? langevin_update_kernel<Whole4> : langevin_update_kernel<Part4>;
   const unsigned threads = block_threads((state_size + 3) / 4);
-  launch_kernel(stream, static_cast<unsigned>(chains), threads, 0, kernel, update, places,
+  launch_kernel(stream, static_cast<unsigned>(chains), threads, 0, kernel, update, counters,
                 first_chain, state_size, gradients, given_noise, states, norm_sums);
 }
 
 void set_chain_counters(const CudaStream& stream, const RandomStream& noise, std::uint32_t step,
-                        std::uint32_t first_chain, std::int64_t chains, ChainCounter* places) {
-  for_each_index(stream, chains, SetChainCounterBody{{noise, step, first_chain}, places});
+                        std::uint32_t first_chain, std::int64_t chains, ChainCounter* counters) {
+  for_each_index(stream, chains, SetChainCounterBody{{noise, step, first_chain}, counters});
 }
 #endif
 

@@ -54,17 +54,17 @@ struct ChainCounter {
   std::uint32_t chain = 0;  ///< its number
 };
 
-/// The same, enqueued on a stream; the pointers are the device's. `places`, when not null, one a
+/// The same, enqueued on a stream; the pointers are the device's. `counters`, when not null, one a
 /// chain, take the place of update.noise, update.step and first_chain, and go on to the next step.
 /// A chain's norm is summed in an order that depends on state_size alone.
 void langevin_update(const CudaStream& stream, const LangevinUpdate& update,
                      std::uint32_t first_chain, int chains, std::int64_t state_size,
                      const float* gradients, const float* given_noise, float* states,
-                     float* norm_sums, ChainCounter* places = nullptr);
+                     float* norm_sums, ChainCounter* counters = nullptr);
 
-/// Enqueues places[c] = {noise, step, first_chain + c} for all of `chains`.
+/// Enqueues counters[c] = {noise, step, first_chain + c} for all of `chains`.
 void set_chain_counters(const CudaStream& stream, const RandomStream& noise, std::uint32_t step,
-                        std::uint32_t first_chain, std::int64_t chains, ChainCounter* places);
+                        std::uint32_t first_chain, std::int64_t chains, ChainCounter* counters);
 #endif
 
 }  // namespace ebm

@@ -16,7 +16,7 @@ struct ProposeBody {
   std::uint32_t first_chain;
   std::int64_t size;
   const float* given_momenta;
-  MalaChains tile;
+  ChainMemory tile;
   float* gradient_norms;
 
   EBM_HOST_DEVICE void operator()(std::int64_t c) const {
@@ -62,7 +62,7 @@ struct DecideBody {
   std::uint32_t first_chain;
   std::int64_t size;
   const float* given_uniforms;
-  MalaChains tile;
+  ChainMemory tile;
   float* accepted;
 
   EBM_HOST_DEVICE void operator()(std::int64_t c) const {
@@ -106,14 +106,14 @@ struct DecideBody {
 }  // namespace
 
 void mala_propose(const MalaUpdate& update, std::uint32_t first_chain, int chains,
-                  std::int64_t state_size, const float* given_momenta, const MalaChains& tile,
+                  std::int64_t state_size, const float* given_momenta, const ChainMemory& tile,
                   float* gradient_norms) {
   for_each_row(chains, state_size,
                ProposeBody{update, first_chain, state_size, given_momenta, tile, gradient_norms});
 }
 
 void mala_decide(const MalaUpdate& update, std::uint32_t first_chain, int chains,
-                 std::int64_t state_size, const float* given_uniforms, const MalaChains& tile,
+                 std::int64_t state_size, const float* given_uniforms, const ChainMemory& tile,
                  float* accepted) {
   for_each_row(chains, state_size,
                DecideBody{update, first_chain, state_size, given_uniforms, tile, accepted});
@@ -122,19 +122,19 @@ void mala_decide(const MalaUpdate& update, std::uint32_t first_chain, int chains
 #ifdef __CUDACC__
 namespace {
 
-/// The numbers of chain c are those of its place from now on.
+/// The numbers of chain c are those of its counter from now on.
 template <class Body>
-__device__ void go_to(const ChainCounter& place, std::int64_t c, Body& body) {
-  body.update.step = place.step;
-  body.first_chain = place.chain - static_cast<std::uint32_t>(c);
+__device__ void go_to(const ChainCounter& counter, std::int64_t c, Body& body) {
+  body.update.step = counter.step;
+  body.first_chain = counter.chain - static_cast<std::uint32_t>(c);
 }
 
 /// A block for each chain. A thread takes groups of four components, draws their momenta and is
 /// alone in reading them.
-__global__ void mala_propose_kernel(ProposeBody body, const ChainCounter* places) {
+__global__ void mala_propose_kernel(ProposeBody body, const ChainCounter* counters) {
   const std::int64_t c = blockIdx.x;
-  if (places != nullptr) {
-    go_to(places[c], c, body);
+  if (counters != nullptr) {
+    go_to(counters[c], c, body);
   }
   const std::int64_t chain = c * body.size;
   float* p = body.tile.momenta + chain;
@@ -154,13 +154,13 @@ __global__ void mala_propose_kernel(ProposeBody body, const ChainCounter* places
   }
 }
 
-__global__ void mala_decide_kernel(DecideBody body, ChainCounter* places) {
+__global__ void mala_decide_kernel(DecideBody body, ChainCounter* counters) {
   const std::int64_t c = blockIdx.x;
-  if (places != nullptr) {
-    go_to(places[c], c, body);
+  if (counters != nullptr) {
+    go_to(counters[c], c, body);
   }
   const std::int64_t chain = c * body.size;
-  const MalaChains& tile = body.tile;
+  const ChainMemory& tile = body.tile;
   double kinetic_loss = 0;
   for (std::int64_t i = threadIdx.x; i < body.size; i += blockDim.x) {
     kinetic_loss += static_cast<double>(body.update.kinetic_loss(
@@ -170,11 +170,11 @@ __global__ void mala_decide_kernel(DecideBody body, ChainCounter* places) {
   // The sum has the same bits on every thread, and so has the decision.
   const double log_ratio = body.update.log_ratio(tile.f[c], tile.proposal_f[c], kinetic_loss);
   const bool moves = body.accepts(c, log_ratio);
-  __syncthreads();  // all have read f and the place, which thread 0 writes
+  __syncthreads();  // all have read f and the counter, which thread 0 writes
   if (threadIdx.x == 0) {
     body.record(c, log_ratio, moves);
-    if (places != nullptr) {
-      places[c].step = body.update.step + 1;
+    if (counters != nullptr) {
+      counters[c].step = body.update.step + 1;
     }
     if (moves) {
       tile.f[c] = tile.proposal_f[c];
@@ -192,24 +192,24 @@ __global__ void mala_decide_kernel(DecideBody body, ChainCounter* places) {
 
 void mala_propose(const CudaStream& stream, const MalaUpdate& update, std::uint32_t first_chain,
                   int chains, std::int64_t state_size, const float* given_momenta,
-                  const MalaChains& tile, float* gradient_norms, const ChainCounter* places) {
+                  const ChainMemory& tile, float* gradient_norms, const ChainCounter* counters) {
   if (chains == 0) {
     return;
   }
   launch_kernel(
       stream, static_cast<unsigned>(chains), block_threads(state_size / 4), 0, mala_propose_kernel,
-      ProposeBody{update, first_chain, state_size, given_momenta, tile, gradient_norms}, places);
+      ProposeBody{update, first_chain, state_size, given_momenta, tile, gradient_norms}, counters);
 }
 
 void mala_decide(const CudaStream& stream, const MalaUpdate& update, std::uint32_t first_chain,
                  int chains, std::int64_t state_size, const float* given_uniforms,
-                 const MalaChains& tile, float* accepted, ChainCounter* places) {
+                 const ChainMemory& tile, float* accepted, ChainCounter* counters) {
   if (chains == 0) {
     return;
   }
   launch_kernel(
       stream, static_cast<unsigned>(chains), block_threads(state_size), 0, mala_decide_kernel,
-      DecideBody{update, first_chain, state_size, given_uniforms, tile, accepted}, places);
+      DecideBody{update, first_chain, state_size, given_uniforms, tile, accepted}, counters);
 }
 #endif
 

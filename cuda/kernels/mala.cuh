@@ -59,7 +59,7 @@ struct MalaUpdate {
 
 /// The chains of a step: `states` with their f and ∇f, and the memory for their proposals. States,
 /// gradients and momenta are chains × state_size, the others chains.
-struct MalaChains {
+struct ChainMemory {
   float* states = nullptr;
   float* f = nullptr;
   float* gradients = nullptr;
@@ -74,26 +74,26 @@ struct MalaChains {
 /// states. Chains are numbered from first_chain in the random streams. `given_momenta`, when not
 /// null, replaces the draws (chains × state_size).
 void mala_propose(const MalaUpdate& update, std::uint32_t first_chain, int chains,
-                  std::int64_t state_size, const float* given_momenta, const MalaChains& tile,
+                  std::int64_t state_size, const float* given_momenta, const ChainMemory& tile,
                   float* gradient_norms);
 
 /// Given the proposals' f and gradients, fills log_ratios, moves the chains that accept, with their
 /// f and gradients, to their proposals, and sets accepted to 1 or 0. `given_uniforms`, when not
 /// null, replaces the draws (chains).
 void mala_decide(const MalaUpdate& update, std::uint32_t first_chain, int chains,
-                 std::int64_t state_size, const float* given_uniforms, const MalaChains& tile,
+                 std::int64_t state_size, const float* given_uniforms, const ChainMemory& tile,
                  float* accepted);
 
 #ifdef EBM_CUDA
-/// The same, enqueued on a stream; the pointers are the device's. `places`, when not null, one a
+/// The same, enqueued on a stream; the pointers are the device's. `counters`, when not null, one a
 /// chain, take the place of update.step and first_chain; the decision goes on to the next step.
 void mala_propose(const CudaStream& stream, const MalaUpdate& update, std::uint32_t first_chain,
                   int chains, std::int64_t state_size, const float* given_momenta,
-                  const MalaChains& tile, float* gradient_norms,
-                  const ChainCounter* places = nullptr);
+                  const ChainMemory& tile, float* gradient_norms,
+                  const ChainCounter* counters = nullptr);
 void mala_decide(const CudaStream& stream, const MalaUpdate& update, std::uint32_t first_chain,
                  int chains, std::int64_t state_size, const float* given_uniforms,
-                 const MalaChains& tile, float* accepted, ChainCounter* places = nullptr);
+                 const ChainMemory& tile, float* accepted, ChainCounter* counters = nullptr);
 #endif
 
 }  // namespace ebm

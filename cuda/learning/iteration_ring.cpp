@@ -1,5 +1,6 @@
 #include "cuda/learning/iteration_ring.h"
 
+#include <exception>
 #include <stdexcept>
 
 namespace ebm {
@@ -16,10 +17,17 @@ IterationRing::IterationRing(const Queue& queue)
     : queue_(queue),
       there_(queue, kKept),
       here_(queue, kKept),
-      diverged_there_(queue, std::size_t{1}),
-      diverged_here_(queue, std::size_t{1}) {
+      diverged_there_(queue, 1),
+      diverged_here_(queue, 1) {
   results_.reserve(kKept);
   clear(queue_, kKept, there_.data());  // all are read back, also what has not come yet
+}
+
+IterationRing::~IterationRing() {
+  try {
+    queue_.wait();
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): has been thrown, or will be
+  }
 }
 
 void IterationRing::reset() {

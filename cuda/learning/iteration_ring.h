@@ -33,6 +33,9 @@ class IterationRing {
   using Clock = std::chrono::steady_clock;
 
   explicit IterationRing(const Queue& queue);
+  ~IterationRing();  // waits: the queue may have numbers on their way
+  IterationRing(const IterationRing&) = delete;
+  IterationRing& operator=(const IterationRing&) = delete;
 
   /// Forgets everything; no flag is raised.
   void reset();

@@ -14,13 +14,12 @@ Learner::Learner(Energy& energy, std::int64_t parameters, const LearnerSettings&
       data_(data),
       runner_(energy),
       shard_(settings.batch_size),
-      values_(shard_.count * energy.state_size()),
-      batch_(queue_, values_),
-      chains_(queue_, values_),
+      batch_(queue_, shard_.count * energy.state_size()),
+      chains_(queue_, batch_.size()),
       norm_sums_(queue_, shard_.count),
       energy_difference_(energy, shard_, parameters),
       max_abs_(queue_, parameters),
-      largest_weight_(queue_, std::int64_t{1}),
+      largest_weight_(queue_, 1),
       ring_(queue_) {}
 
 void Learner::begin(LearnerState& state, std::uint64_t seed) {
@@ -28,6 +27,7 @@ void Learner::begin(LearnerState& state, std::uint64_t seed) {
   state_ = &state;
   seed_ = seed;
   data_.reseed(seed);
+  theta_ = {};  // gives its memory back first
   theta_ = Mirror<float>(queue_, state.theta.span());
   optimizer_.emplace(queue_, state.optimizer);
   bank_.reset();
@@ -140,10 +140,11 @@ std::span<const float> Learner::read_chains() {
 std::size_t learner_bytes(const LearnerSettings& settings, std::int64_t state_size,
                           std::int64_t parameters, bool adam, std::int64_t data_values,
                           std::int64_t bank_rows) {
+  // Of each chain its data, its state and a long run's, and numbers; θ, two gradients, moments.
   const std::int64_t values = data_values + bank_rows * state_size +
-                              settings.batch_size * (2 * state_size + 4) +
+                              settings.batch_size * (3 * state_size + 8) +
                               parameters * (3 + (adam ? 2 : 0));
-  constexpr std::size_t kSmall = std::size_t{1} << 16;  // records, scratch
+  constexpr std::size_t kSmall = std::size_t{1} << 20;  // records, scratch, a landscape's chains
   return static_cast<std::size_t>(values) * sizeof(float) + kSmall;
 }
 

@@ -70,8 +70,6 @@ class Learner {
   /// X⁻ of the last iteration, after its Langevin steps: the host's copy. Waits.
   std::span<const float> read_chains();
 
-  /// The energy at the θ of now, for diagnostics.
-  Energy& energy() { return energy_; }
   /// Its Langevin steps, from this one on; for diagnostics too.
   ChainRun langevin_steps(const RandomStream& noise, int steps, std::uint32_t first_step = 0) const;
   /// Where chains start, drawn where the energy computes; for diagnostics those of another use.
@@ -84,8 +82,7 @@ class Learner {
   Queue queue_;
   DataBatches& data_;
   ChainRunner runner_;
-  Shard shard_;          // of the batch: all of it
-  std::int64_t values_;  // of the shard
+  Shard shard_;  // of the batch: all of it
 
   LearnerState* state_ = nullptr;
   std::uint64_t seed_ = 0;

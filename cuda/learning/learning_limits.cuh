@@ -1,4 +1,4 @@
-// When learning has come apart.
+// When learning has diverged.
 #pragma once
 
 #include <cstdint>

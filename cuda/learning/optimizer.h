@@ -11,12 +11,13 @@ namespace ebm {
 struct OptimizerState {
   enum class Kind { sgd, adam };
 
+  OptimizerState() = default;
   OptimizerState(Kind kind_of_steps, std::int64_t parameters)
       : kind(kind_of_steps),
         first_moments(kind == Kind::adam ? static_cast<std::size_t>(parameters) : 0),
         second_moments(first_moments.size()) {}
 
-  Kind kind;
+  Kind kind = Kind::sgd;
   std::int64_t steps = 0;       ///< taken so far
   Buffer<float> first_moments;  ///< Adam's, one a parameter; none of SGD
   Buffer<float> second_moments;

@@ -11,6 +11,10 @@ namespace {
 /// Values moved in a slice: more than the toy's 500 steps either way.
 constexpr std::int64_t kValuesOnCpu = std::int64_t{1} << 22;
 constexpr std::int64_t kValuesOnDevice = std::int64_t{1} << 25;
+#ifdef EBM_CUDA
+/// Slices that the host enqueues ahead of the device.
+constexpr std::size_t kSlicesAhead = 8;
+#endif
 
 }  // namespace
 
@@ -31,20 +35,24 @@ int slice_steps([[maybe_unused]] bool on_cpu, std::int64_t values, int steps) {
 }
 
 #ifdef EBM_CUDA
+ChainRunner::ChainRunner(Energy& energy)
+    : energy_(energy), slices_(energy.queue().on_cpu() ? 0 : kSlicesAhead) {}
+
 /// Waits for the slice of kSlicesAhead before this one: work is always left to the device.
 void ChainRunner::slice_begins() {
-  if (!energy_.queue().on_cpu()) {
+  if (!slices_.empty()) {
     slices_[slice_].wait();
   }
 }
 
 void ChainRunner::slice_ends() {
-  if (!energy_.queue().on_cpu()) {
+  if (!slices_.empty()) {
     energy_.queue().stream().record(slices_[slice_]);
-    slice_ = (slice_ + 1) % kSlicesAhead;
+    slice_ = (slice_ + 1) % slices_.size();
   }
 }
 #else
+ChainRunner::ChainRunner(Energy& energy) : energy_(energy) {}
 void ChainRunner::slice_begins() {}
 void ChainRunner::slice_ends() {}
 #endif

@@ -5,8 +5,8 @@
 
 #include "cuda/nn/energy.h"
 #ifdef EBM_CUDA
-#include <array>
 #include <cstddef>
+#include <vector>
 
 #include "cuda/device/cuda_stream.h"
 #endif
@@ -18,7 +18,7 @@ namespace ebm {
 class ChainRunner {
  public:
   /// The energy is borrowed.
-  explicit ChainRunner(Energy& energy) : energy_(energy) {}
+  explicit ChainRunner(Energy& energy);
 
   /// All steps, in place. Asks `stop` now and then, after numbers of steps that depend on the sizes
   /// alone. Once it says true, waits and returns false; the states then are somewhere on the way.
@@ -30,9 +30,7 @@ class ChainRunner {
 
   Energy& energy_;
 #ifdef EBM_CUDA
-  /// Slices that the host enqueues ahead of the device.
-  static constexpr std::size_t kSlicesAhead = 8;
-  std::array<CudaEvent, kSlicesAhead> slices_;
+  std::vector<CudaEvent> slices_;  // the ends of the last ones; none on the CPU
   std::size_t slice_ = 0;
 #endif
 };

@@ -3,13 +3,6 @@
 #include <algorithm>
 
 namespace ebm {
-namespace {
-
-/// Steps whose records are kept where the energy computes: enough that launching them as one graph
-/// takes no part in a step's time.
-constexpr int kStepsAtOnce = 50;
-
-}  // namespace
 
 RecordedSampler::RecordedSampler(Energy& energy, const Settings& settings, std::int64_t chains)
     : energy_(energy), queue_(energy.queue()), settings_(settings), chains_(chains) {
@@ -102,6 +95,14 @@ std::span<const float> RecordedSampler::read_states() {
   copy(queue_, states_.data(), states_.size(), states_here_.data());
   queue_.wait();
   return states_here_;
+}
+
+std::size_t recorded_sampler_bytes(bool mala, std::int64_t chains, std::int64_t state_size) {
+  // States and gradients, of MALA momenta, proposals and their gradients too; as many once more
+  // while a graph's kernels are loaded. Records of some steps, and numbers of each chain.
+  const std::int64_t of_state = 2 * (mala ? 5 : 2);
+  const std::int64_t of_chain = 3 * RecordedSampler::kStepsAtOnce + 16;
+  return static_cast<std::size_t>(chains * (of_state * state_size + of_chain)) * sizeof(float);
 }
 
 std::vector<float> RecordedSampler::log_ratios() const {

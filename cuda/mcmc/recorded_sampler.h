@@ -1,6 +1,7 @@
 // Long chains from a learned energy, with the energy and gradient of every step.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -21,6 +22,10 @@ class RecordedSampler {
     float temperature = 1;
     std::uint64_t seed = 0;
   };
+
+  /// Steps whose records are kept where the energy computes: enough that launching them as one
+  /// graph takes no part in a step's time.
+  static constexpr int kStepsAtOnce = 50;
 
   /// `energy` is borrowed; its θ must not change from the first run on.
   RecordedSampler(Energy& energy, const Settings& settings, std::int64_t chains);
@@ -80,5 +85,8 @@ class RecordedSampler {
   std::vector<float> accepted_;
   std::vector<float> states_here_;
 };
+
+/// A bound on the memory that it takes on a device besides its energy, bytes.
+std::size_t recorded_sampler_bytes(bool mala, std::int64_t chains, std::int64_t state_size);
 
 }  // namespace ebm

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <stdexcept>
 
 #include "cuda/kernels/langevin_update.cuh"
 #include "cuda/kernels/mala.cuh"
@@ -29,12 +30,13 @@ struct ChainRun {
 };
 
 /// A batch of chains, numbered in the random streams from `first`; its memory, which is borrowed
-/// and where the energy computes. A null pointer is a number that is not wanted or not given.
+/// and where the energy computes. Langevin steps that are not recorded need states and norm_sums;
+/// recorded ones states, f, gradients and records; MALA's, always recorded, all memory.
 struct Chains {
   std::int64_t count = 0;
   std::uint32_t first = 0;
-  MalaChains memory{};         ///< Langevin steps that are not recorded take the states alone
-  float* norm_sums = nullptr;  ///< each chain's Σ_steps ‖∇ₓf‖ is added: Langevin, not recorded
+  ChainMemory memory{};
+  float* norm_sums = nullptr;  ///< each chain's Σ_steps ‖∇ₓf‖ is added: of Langevin, not recorded
 
   /// Records of every step, steps × chains, of the state before it: all that the kind of steps has,
   /// or none.
@@ -81,5 +83,12 @@ struct Chains {
     return values == nullptr ? nullptr : values + step * row_chains() * width;
   }
 };
+
+/// Throws std::invalid_argument for steps of MALA that are not recorded: there are none.
+inline void require_recorded_mala(const ChainRun& run, const Chains& chains) {
+  if (run.mala && !chains.recorded()) {
+    throw std::invalid_argument("steps of MALA are recorded");
+  }
+}
 
 }  // namespace ebm

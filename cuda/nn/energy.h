@@ -37,8 +37,8 @@ class Energy {
   virtual void weight_gradient(const float* states, std::int64_t count, float scale, float* f,
                                float* theta_gradient) = 0;
 
-  /// Runs chains in place, any number of them. A device wants the steps of a recorded run to be few
-  /// enough for one captured graph.
+  /// Runs chains in place, any number of them. A device makes one captured graph of the steps of a
+  /// recorded run: fifty are enough. Throws std::invalid_argument for MALA that is not recorded.
   virtual void run(const ChainRun& run, const Chains& chains) = 0;
 };
 

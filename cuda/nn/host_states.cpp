@@ -18,9 +18,9 @@ void for_each_part(Energy& energy, std::span<const float> states, std::span<floa
     const std::size_t count =
         std::min(f.size() - first, static_cast<std::size_t>(energy.capacity()));
     const Mirror<const float> x(queue, states.subspan(first * size, count * size));
-    Mirror<float> f_there(queue, f.subspan(first, count));
+    Array<float> f_there(queue, count);
     body(x.data(), static_cast<std::int64_t>(count), f_there.data(), first);
-    f_there.read_back(queue);
+    copy(queue, f_there.data(), count, f.data() + first);
     queue.wait();
     first += count;
   }
@@ -44,14 +44,12 @@ void HostStates::energies(std::span<const float> states, std::span<float> f) {
 void HostStates::energies_and_gradients(std::span<const float> states, std::span<float> f,
                                         std::span<float> gradients) {
   const auto size = static_cast<std::size_t>(energy_.state_size());
+  Array<float> part;  // outlives the copy from it
   for_each_part(energy_, states, f,
                 [&](const float* x, std::int64_t count, float* f_there, std::size_t first) {
-                  Mirror<float> gradients_there(
-                      energy_.queue(),
-                      gradients.subspan(first * size, static_cast<std::size_t>(count) * size));
-                  energy_.energies_and_gradients(x, count, f_there, gradients_there.data());
-                  gradients_there.read_back(energy_.queue());
-                  energy_.queue().wait();
+                  part = Array<float>(energy_.queue(), count * energy_.state_size());
+                  energy_.energies_and_gradients(x, count, f_there, part.data());
+                  copy(energy_.queue(), part.data(), part.size(), gradients.data() + first * size);
                 });
 }
 

@@ -1,7 +1,6 @@
 // The energy of states in the host's memory.
 #pragma once
 
-#include <cstdint>
 #include <span>
 
 #include "cuda/nn/energy.h"

@@ -11,7 +11,7 @@ namespace ebm {
 inline constexpr std::string_view kDiagnosticsHeader = "iteration,d_s,r_s,learning_rate";
 
 /// The first line of events.csv; a line for each time the run went back follows: the iteration that
-/// came apart, what was done and why, the iteration whose state it went on from, and the factor
+/// diverged, what was done and why, the iteration whose state it went on from, and the factor
 /// left of the learning rate.
 inline constexpr std::string_view kEventsHeader = "iteration,event,reason,back_to,rate_factor";
 

@@ -22,7 +22,7 @@ namespace ebm {
 namespace {
 
 /// Between two looks at the records, so that what is not finite is reported at once.
-constexpr std::int64_t kStepsAtOnce = 50;
+constexpr std::int64_t kStepsAtOnce = RecordedSampler::kStepsAtOnce;
 
 const RunFolder& with_room_for_records(const RunFolder& folder, const SampleSection& sample) {
   const auto needed = static_cast<std::uintmax_t>(sample.steps) *
@@ -74,7 +74,9 @@ SamplingRun::SamplingRun(const SampleConfig& config, const Checkpoint& checkpoin
       folder_(with_room_for_records(folder, config.sample)),
       log_(log),
       shape_(checkpoint.network.input()),
-      energy_(make_energy(device, checkpoint.network, config.sample.chains)),
+      energy_(make_energy(
+          device, checkpoint.network, config.sample.chains,
+          recorded_sampler_bytes(config.sample.mala, config.sample.chains, shape_.size()))),
       plots_([&log](const std::string& reason) { log.warn(reason); }),
       energies_(folder.root() / "energy.npy", {config.sample.chains}),
       gradient_norms_(folder.root() / "gradient.npy", {config.sample.chains}),
@@ -135,6 +137,7 @@ void SamplingRun::draw_data() {
   }
   make_batches(energy_->queue(), config_.seed, data, images)
       ->draw(DataUse::sampling, 0, config_.sample.chains, sampler_->states());
+  energy_->queue().wait();  // the images end here
 }
 
 void SamplingRun::run() {

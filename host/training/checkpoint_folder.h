@@ -24,7 +24,7 @@ namespace ebm {
 ///     state_000100.safetensors     the state of the run after the same iteration: see save_state()
 ///     latest                       the name of the newest state, a line of text
 ///     longrun.safetensors          long-run chains that were stopped on their way
-///     diverged_000123.safetensors  a network that came apart, for inspection
+///     diverged_000123.safetensors  a network that diverged, for inspection
 ///
 /// `latest` names a state that has reached the disk, at any moment and after a power cut.
 ///
@@ -62,7 +62,7 @@ class CheckpointFolder {
   /// Reads into `run` what save_long_run() wrote for this state, if it is there and whole.
   void load_long_run(const TrainingState& state, LongRun& run) const;
 
-  /// Writes a network that came apart after this iteration. It need not be finite.
+  /// Writes a network that diverged after this iteration. It need not be finite.
   void save_diverged(std::int64_t iteration, std::span<const float> theta);
 
   /// Reads the state that `latest` names, or, with a warning, the newest before it that is whole.

@@ -31,7 +31,7 @@ class RunRecord {
   /// The same, and makes all that was written outlive a power cut.
   void sync();
 
-  /// Writes that the run went back to an iteration because the next after `from` came apart. `rate`
+  /// Writes that the run went back to an iteration because the next after `from` diverged. `rate`
   /// is the factor that is left of the learning rate from there on.
   void add_rollback(std::int64_t from, const std::string& why, std::int64_t to, double rate);
 

@@ -318,6 +318,7 @@ bool Trainer::run_scheduled_work() {
 void Trainer::run_diagnostic_chains(Purpose noise, int first_step, int steps, std::int64_t chains,
                                     float* states) {
   Array<float> norm_sums(energy_->queue(), chains);
+  clear(energy_->queue(), norm_sums.size(), norm_sums.data());
   const RandomStream stream{seed_, noise, static_cast<std::uint32_t>(state_.iteration)};
   runner_.run(learner_.langevin_steps(stream, steps, static_cast<std::uint32_t>(first_step)),
               {.count = chains, .memory = {.states = states}, .norm_sums = norm_sums.data()},
@@ -342,6 +343,7 @@ void Trainer::write_landscape() {
   run_diagnostic_chains(Purpose::landscape_langevin, 0, config_.langevin.steps, chains,
                         there.data());
   there.read_back(energy_->queue());
+  energy_->queue().wait();
   const std::vector<float>& grid = outputs_.grid_states();
   Buffer<float> f(grid.size() / 2);
   HostStates(*energy_).energies(grid, f.span());

@@ -41,7 +41,7 @@ class Trainer {
 
   /// All iterations that are left. Returns false when it was asked to stop and has saved its state;
   /// an iteration that takes longer than checkpoint.grace from then on is given up. Throws
-  /// Divergence when learning came apart and may not be rolled back any more, OutputError when a
+  /// Divergence when learning diverged and may not be rolled back any more, OutputError when a
   /// file cannot be written.
   bool run();
 

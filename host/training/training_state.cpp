@@ -91,12 +91,11 @@ TensorView vector_of(std::string name, std::span<const float> values) {
 
 TrainingState initial_state(const TrainConfig& config, const Network& network,
                             std::int64_t images) {
-  TrainingState state{.learning_rate = config.optimizer.lr,
-                      .checkpoints = {},
-                      .learned = {.theta = initial_parameters(network, config.seed),
-                                  .optimizer = OptimizerState(optimizer_kind(config.optimizer.kind),
-                                                              network.parameter_count()),
-                                  .bank = {}}};
+  TrainingState state;
+  state.learning_rate = config.optimizer.lr;
+  state.learned.theta = initial_parameters(network, config.seed);
+  state.learned.optimizer =
+      OptimizerState(optimizer_kind(config.optimizer.kind), network.parameter_count());
   if (config.langevin.init == InitialStates::persistent) {
     state.learned.bank =
         initial_bank(config.seed, config.data.is_toy() ? config.langevin.bank_size : images,

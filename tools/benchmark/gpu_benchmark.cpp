@@ -119,16 +119,18 @@ class Figures {
 };
 
 /// A batch of chains of a network with its initial parameters.
-class Chains {
+class Batch {
  public:
-  Chains(const Network& network, std::int64_t batch, Precision precision,
-         const std::filesystem::path& plans)
+  Batch(const Network& network, std::int64_t batch, Precision precision,
+        const std::filesystem::path& plans)
       : energy_(make_cuda_energy(network, batch, precision, plans)),
         batch_(batch),
         theta_(stream(), network.parameter_count()),
         states_(stream(), static_cast<std::size_t>(batch * energy_->state_size())),
-        norm_sums_(stream(), static_cast<std::size_t>(batch)) {
-    theta_.upload(stream(), initial_parameters(network, kSeed).span());
+        norm_sums_(DeviceBuffer<float>::zeros(stream(), static_cast<std::size_t>(batch))) {
+    const Buffer<float> theta = initial_parameters(network, kSeed);
+    theta_.upload(stream(), theta.span());
+    stream().wait();
     energy_->set_parameters(theta_.data());
     fill_uniform(stream(), {kSeed, Purpose::initial_states, 0}, 1, batch, energy_->state_size(),
                  states_.data());
@@ -155,7 +157,7 @@ class Chains {
 /// The seconds of one Langevin step of a batch.
 double step_seconds(const Network& network, std::int64_t batch, Precision precision,
                     const std::filesystem::path& plans) {
-  Chains chains(network, batch, precision, plans);
+  Batch chains(network, batch, precision, plans);
   return median_seconds(chains.stream(), kRepetitions, [&] { chains.run(kStepsAtOnce); }) /
          kStepsAtOnce;
 }
@@ -265,8 +267,8 @@ void profile(const std::string& name, const Request& request, Figures& figures) 
                {"precision", precision.name},
                {"batch", request.batches.front()}},
               [&] {
-                Chains chains(step_network(name), request.batches.front(), precision.precision,
-                              request.plans);
+                Batch chains(step_network(name), request.batches.front(), precision.precision,
+                             request.plans);
                 chains.run(kProfiledSteps);  // all is chosen and captured now
                 chains.stream().wait();
                 set_profiling(true);

@@ -16,7 +16,7 @@ class RecordedTile {
         size_(energy.state_size()) {}
 
   void langevin() {
-    const MalaChains& mine = chains_.memory;
+    const ChainMemory& mine = chains_.memory;
     LangevinUpdate update = run_.update;
     for (int step = 0; step < run_.steps; ++step, ++update.step) {
       energy_.energies_and_gradients(mine.states, count_, mine.f, mine.gradients);
@@ -30,7 +30,7 @@ class RecordedTile {
   }
 
   void mala() {
-    const MalaChains& mine = chains_.memory;
+    const ChainMemory& mine = chains_.memory;
     MalaUpdate update = run_.mala_update();
     if (!run_.evaluated) {
       energy_.energies_and_gradients(mine.states, count_, mine.f, mine.gradients);

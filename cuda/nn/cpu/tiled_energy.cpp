@@ -116,6 +116,7 @@ void TiledEnergy::weight_gradient(const float* states, std::int64_t count, float
 }
 
 void TiledEnergy::run(const ChainRun& run, const Chains& chains) {
+  require_recorded_mala(run, chains);
   for_each_tile(chains.count, [&](TileEnergy& tile, std::int64_t first, int some) {
     const Chains mine = chains.part(first, some, state_size());
     if (chains.recorded()) {

@@ -2,21 +2,18 @@
 
 #include <utility>
 
+#include "cuda/nn/gpu/cuda_context.h"
 #include "cuda/nn/gpu/device_network.h"
 #include "cuda/nn/gpu/device_perceptron.h"
 
 namespace ebm {
 
-std::unique_ptr<Energy> make_cuda_energy(std::shared_ptr<CudaContext> context,
-                                         const Network& network, std::int64_t capacity) {
-  return perceptron_widths(network) ? make_device_perceptron(std::move(context), network)
-                                    : make_device_network(std::move(context), network, capacity);
-}
-
 std::unique_ptr<Energy> make_cuda_energy(const Network& network, std::int64_t capacity,
                                          Precision precision,
                                          const std::filesystem::path& plan_cache) {
-  return make_cuda_energy(std::make_shared<CudaContext>(precision, plan_cache), network, capacity);
+  auto context = std::make_shared<CudaContext>(precision, plan_cache);
+  return perceptron_widths(network) ? make_device_perceptron(std::move(context), network)
+                                    : make_device_network(std::move(context), network, capacity);
 }
 
 std::size_t cuda_energy_bytes(const Network& network, std::int64_t capacity, Precision precision) {

@@ -7,18 +7,15 @@
 #include <memory>
 
 #include "cuda/nn/energy.h"
-#include "cuda/nn/gpu/cuda_context.h"
+#include "cuda/nn/network.h"
+#include "cuda/nn/precision.h"
 
 namespace ebm {
 
-/// The network compiled for the context's device: a perceptron on 1×1 states runs its chains fused,
-/// others by cuDNN; at most `capacity` states in one call, or more where that makes no difference.
-/// θ must be set before use.
-std::unique_ptr<Energy> make_cuda_energy(std::shared_ptr<CudaContext> context,
-                                         const Network& network, std::int64_t capacity);
-
-/// The same, with a context of its own on the calling thread's device. `plan_cache` is a folder for
-/// cuDNN's plans; empty for none.
+/// The network compiled for the calling thread's device: a perceptron on 1×1 states runs its chains
+/// fused, others by cuDNN; at most `capacity` states in one call, or more where that makes no
+/// difference. `plan_cache` is a folder for cuDNN's plans; empty for none. θ must be set before
+/// use.
 std::unique_ptr<Energy> make_cuda_energy(const Network& network, std::int64_t capacity,
                                          Precision precision,
                                          const std::filesystem::path& plan_cache);

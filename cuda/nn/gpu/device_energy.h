@@ -1,9 +1,9 @@
 // What energies on a CUDA device have in common. In builds with CUDA only.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "cuda/nn/energy.h"
 #include "cuda/nn/gpu/cuda_context.h"

@@ -50,7 +50,7 @@ class DeviceNetwork final : public DeviceEnergy {
   void forward();
   void backward();
   void step(const LangevinUpdate& update, std::int64_t chains, const float* noise,
-            ChainCounter* places);
+            ChainCounter* counters);
   void capture(const LangevinUpdate& update);
 
   const CudaStream& stream_;
@@ -62,7 +62,7 @@ class DeviceNetwork final : public DeviceEnergy {
   DeviceBuffer<float> state_gradients_;
   DeviceBuffer<float> f_;
   DeviceBuffer<float> norm_sums_;
-  DeviceBuffer<ChainCounter> places_;
+  DeviceBuffer<ChainCounter> counters_;
 
   // Between layers j and j + 1, activations_[j] and its gradient, in gradients_[j % 2].
   std::vector<DeviceBuffer<T>> activations_;
@@ -90,7 +90,7 @@ DeviceNetwork<T>::DeviceNetwork(std::shared_ptr<CudaContext> context, const Netw
       state_gradients_(device_values<float>(batch_, state_size())),
       f_(device_values<float>(batch_, 1)),
       norm_sums_(device_zeros<float>(batch_, 1)),
-      places_(device_zeros<ChainCounter>(batch_, 1)) {
+      counters_(device_zeros<ChainCounter>(batch_, 1)) {
   std::int64_t largest = 0;
   for (std::size_t i = 0; i <= network.layers().size(); ++i) {
     largest = std::max(largest, network.shape_before(i).size());
@@ -236,14 +236,14 @@ void DeviceNetwork<T>::weight_gradient(const float* states, std::int64_t count, 
 
 template <class T>
 void DeviceNetwork<T>::step(const LangevinUpdate& update, std::int64_t chains, const float* noise,
-                            ChainCounter* places) {
+                            ChainCounter* counters) {
   forward();
   backward();
   langevin_update(stream_, update, 0, static_cast<int>(chains), state_size(),
-                  state_gradients_.data(), noise, states_.data(), norm_sums_.data(), places);
+                  state_gradients_.data(), noise, states_.data(), norm_sums_.data(), counters);
 }
 
-/// Makes graphs_ those of such steps. Leaves nothing in states_, norm_sums_ and places_.
+/// Makes graphs_ those of such steps. Leaves nothing in states_, norm_sums_ and counters_.
 template <class T>
 void DeviceNetwork<T>::capture(const LangevinUpdate& update) {
   const auto numbers = [](const LangevinUpdate& u) {
@@ -254,11 +254,11 @@ void DeviceNetwork<T>::capture(const LangevinUpdate& update) {
   }
   // Once as it is: kernels are loaded when they are first launched, which may have to wait for the
   // device, and nothing may while it is captured.
-  step(update, capacity_, nullptr, places_.data());
+  step(update, capacity_, nullptr, counters_.data());
   const auto steps = [&](int count) {
     return CudaGraph::capture(stream_, [&] {
       for (int i = 0; i < count; ++i) {
-        step(update, capacity_, nullptr, places_.data());
+        step(update, capacity_, nullptr, counters_.data());
       }
     });
   };
@@ -276,7 +276,7 @@ void DeviceNetwork<T>::langevin(const ChainRun& run, const Chains& chains) {
   copy_floats(stream_, norm_sums_.data(), chains.norm_sums, chains.count);
   if (drawn) {
     set_chain_counters(stream_, run.update.noise, run.update.step, chains.first, capacity_,
-                       places_.data());
+                       counters_.data());
     int left = run.steps;
     for (std::size_t i = 0; i < kGraphSteps.size(); ++i) {
       for (; left >= kGraphSteps[i]; left -= kGraphSteps[i]) {
@@ -314,7 +314,7 @@ std::size_t device_network_bytes(const Network& network, std::int64_t capacity,
     largest = std::max(largest, shape.size());
     values += shape.size();
     if (i < layers.size() && layers[i].kind == LayerKind::nonlocal) {
-      values += 8 * shape.size();  // embedded, pooled, mixed, their gradients; sums and places
+      values += 8 * shape.size();  // embedded, pooled, mixed, their gradients; sums and counters
     }
     if (i < layers.size() && layers[i].kind == LayerKind::conv) {
       scratch += static_cast<std::int64_t>(

@@ -1,5 +1,5 @@
 // The gradient of a network's first convolution with respect to its images, by a kernel made for
-// few channels. In builds with CUDA only; image_gradient.h has the CPU's.
+// few channels. In builds with CUDA only; cuda/nn/cpu/first_layer_gradient.h has the CPU's.
 #pragma once
 
 #include "cuda/nn/convolution_shape.h"

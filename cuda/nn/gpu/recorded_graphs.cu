@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "cuda/device/launch.cuh"
-#include "cuda/nn/gpu/device_energy.h"
 
 namespace ebm {
 namespace {
@@ -20,33 +19,24 @@ struct EnergiesBody {
   EBM_HOST_DEVICE void operator()(std::int64_t c) const { energies[c] = f[c] / temperature; }
 };
 
-/// Part of several rows.
-struct ScaleBody {
-  float factor;
+/// Columns of several rows, times a factor; or 0.
+struct RowsBody {
   std::int64_t chains;
   std::int64_t row;
   float* values;
 
-  EBM_HOST_DEVICE void operator()(std::int64_t i) const {
-    float& value = values[i / chains * row + i % chains];
-    value = factor == 0 ? 0 : value * factor;  // 0: whatever was there
-  }
+  EBM_HOST_DEVICE float& at(std::int64_t i) const { return values[i / chains * row + i % chains]; }
+};
+struct ScaleBody : RowsBody {
+  float factor;
+
+  EBM_HOST_DEVICE void operator()(std::int64_t i) const { at(i) *= factor; }
+};
+struct ClearBody : RowsBody {
+  EBM_HOST_DEVICE void operator()(std::int64_t i) const { at(i) = 0; }
 };
 
 }  // namespace
-
-void DeviceEnergy::run(const ChainRun& run, const Chains& chains) {
-  if (chains.recorded()) {
-    if (!recorded_ || !recorded_->is_for(run, chains)) {
-      recorded_.emplace(*this, run, chains);
-    }
-    recorded_->run(run);
-    return;
-  }
-  for (std::int64_t at = 0; at < chains.count; at += capacity()) {
-    langevin(run, chains.part(at, std::min(capacity(), chains.count - at), state_size()));
-  }
-}
 
 RecordedGraphs::RecordedGraphs(Energy& energy, const ChainRun& kind, const Chains& chains)
     : energy_(energy),
@@ -54,7 +44,8 @@ RecordedGraphs::RecordedGraphs(Energy& energy, const ChainRun& kind, const Chain
       kind_(kind),
       chains_(chains),
       width_(energy.state_size()),
-      places_(DeviceBuffer<ChainCounter>::zeros(stream_, static_cast<std::size_t>(chains.count))) {}
+      counters_(
+          DeviceBuffer<ChainCounter>::zeros(stream_, static_cast<std::size_t>(chains.count))) {}
 
 bool RecordedGraphs::is_for(const ChainRun& run, const Chains& chains) const {
   const auto numbers = [](const ChainRun& r) {
@@ -62,7 +53,7 @@ bool RecordedGraphs::is_for(const ChainRun& run, const Chains& chains) const {
                       r.temperature};
   };
   const auto addresses = [](const Chains& c) {
-    const MalaChains& m = c.memory;
+    const ChainMemory& m = c.memory;
     return std::array<const float*, 13>{m.states,
                                         m.f,
                                         m.gradients,
@@ -96,29 +87,31 @@ void RecordedGraphs::langevin_step(const Chains& chains, int step) {
   langevin_update(stream_, kind_.update, 0, static_cast<int>(chains.count), width_,
                   chains.memory.gradients, chains.row_of(chains.given_noise, step, width_),
                   chains.memory.states, chains.row_of(chains.gradient_norms, step),
-                  places_.data() + (chains.first - chains_.first));
+                  counters_.data() + (chains.first - chains_.first));
 }
 
 void RecordedGraphs::mala_step(const Chains& chains, int step) {
   const MalaUpdate update = kind_.mala_update();
   const auto count = static_cast<int>(chains.count);
-  ChainCounter* const places = places_.data() + (chains.first - chains_.first);
+  ChainCounter* const counters = counters_.data() + (chains.first - chains_.first);
   for_each_index(
       stream_, chains.count,
       EnergiesBody{chains.memory.f, kind_.temperature, chains.row_of(chains.energies, step)});
   mala_propose(stream_, update, 0, count, width_, chains.row_of(chains.given_noise, step, width_),
-               chains.memory, chains.row_of(chains.gradient_norms, step), places);
+               chains.memory, chains.row_of(chains.gradient_norms, step), counters);
   energy_.energies_and_gradients(chains.memory.proposals, chains.count, chains.memory.proposal_f,
                                  chains.memory.proposal_gradients);
   mala_decide(stream_, update, 0, count, width_, chains.row_of(chains.given_uniforms, step),
-              chains.memory, chains.row_of(chains.accepted, step), places);
+              chains.memory, chains.row_of(chains.accepted, step), counters);
 }
 
-/// Steps from the one that the chains' places say. A Langevin step adds to its row of norms.
+/// Steps from the one that the chains' counters say. A Langevin step adds to its row of norms.
 void RecordedGraphs::steps(const Chains& chains, int count) {
   const std::int64_t norms = count * chains.count;
-  ScaleBody scale{0, chains.count, chains.row_chains(), chains.gradient_norms};
-  for_each_index(stream_, norms, scale);
+  const RowsBody rows{chains.count, chains.row_chains(), chains.gradient_norms};
+  if (!kind_.mala) {
+    for_each_index(stream_, norms, ClearBody{rows});
+  }
   for (int step = 0; step < count; ++step) {
     if (kind_.mala) {
       mala_step(chains, step);
@@ -126,8 +119,9 @@ void RecordedGraphs::steps(const Chains& chains, int count) {
       langevin_step(chains, step);
     }
   }
-  scale.factor = kind_.mala ? kind_.mala_update().gradient_scale() : kind_.update.gradient_scale;
-  for_each_index(stream_, norms, scale);
+  const float scale =
+      kind_.mala ? kind_.mala_update().gradient_scale() : kind_.update.gradient_scale;
+  for_each_index(stream_, norms, ScaleBody{rows, scale});
 }
 
 /// One step of as many chains as it is, before the first is captured: kernels are loaded when they
@@ -138,22 +132,23 @@ void RecordedGraphs::load_kernels(const Chains& chains) {
     return DeviceBuffer<float>::zeros(stream_, static_cast<std::size_t>(count));
   };
   std::vector<DeviceBuffer<float>> states;
-  for (int i = 0; i < 5; ++i) {
+  std::vector<DeviceBuffer<float>> numbers;
+  for (int i = 0; i < (kind_.mala ? 5 : 2); ++i) {
     states.push_back(values(chains.count * width_));
   }
-  std::vector<DeviceBuffer<float>> numbers;
   for (int i = 0; i < 6; ++i) {
     numbers.push_back(values(chains.count));
   }
   Chains tried = chains;
-  tried.memory = {.states = states[0].data(),
-                  .f = numbers[0].data(),
-                  .gradients = states[1].data(),
-                  .momenta = states[2].data(),
-                  .proposals = states[3].data(),
-                  .proposal_f = numbers[1].data(),
-                  .proposal_gradients = states[4].data(),
-                  .log_ratios = numbers[2].data()};
+  tried.memory = {
+      .states = states[0].data(), .f = numbers[0].data(), .gradients = states[1].data()};
+  if (kind_.mala) {
+    tried.memory.momenta = states[2].data();
+    tried.memory.proposals = states[3].data();
+    tried.memory.proposal_f = numbers[1].data();
+    tried.memory.proposal_gradients = states[4].data();
+    tried.memory.log_ratios = numbers[2].data();
+  }
   tried.energies = numbers[3].data();
   tried.gradient_norms = numbers[4].data();
   tried.accepted = numbers[5].data();
@@ -181,7 +176,7 @@ void RecordedGraphs::run_part(const ChainRun& run, const Chains& chains) {
     evaluate(chains);
   }
   set_chain_counters(stream_, run.update.noise, run.update.step, chains.first, chains.count,
-                     places_.data() + (chains.first - chains_.first));
+                     counters_.data() + (chains.first - chains_.first));
   all.launch(stream_);
 }
 

@@ -41,7 +41,7 @@ class RecordedGraphs {
   ChainRun kind_;
   Chains chains_;
   std::int64_t width_;
-  DeviceBuffer<ChainCounter> places_;                          // one a chain
+  DeviceBuffer<ChainCounter> counters_;                        // one a chain
   std::map<std::pair<int, std::uint32_t>, CudaGraph> graphs_;  // of so many steps, first chain
 };
 
