@@ -100,7 +100,7 @@ std::span<const float> RecordedSampler::read_states() {
 std::size_t recorded_sampler_bytes(bool mala, std::int64_t chains, std::int64_t state_size) {
   // States and gradients, of MALA momenta, proposals and their gradients too; as many once more
   // while a graph's kernels are loaded. Records of some steps, and numbers of each chain.
-  const std::int64_t of_state = 2 * (mala ? 5 : 2);
+  const std::int64_t of_state = mala ? 10 : 4;
   const std::int64_t of_chain = 3 * RecordedSampler::kStepsAtOnce + 16;
   return static_cast<std::size_t>(chains * (of_state * state_size + of_chain)) * sizeof(float);
 }
