@@ -133,6 +133,8 @@ void RecordedGraphs::load_kernels(const Chains& chains) {
   };
   std::vector<DeviceBuffer<float>> states;
   std::vector<DeviceBuffer<float>> numbers;
+  states.reserve(5);
+  numbers.reserve(6);
   for (int i = 0; i < (kind_.mala ? 5 : 2); ++i) {
     states.push_back(values(chains.count * width_));
   }
