@@ -10,6 +10,9 @@
 #include "cuda/nn/cpu/cpu_energy.h"
 #include "host/errors.h"
 #include "host/output/cache_folder.h"
+#ifdef EBM_CUDNN
+#include "cuda/device/cudnn_handle.h"
+#endif
 #ifdef EBM_CUDA
 #include "cuda/nn/gpu/cuda_energy.h"
 #endif
