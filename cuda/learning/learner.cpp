@@ -144,7 +144,7 @@ std::size_t learner_bytes(const LearnerSettings& settings, std::int64_t state_si
   const std::int64_t values = data_values + bank_rows * state_size +
                               settings.batch_size * (3 * state_size + 8) +
                               parameters * (3 + (adam ? 2 : 0));
-  constexpr std::size_t kSmall = std::size_t{1} << 20;  // records, scratch, a landscape's chains
+  constexpr std::size_t kSmall = std::size_t{1} << 18;  // records, scratch, a landscape's chains
   return static_cast<std::size_t>(values) * sizeof(float) + kSmall;
 }
 
