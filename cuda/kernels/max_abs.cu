@@ -42,13 +42,16 @@ void reduce(const CudaStream& stream, std::byte* scratch, std::size_t& bytes, st
 }
 
 }  // namespace
+#endif
 
 MaxAbs::MaxAbs(const Queue& queue, std::int64_t n) : queue_(queue), n_(n) {
+#ifdef __CUDACC__
   if (!queue.on_cpu()) {
     std::size_t bytes = 0;
     reduce(queue.stream(), nullptr, bytes, n, nullptr, nullptr);
     scratch_ = Array<std::byte>(queue, bytes);
   }
+#endif
 }
 
 void MaxAbs::operator()(const float* values, float* largest) {
@@ -56,13 +59,10 @@ void MaxAbs::operator()(const float* values, float* largest) {
     *largest = max_abs(n_, values);
     return;
   }
+#ifdef __CUDACC__
   std::size_t bytes = scratch_.size();
   reduce(queue_.stream(), scratch_.data(), bytes, n_, values, largest);
-}
-#else
-MaxAbs::MaxAbs(const Queue& queue, std::int64_t n) : queue_(queue), n_(n) {}
-
-void MaxAbs::operator()(const float* values, float* largest) { *largest = max_abs(n_, values); }
 #endif
+}
 
 }  // namespace ebm
