@@ -133,8 +133,8 @@ std::int64_t iteration_memory(const Network& network, int batch, int threads) {
   energy->run(
       {.update = {.epsilon = 0.01F, .noise = {1, Purpose::langevin, 1}}, .steps = 1},
       {.count = batch, .memory = {.states = samples.data()}, .norm_sums = norm_sums.data()});
-  EnergyDifference(*energy, batch, network.parameter_count())
-      .compute(energy_factor(0.01F), data.data(), samples.data());
+  EnergyDifference(*energy, 0.01F, batch, network.parameter_count())
+      .compute(data.data(), samples.data());
   return g_most_live - before;
 }
 

@@ -20,9 +20,8 @@ inline double energy_difference(const HostEnergy& host, float epsilon, std::span
   const auto batch = std::ssize(data) / energy.state_size();
   const Mirror<const float> data_there(queue, data);
   const Mirror<const float> samples_there(queue, samples);
-  EnergyDifference difference(energy, batch, std::ssize(gradient));
-  const double factor = energy_factor(epsilon);
-  difference.compute(factor, data_there.data(), samples_there.data());
+  EnergyDifference difference(energy, epsilon, batch, std::ssize(gradient));
+  difference.compute(data_there.data(), samples_there.data());
   const auto count = static_cast<std::size_t>(batch);
   std::vector<float> data_f(count);
   std::vector<float> sample_f(count);
@@ -33,7 +32,7 @@ inline double energy_difference(const HostEnergy& host, float epsilon, std::span
   const auto mean = [&](const std::vector<float>& f) {
     return std::accumulate(f.begin(), f.end(), 0.0) / static_cast<double>(batch);
   };
-  return factor * (mean(data_f) - mean(sample_f));
+  return difference.factor() * (mean(data_f) - mean(sample_f));
 }
 
 }  // namespace ebm

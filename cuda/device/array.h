@@ -58,7 +58,6 @@ class Array {
 template <class T>
 class PinnedArray {
  public:
-  PinnedArray() = default;
   PinnedArray([[maybe_unused]] const Queue& queue, std::size_t size) {
 #ifdef EBM_CUDA
     if (!queue.on_cpu()) {

@@ -19,13 +19,15 @@ class EnergyDifference {
  public:
   /// For a shard of both batches, which takes its part in their means. The energy is borrowed, and
   /// takes the shard in one call.
-  EnergyDifference(Energy& energy, const Shard& shard, std::int64_t parameters);
+  EnergyDifference(Energy& energy, float epsilon, const Shard& shard, std::int64_t parameters);
 
-  /// Gives the energy's queue f of both batches to compute, and ∂d_s/∂θ, where U is `factor` times
-  /// f. Each batch is summed on its own and in the same order, so that what is the same in both, as
-  /// the gradient of the last bias is, cancels exactly: Adam would make a full step of the
-  /// rounding.
-  void compute(double factor, const float* data, const float* samples);
+  /// What U is f times.
+  double factor() const { return factor_; }
+
+  /// Gives the energy's queue f of both batches to compute, and ∂d_s/∂θ. Each batch is summed on
+  /// its own and in the same order, so that what is the same in both, as the gradient of the last
+  /// bias is, cancels exactly: Adam would make a full step of the rounding.
+  void compute(const float* data, const float* samples);
 
   // What the last call has computed.
   const float* data_f() const { return data_f_.data(); }
@@ -34,6 +36,7 @@ class EnergyDifference {
 
  private:
   Energy& energy_;
+  double factor_;
   Shard shard_;
   Array<float> data_f_;
   Array<float> sample_f_;

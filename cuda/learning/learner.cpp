@@ -17,7 +17,7 @@ Learner::Learner(Energy& energy, std::int64_t parameters, const LearnerSettings&
       batch_(queue_, shard_.count * energy.state_size()),
       chains_(queue_, batch_.size()),
       norm_sums_(queue_, shard_.count),
-      energy_difference_(energy, shard_, parameters),
+      energy_difference_(energy, settings.epsilon, shard_, parameters),
       max_abs_(queue_, parameters),
       largest_weight_(queue_, 1),
       ring_(queue_) {}
@@ -66,7 +66,6 @@ bool Learner::iterate(const Iteration& iteration, const std::function<bool()>& g
   const ProfileRange range("iteration");
   const std::int64_t parameters = std::ssize(theta_);
   const auto t = static_cast<std::uint32_t>(iteration.number);
-  const double factor = energy_factor(settings_.epsilon);
 
   ProfileRange step("1 data batch");
   data_.draw(DataUse::batch, t, shard_, batch_.data());
@@ -86,11 +85,11 @@ bool Learner::iterate(const Iteration& iteration, const std::function<bool()>& g
   }
 
   step.next("5 energy difference");
-  energy_difference_.compute(factor, batch_.data(), chains_.data());
+  energy_difference_.compute(batch_.data(), chains_.data());
   const DivergedFlag diverged = ring_.diverged();
   IterationNumbers* const numbers = ring_.add(iteration, begun);
   sum_up_iteration(queue_,
-                   {.factor = factor,
+                   {.factor = energy_difference_.factor(),
                     .batch = shard_.total,
                     .steps = settings_.steps,
                     .data_f = energy_difference_.data_f(),

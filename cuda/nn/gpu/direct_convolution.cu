@@ -298,15 +298,15 @@ template <class In, class T>
 void convolution_forward(const CudaStream& stream, const ConvolutionShape& shape,
                          ImageLayout layout, const In* x, const float* weight, const float* bias,
                          Epilogue epilogue, T* y) {
-  gathered_product(stream,
-                   ForwardProblem<In, T>{
-                       .size = {out_pixels(shape), shape.out_channels, taps(shape), taps(shape)},
-                       .input = Input<In>(shape, layout, x),
-                       .weight = weight,
-                       .bias = bias,
-                       .epilogue = epilogue,
-                       .whole_packs = shape.out_channels % 4 == 0 && aligned_to_packs(4, y),
-                       .y = y});
+  implicit_gemm(stream,
+                ForwardProblem<In, T>{
+                    .size = {out_pixels(shape), shape.out_channels, taps(shape), taps(shape)},
+                    .input = Input<In>(shape, layout, x),
+                    .weight = weight,
+                    .bias = bias,
+                    .epilogue = epilogue,
+                    .whole_packs = shape.out_channels % 4 == 0 && aligned_to_packs(4, y),
+                    .y = y});
 }
 
 template <class In, class T>
@@ -319,12 +319,12 @@ void convolution_input_gradient(const CudaStream& stream, const ConvolutionShape
   }
   const std::int64_t terms = std::int64_t{shape.out_channels} * shape.kernel * shape.kernel;
   const std::int64_t pixels = std::int64_t{shape.images} * shape.height * shape.width;
-  gathered_product(stream,
-                   InputGradientProblem<In, T>{.size = {pixels, shape.in_channels, terms, terms},
-                                               .input = Input<In>(shape, layout, x),
-                                               .gradient = OutputGradient<T>(shape, dy, y),
-                                               .weight = weight,
-                                               .dx = dx});
+  implicit_gemm(stream,
+                InputGradientProblem<In, T>{.size = {pixels, shape.in_channels, terms, terms},
+                                            .input = Input<In>(shape, layout, x),
+                                            .gradient = OutputGradient<T>(shape, dy, y),
+                                            .weight = weight,
+                                            .dx = dx});
 }
 
 std::size_t convolution_weight_gradient_scratch(const ConvolutionShape& shape) {
@@ -337,10 +337,10 @@ void convolution_weight_gradient(const CudaStream& stream, const ConvolutionShap
                                  ImageLayout layout, const In* x, const T* dy, const T* y,
                                  float* scratch, float* weight_gradient, float* bias_gradient) {
   const ProductSize size = weight_gradient_size(shape);
-  gathered_product(stream, WeightGradientProblem<In, T>{.size = size,
-                                                        .input = Input<In>(shape, layout, x),
-                                                        .gradient = OutputGradient<T>(shape, dy, y),
-                                                        .partials = scratch});
+  implicit_gemm(stream, WeightGradientProblem<In, T>{.size = size,
+                                                     .input = Input<In>(shape, layout, x),
+                                                     .gradient = OutputGradient<T>(shape, dy, y),
+                                                     .partials = scratch});
   const std::int64_t values = size.rows * size.columns;
   const std::int64_t weights = values - size.columns;
   sum_partials(stream, size.groups(), values, weights, scratch, weight_gradient);

@@ -88,7 +88,7 @@ __device__ __forceinline__ void gather_columns(const Problem& problem, std::int6
 /// columns start from; and store(group, row, column, sums), which takes those of as many of them as
 /// there are.
 template <class Problem>
-__global__ void __launch_bounds__(kTileRows, 4) gathered_product_kernel(Problem problem) {
+__global__ void __launch_bounds__(kTileRows, 4) implicit_gemm_kernel(Problem problem) {
   auto* const a = dynamic_shared<float>();
   float* const b = a + kTileTerms * kTileRows;
   auto* const terms = reinterpret_cast<GatheredPlace*>(b + kTileTerms * kPitch);
@@ -156,7 +156,7 @@ __global__ void __launch_bounds__(kTileRows, 4) gathered_product_kernel(Problem 
 
 /// Enqueues a product on a stream.
 template <class Problem>
-void gathered_product(const CudaStream& stream, const Problem& problem) {
+void implicit_gemm(const CudaStream& stream, const Problem& problem) {
   const ProductSize& size = problem.size;
   if (size.rows == 0 || size.columns == 0) {
     return;
@@ -166,7 +166,7 @@ void gathered_product(const CudaStream& stream, const Problem& problem) {
   };
   const dim3 blocks(tiles(size.rows, kTileRows), tiles(size.columns, kTileColumns),
                     static_cast<unsigned>(size.groups()));
-  launch_kernel(stream, blocks, kTileRows, kTileBytes, gathered_product_kernel<Problem>, problem);
+  launch_kernel(stream, blocks, kTileRows, kTileBytes, implicit_gemm_kernel<Problem>, problem);
 }
 
 }  // namespace ebm

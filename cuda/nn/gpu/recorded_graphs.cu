@@ -124,9 +124,9 @@ void RecordedGraphs::steps(const Chains& chains, int count) {
   for_each_index(stream_, norms, ScaleBody{rows, scale});
 }
 
-/// One step of as many chains as it is, before the first is captured: kernels are loaded when they
-/// are first launched, which may have to wait for the device, and nothing may while it is captured.
-/// In memory of its own: the chains are to stay where they are.
+/// One step of as many chains as it is, before their first is captured: kernels are loaded when
+/// they are first launched, which may have to wait for the device, and nothing may while it is
+/// captured. In memory of its own: the chains are to stay where they are.
 void RecordedGraphs::load_kernels(const Chains& chains) {
   const auto values = [&](std::int64_t count) {
     return DeviceBuffer<float>::zeros(stream_, static_cast<std::size_t>(count));
@@ -164,7 +164,9 @@ const CudaGraph& RecordedGraphs::graph(const Chains& chains, int count) {
   const std::pair key{count, chains.first};
   auto found = graphs_.find(key);
   if (found == graphs_.end()) {
-    if (graphs_.empty()) {
+    const bool is_new_part = std::ranges::none_of(
+        graphs_, [&](const auto& captured) { return captured.first.second == chains.first; });
+    if (is_new_part) {
       load_kernels(chains);
     }
     found = graphs_.emplace(key, CudaGraph::capture(stream_, [&] { steps(chains, count); })).first;
