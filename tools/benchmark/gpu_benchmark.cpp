@@ -2,12 +2,11 @@
 // experiments on the GPU, and what it could do at most. Prints each figure the moment it is known,
 // a line that is one JSON object; what fails has "error" instead of its number, and the others go
 // on. tools/benchmark/gpu.sh runs it beside PyTorch. usage: ebm_gpu_benchmark BATCH[,BATCH...]
-// PRECISION[,PRECISION...] PLANS [WHAT[,WHAT...] [SHARDS[,SHARDS...]]]
+// PRECISION[,PRECISION...] PLANS [WHAT[,WHAT...]]
 //   PLANS   a folder for cuDNN's plans: what several measurements need is chosen once
 //   WHAT    limits, toy, vanilla, nonlocal (a step of these), experiments by name (an iteration of
 //           theirs, batch 100) [all of these]; profile/NETWORK: five steps for a profiler that
 //           waits to be turned on, at the first batch and precision
-//   SHARDS  into how many an image network's batch is cut [what ebm_train takes]
 // Exit status: 0, 1 something failed, 2 wrong command line.
 
 #include <fmt/format.h>
@@ -58,7 +57,6 @@ constexpr std::uint64_t kSeed = 1;
 constexpr double kFar = 1e30;           // a limit that no number is beyond
 constexpr std::int64_t kImages = 1000;  // rows of the made-up training set; they cost nothing
 constexpr int kProfiledSteps = 5;
-constexpr int kDefaultShards = 1;
 const std::vector<std::string> kNetworks{"toy", "vanilla", "nonlocal"};
 
 /// What of a published experiment decides how long an iteration takes.
@@ -95,7 +93,6 @@ struct Request {
   std::vector<Named> precisions;
   std::filesystem::path plans;
   std::vector<std::string> what;  ///< empty: all
-  std::vector<int> shards;
 
   bool names(const std::string& name) const { return std::ranges::count(what, name) > 0; }
   bool wants(const std::string& name) const { return what.empty() || names(name); }
@@ -125,8 +122,8 @@ class Figures {
 class Batch {
  public:
   Batch(const Network& network, std::int64_t batch, Precision precision,
-        const std::filesystem::path& plans, int shards)
-      : energy_(make_cuda_energy(network, batch, precision, plans, shards)),
+        const std::filesystem::path& plans)
+      : energy_(make_cuda_energy(network, batch, precision, plans)),
         batch_(batch),
         theta_(stream(), network.parameter_count()),
         states_(stream(), static_cast<std::size_t>(batch * energy_->state_size())),
@@ -159,8 +156,8 @@ class Batch {
 
 /// The seconds of one Langevin step of a batch.
 double step_seconds(const Network& network, std::int64_t batch, Precision precision,
-                    const std::filesystem::path& plans, int shards) {
-  Batch chains(network, batch, precision, plans, shards);
+                    const std::filesystem::path& plans) {
+  Batch chains(network, batch, precision, plans);
   return median_seconds(chains.stream(), kRepetitions, [&] { chains.run(kStepsAtOnce); }) /
          kStepsAtOnce;
 }
@@ -168,12 +165,11 @@ double step_seconds(const Network& network, std::int64_t batch, Precision precis
 /// The seconds from one iteration to the next, by the host's clock, the host doing what a training
 /// run's does between log points.
 double iteration_seconds(const Experiment& experiment, const Network& network, Precision precision,
-                         const std::filesystem::path& plans, int shards) {
+                         const std::filesystem::path& plans) {
   const std::int64_t size = network.input().size();
   Buffer<float> images(static_cast<std::size_t>(kImages * size));
   fill_uniform(Queue(), {kSeed, Purpose::initial_states, 0}, 1, kImages, size, images.data());
-  const std::unique_ptr<Energy> energy =
-      make_cuda_energy(network, kBatch, precision, plans, shards);
+  const std::unique_ptr<Energy> energy = make_cuda_energy(network, kBatch, precision, plans);
   std::unique_ptr<DataBatches> data;
   if (experiment.network == "toy") {
     data = std::make_unique<ToyBatches>(energy->queue(), kSeed,
@@ -235,38 +231,33 @@ Network step_network(const std::string& name) {
 }
 
 void measure_step(const std::string& name, const Named& precision, const Request& request,
-                  Figures& figures, int shards) {
+                  Figures& figures) {
   for (const int batch : request.batches) {
-    figures.add({{"figure", "step"},
-                 {"network", name},
-                 {"precision", precision.name},
-                 {"batch", batch},
-                 {"shards", shards}},
-                [&] {
-                  const Network network = step_network(name);
-                  return Json{{"seconds", step_seconds(network, batch, precision.precision,
-                                                       request.plans, shards)},
-                              {"operations", count_operations(network).langevin_step() * batch}};
-                });
+    figures.add(
+        {{"figure", "step"}, {"network", name}, {"precision", precision.name}, {"batch", batch}},
+        [&] {
+          const Network network = step_network(name);
+          return Json{{"seconds", step_seconds(network, batch, precision.precision, request.plans)},
+                      {"operations", count_operations(network).langevin_step() * batch}};
+        });
   }
 }
 
 void measure_iteration(const Experiment& experiment, const Named& precision, const Request& request,
-                       Figures& figures, int shards) {
-  figures.add({{"figure", "iteration"},
-               {"experiment", experiment.name},
-               {"precision", precision.name},
-               {"batch", kBatch},
-               {"shards", shards}},
-              [&] {
-                const Network network =
-                    published_network(experiment.network, experiment.channels, kFeatures);
-                return Json{{"seconds", iteration_seconds(experiment, network, precision.precision,
-                                                          request.plans, shards)},
-                            {"seconds_of_steps", step_seconds(network, kBatch, precision.precision,
-                                                              request.plans, shards) *
-                                                     std::max(1, experiment.steps / kLeastSteps)}};
-              });
+                       Figures& figures) {
+  figures.add(
+      {{"figure", "iteration"},
+       {"experiment", experiment.name},
+       {"precision", precision.name},
+       {"batch", kBatch}},
+      [&] {
+        const Network network =
+            published_network(experiment.network, experiment.channels, kFeatures);
+        return Json{
+            {"seconds", iteration_seconds(experiment, network, precision.precision, request.plans)},
+            {"seconds_of_steps", step_seconds(network, kBatch, precision.precision, request.plans) *
+                                     std::max(1, experiment.steps / kLeastSteps)}};
+      });
 }
 
 void profile(const std::string& name, const Request& request, Figures& figures) {
@@ -277,7 +268,7 @@ void profile(const std::string& name, const Request& request, Figures& figures) 
                {"batch", request.batches.front()}},
               [&] {
                 Batch chains(step_network(name), request.batches.front(), precision.precision,
-                             request.plans, request.shards.front());
+                             request.plans);
                 chains.run(kProfiledSteps);  // all is chosen and captured now
                 chains.stream().wait();
                 set_profiling(true);
@@ -300,19 +291,16 @@ int measure(const Request& request) {
     measure_limits(request, figures);
   }
   for (const Named& precision : request.precisions) {
-    for (const int shards : request.shards) {
-      // The toy network computes in float32, in one shard, whatever is asked for.
-      const bool first =
-          precision.name == request.precisions.front().name && shards == request.shards.front();
-      for (const std::string& network : kNetworks) {
-        if (request.wants(network) && (first || network != "toy")) {
-          measure_step(network, precision, request, figures, shards);
-        }
+    // The toy network computes in float32 whatever the precision.
+    const bool first = precision.name == request.precisions.front().name;
+    for (const std::string& network : kNetworks) {
+      if (request.wants(network) && (first || network != "toy")) {
+        measure_step(network, precision, request, figures);
       }
-      for (const Experiment& experiment : kExperiments) {
-        if (request.wants(experiment.name) && (first || experiment.network != "toy")) {
-          measure_iteration(experiment, precision, request, figures, shards);
-        }
+    }
+    for (const Experiment& experiment : kExperiments) {
+      if (request.wants(experiment.name) && (first || experiment.network != "toy")) {
+        measure_iteration(experiment, precision, request, figures);
       }
     }
   }
@@ -333,7 +321,7 @@ std::vector<std::string> split(const std::string& list) {
   return words;
 }
 
-std::vector<int> parse_numbers(const std::string& list) {
+std::vector<int> parse_batches(const std::string& list) {
   std::vector<int> batches;
   for (const std::string& word : split(list)) {
     batches.push_back(std::max(0, std::atoi(word.c_str())));
@@ -357,14 +345,13 @@ std::vector<Named> parse_precisions(const std::string& list) {
 
 /// What the arguments ask for, or nothing where they are wrong.
 std::optional<Request> parse(const std::vector<std::string>& arguments) {
-  if (arguments.size() < 3 || arguments.size() > 5) {
+  if (arguments.size() < 3 || arguments.size() > 4) {
     return std::nullopt;
   }
-  Request request{.batches = parse_numbers(arguments[0]),
+  Request request{.batches = parse_batches(arguments[0]),
                   .precisions = parse_precisions(arguments[1]),
                   .plans = arguments[2],
-                  .what = {},
-                  .shards = {kDefaultShards}};
+                  .what = {}};
   std::vector<std::string> known = kNetworks;
   known.emplace_back("limits");
   for (const std::string& network : kNetworks) {
@@ -373,14 +360,11 @@ std::optional<Request> parse(const std::vector<std::string>& arguments) {
   for (const Experiment& experiment : kExperiments) {
     known.push_back(experiment.name);
   }
-  if (arguments.size() > 3) {
+  if (arguments.size() == 4) {
     request.what = split(arguments[3]);
   }
-  if (arguments.size() > 4) {
-    request.shards = parse_numbers(arguments[4]);
-  }
   const bool right = !request.batches.empty() && std::ranges::count(request.batches, 0) == 0 &&
-                     std::ranges::count(request.shards, 0) == 0 && !request.precisions.empty() &&
+                     !request.precisions.empty() &&
                      std::ranges::all_of(request.what, [&](const auto& name) {
                        return std::ranges::count(known, name) > 0;
                      });
@@ -396,7 +380,7 @@ int main(int argc, char** argv) {
     if (!request) {
       fmt::print(stderr,
                  "usage: ebm_gpu_benchmark BATCH[,BATCH...] fp32|tf32|bf16[,...] PLANS "
-                 "[WHAT[,WHAT...] [SHARDS[,SHARDS...]]]\n");
+                 "[WHAT[,WHAT...]]\n");
       return 2;
     }
     return ebm::measure(*request) == 0 ? 0 : 1;
