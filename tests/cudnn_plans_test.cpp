@@ -78,7 +78,7 @@ TEST_P(PublishedPlans, AreCompiledForEveryPass) {
   for (const ConvolutionPattern& pattern : published_convolutions(images, precision)) {
     for (const ConvolutionPass pass : kConvolutionPasses) {
       for (const GraphKind& kind : graph_kinds(pattern, pass)) {
-        if (!kind.fused || precision != Precision::fp32 || pattern.leaky_relu) {
+        if (kind.form != GraphForm::fused || precision != Precision::fp32 || pattern.leaky_relu) {
           EXPECT_TRUE(has_plan(gpu, pattern, kind)) << describe(pattern) << ", " << kind.name();
         }
       }

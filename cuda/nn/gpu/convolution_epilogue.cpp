@@ -5,6 +5,7 @@
 #include "cuda/device/bfloat16.cuh"
 #include "cuda/kernels/leaky_relu.cuh"
 #include "cuda/nn/gpu/bias_activation.cuh"
+#include "cuda/nn/gpu/subpixels.cuh"
 
 namespace ebm {
 
@@ -37,6 +38,29 @@ void finish_input_gradient(const CudaStream& stream, const ConvolutionPattern& p
     auto* const gradient = static_cast<float*>(dx);
     leaky_relu_backward(stream, LeakyRelu(), values, static_cast<const float*>(x), gradient,
                         gradient);
+  }
+}
+
+void prepare_subpixels(const CudaStream& stream, const ConvolutionPattern& pattern,
+                       const void* weight, void* subpixel_weight) {
+  if (pattern.precision == Precision::bf16) {
+    subpixel_weights(stream, pattern.shape, static_cast<const Bfloat16*>(weight),
+                     static_cast<Bfloat16*>(subpixel_weight));
+  } else {
+    subpixel_weights(stream, pattern.shape, static_cast<const float*>(weight),
+                     static_cast<float*>(subpixel_weight));
+  }
+}
+
+void finish_subpixels(const CudaStream& stream, const ConvolutionPattern& pattern,
+                      const void* subpixels, const void* x, void* dx) {
+  const void* const leaky = pattern.input_is_leaky ? x : nullptr;
+  if (pattern.precision == Precision::bf16) {
+    from_subpixels(stream, pattern.shape, static_cast<const Bfloat16*>(subpixels),
+                   static_cast<const Bfloat16*>(leaky), static_cast<Bfloat16*>(dx));
+  } else {
+    from_subpixels(stream, pattern.shape, static_cast<const float*>(subpixels),
+                   static_cast<const float*>(leaky), static_cast<float*>(dx));
   }
 }
 

@@ -17,4 +17,11 @@ void finish_forward(const CudaStream& stream, const ConvolutionPattern& pattern,
 void finish_input_gradient(const CudaStream& stream, const ConvolutionPattern& pattern,
                            const void* x, void* dx);
 
+/// subpixel_weights() and from_subpixels() of arrays of the pattern's type, the latter with the
+/// derivative of the LeakyReLU that made x, if the pattern says one did.
+void prepare_subpixels(const CudaStream& stream, const ConvolutionPattern& pattern,
+                       const void* weight, void* subpixel_weight);
+void finish_subpixels(const CudaStream& stream, const ConvolutionPattern& pattern,
+                      const void* subpixels, const void* x, void* dx);
+
 }  // namespace ebm

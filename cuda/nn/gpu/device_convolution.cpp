@@ -70,7 +70,10 @@ class LibraryConvolution final : public DeviceConvolution<T> {
     context.reserve_workspace(plans_->workspace_bytes());
   }
 
-  void set_parameters(const float* theta) override { filter_.load(theta); }
+  void set_parameters(const float* theta) override {
+    filter_.load(theta);
+    plans_->take_weights(filter_.weight());
+  }
   void forward(const T* x, T* y) override {
     plans_->forward(x, filter_.weight(), filter_.bias(), y, context_.workspace());
   }

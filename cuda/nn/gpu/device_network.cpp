@@ -15,6 +15,7 @@
 #include "cuda/nn/gpu/device_layers.h"
 #include "cuda/nn/gpu/device_lowering.h"
 #include "cuda/nn/gpu/device_nonlocal_layer.h"
+#include "cuda/nn/gpu/subpixels.cuh"
 
 namespace ebm {
 namespace {
@@ -306,8 +307,9 @@ std::size_t device_network_bytes(const Network& network, std::int64_t capacity,
                                  Precision precision) {
   const std::int64_t value = precision == Precision::bf16 ? 2 : 4;
   std::int64_t largest = 0;
-  std::int64_t values = 0;   // of type T, of one image
-  std::int64_t scratch = 0;  // floats, at once
+  std::int64_t values = 0;     // of type T, of one image
+  std::int64_t scratch = 0;    // floats, at once
+  std::int64_t subpixels = 0;  // of one image, the most
   const std::vector<Layer>& layers = network.layers();
   for (std::size_t i = 0; i <= layers.size(); ++i) {
     const Shape& shape = network.shape_before(i);
@@ -317,23 +319,30 @@ std::size_t device_network_bytes(const Network& network, std::int64_t capacity,
       values += 8 * shape.size();  // embedded, pooled, mixed, their gradients; sums and counters
     }
     if (i < layers.size() && layers[i].kind == LayerKind::conv) {
-      scratch += static_cast<std::int64_t>(
-          convolution_weight_gradient_scratch({.images = static_cast<int>(capacity),
-                                               .in_channels = shape.channels,
-                                               .height = shape.height,
-                                               .width = shape.width,
-                                               .out_channels = layers[i].outputs,
-                                               .kernel = layers[i].kernel,
-                                               .stride = layers[i].stride,
-                                               .padding = layers[i].padding}));
+      const ConvolutionShape convolution = {.images = static_cast<int>(capacity),
+                                            .in_channels = shape.channels,
+                                            .height = shape.height,
+                                            .width = shape.width,
+                                            .out_channels = layers[i].outputs,
+                                            .kernel = layers[i].kernel,
+                                            .stride = layers[i].stride,
+                                            .padding = layers[i].padding};
+      scratch += static_cast<std::int64_t>(convolution_weight_gradient_scratch(convolution));
+      if (has_subpixels(convolution)) {
+        const ConvolutionShape to = subpixel_convolution(convolution);
+        subpixels =
+            std::max(subpixels, std::int64_t{to.out_channels} * to.out_height() * to.out_width());
+      }
     }
   }
 #ifdef EBM_CUDNN
   // The most of cuDNN's plans, and as much again while they are measured; then there are arrays to
   // measure on (x, y and dx), and in bf16, both times, the float copies of x and y. The largest y
-  // is half as large again as x: queries, keys and values.
+  // is half as large again as x: queries, keys and values. Subpixels share the workspace with the
+  // copies.
   const std::int64_t arrays = precision == Precision::bf16 ? 9 : 4;
-  const std::int64_t workspace = (std::int64_t{512} << 20) + arrays * 4 * capacity * largest;
+  const std::int64_t workspace =
+      (std::int64_t{512} << 20) + 4 * capacity * (arrays * largest + 2 * subpixels);
 #else
   constexpr std::int64_t workspace = 0;
 #endif

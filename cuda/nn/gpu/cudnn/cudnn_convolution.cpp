@@ -11,6 +11,7 @@
 #include "cuda/nn/gpu/convolution_epilogue.h"
 #include "cuda/nn/gpu/cudnn/plan_choice.h"
 #include "cuda/nn/gpu/linear_convolution.h"
+#include "cuda/nn/gpu/subpixels.cuh"
 #include "cuda/nn/gpu/widen.cuh"
 
 namespace ebm {
@@ -43,6 +44,10 @@ std::size_t copy_bytes(const ConvolutionPattern& pattern) {
              : 0;
 }
 
+std::size_t subpixel_bytes(const ConvolutionShape& shape) {
+  return has_subpixels(shape) ? float_bytes(output_values(subpixel_convolution(shape))) : 0;
+}
+
 }  // namespace
 
 struct CudnnConvolution::Plans {
@@ -51,6 +56,7 @@ struct CudnnConvolution::Plans {
   std::optional<PassPlan> forward = std::nullopt;
   std::optional<PassPlan> input_gradient = std::nullopt;
   std::optional<PassPlan> weight_gradient = std::nullopt;
+  DeviceBuffer<std::byte> subpixel_weight{};  ///< where the input gradient needs it
 
   /// Chooses a plan for each pass. False when one has none.
   bool choose(const PlanCache& cache);
@@ -71,7 +77,7 @@ void CudnnConvolution::Plans::run_forward(const PassPlan& pass, const void* x, c
     return;
   }
   const auto& plan = std::get<CudnnPlan>(pass.plan);
-  if (pass.fused) {
+  if (pass.form == GraphForm::fused) {
     plan.run(libraries.cudnn, {{kX, x}, {kW, weight}, {kB, bias}, {kY, y}}, workspace);
   } else {
     plan.run(libraries.cudnn, {{kX, x}, {kW, weight}, {kY, y}}, workspace);
@@ -87,11 +93,20 @@ void CudnnConvolution::Plans::run_input_gradient(const PassPlan& pass, const voi
     return;
   }
   const auto& plan = std::get<CudnnPlan>(pass.plan);
-  if (pass.fused) {
-    plan.run(libraries.cudnn, {{kDy, dy}, {kW, weight}, {kX, x}, {kDx, dx}}, workspace);
-  } else {
-    plan.run(libraries.cudnn, {{kDy, dy}, {kW, weight}, {kDx, dx}}, workspace);
-    finish_input_gradient(libraries.cudnn.stream(), pattern, x, dx);
+  switch (pass.form) {
+    case GraphForm::plain:
+      plan.run(libraries.cudnn, {{kDy, dy}, {kW, weight}, {kDx, dx}}, workspace);
+      finish_input_gradient(libraries.cudnn.stream(), pattern, x, dx);
+      break;
+    case GraphForm::fused:
+      plan.run(libraries.cudnn, {{kDy, dy}, {kW, weight}, {kX, x}, {kDx, dx}}, workspace);
+      break;
+    case GraphForm::subpixels: {
+      auto* const bytes = static_cast<std::byte*>(workspace);
+      plan.run(libraries.cudnn, {{kX, dy}, {kW, subpixel_weight.data()}, {kY, bytes}},
+               bytes + subpixel_bytes(pattern.shape));
+      finish_subpixels(libraries.cudnn.stream(), pattern, bytes, x, dx);
+    }
   }
 }
 
@@ -131,7 +146,11 @@ bool CudnnConvolution::Plans::choose(const PlanCache& cache) {
   Bytes y = Bytes::zeros(stream, float_bytes(output_values(shape)));
   DeviceBuffer<std::byte> dx(stream, x.size());
   DeviceBuffer<float> dweight(stream, static_cast<std::size_t>(weight_values(shape)));
-  DeviceBuffer<std::byte> workspace(stream, kLargestWorkspace + copy_bytes(pattern));
+  DeviceBuffer<std::byte> workspace(
+      stream, kLargestWorkspace + std::max(copy_bytes(pattern), subpixel_bytes(shape)));
+  if (has_subpixels(shape)) {
+    subpixel_weight = Bytes::zeros(stream, weight.size());
+  }
 
   const auto test_forward = [&](const PassPlan& pass) {
     run_forward(pass, x.data(), weight.data(), bias.data(), y.data(), workspace.data());
@@ -154,6 +173,9 @@ bool CudnnConvolution::Plans::choose(const PlanCache& cache) {
   test_forward(*forward);
   test_input_gradient(*input_gradient);
   test_weight_gradient(*weight_gradient);
+  if (input_gradient->form != GraphForm::subpixels) {
+    subpixel_weight = {};
+  }
   stream.wait();
   return true;
 }
@@ -172,8 +194,19 @@ CudnnConvolution::CudnnConvolution(std::unique_ptr<Plans> plans) : plans_(std::m
 CudnnConvolution::~CudnnConvolution() = default;
 
 std::size_t CudnnConvolution::workspace_bytes() const {
-  return std::max({plans_->forward->workspace_bytes(), plans_->input_gradient->workspace_bytes(),
-                   plans_->weight_gradient->workspace_bytes() + copy_bytes(plans_->pattern)});
+  const ConvolutionPattern& pattern = plans_->pattern;
+  const bool subpixels = plans_->input_gradient->form == GraphForm::subpixels;
+  return std::max(
+      {plans_->forward->workspace_bytes(),
+       plans_->input_gradient->workspace_bytes() + (subpixels ? subpixel_bytes(pattern.shape) : 0),
+       plans_->weight_gradient->workspace_bytes() + copy_bytes(pattern)});
+}
+
+void CudnnConvolution::take_weights(const void* weight) {
+  if (plans_->input_gradient->form == GraphForm::subpixels) {
+    prepare_subpixels(plans_->libraries.cudnn.stream(), plans_->pattern, weight,
+                      plans_->subpixel_weight.data());
+  }
 }
 
 void CudnnConvolution::forward(const void* x, const void* weight, const float* bias, void* y,

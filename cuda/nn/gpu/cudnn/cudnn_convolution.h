@@ -34,10 +34,13 @@ class CudnnConvolution {
                                                   const PlanCache& cache);
   ~CudnnConvolution();
 
-  /// Bytes at `workspace` that any of the passes may need: at most kLargestWorkspace and, in bf16,
-  /// float copies of x and y. The memory holds nothing between calls,
-  /// so all convolutions of a stream may share the largest.
+  /// Bytes at `workspace` that any of the passes may need: at most kLargestWorkspace and the larger
+  /// of subpixels (subpixels.cuh) and, in bf16, float copies of x and y. The memory holds nothing
+  /// between calls, so all convolutions of a stream may share the largest.
   std::size_t workspace_bytes() const;
+
+  /// To be called whenever W has changed: makes what passes need of it in another order.
+  void take_weights(const void* weight);
 
   /// y from x, as the pattern says.
   void forward(const void* x, const void* weight, const float* bias, void* y,

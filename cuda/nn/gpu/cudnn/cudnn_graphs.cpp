@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cuda/kernels/leaky_relu.cuh"
+#include "cuda/nn/gpu/subpixels.cuh"
 
 namespace ebm {
 namespace {
@@ -121,14 +122,18 @@ CudnnGraph weight_gradient_graph(const ConvolutionShape& shape) {
 
 std::string GraphKind::name() const {
   const char* const names[] = {"forward", "input gradient", "weight gradient"};
-  return names[static_cast<int>(pass)] + std::string(fused ? ", fused" : "");
+  const char* const forms[] = {"", ", fused", ", by subpixels"};
+  return names[static_cast<int>(pass)] + std::string(forms[static_cast<int>(form)]);
 }
 
 std::vector<GraphKind> graph_kinds(const ConvolutionPattern& pattern, ConvolutionPass pass) {
-  std::vector<GraphKind> kinds{{.pass = pass, .fused = false}};
+  std::vector<GraphKind> kinds{{.pass = pass, .form = GraphForm::plain}};
   if (pass == ConvolutionPass::forward ||
       (pass == ConvolutionPass::input_gradient && pattern.input_is_leaky)) {
-    kinds.push_back({.pass = pass, .fused = true});
+    kinds.push_back({.pass = pass, .form = GraphForm::fused});
+  }
+  if (pass == ConvolutionPass::input_gradient && has_subpixels(pattern.shape)) {
+    kinds.push_back({.pass = pass, .form = GraphForm::subpixels});
   }
   return kinds;
 }
@@ -136,9 +141,13 @@ std::vector<GraphKind> graph_kinds(const ConvolutionPattern& pattern, Convolutio
 CudnnGraph make_graph(const ConvolutionPattern& pattern, const GraphKind& kind) {
   switch (kind.pass) {
     case ConvolutionPass::forward:
-      return forward_graph(pattern, kind.fused);
+      return forward_graph(pattern, kind.form == GraphForm::fused);
     case ConvolutionPass::input_gradient:
-      return input_gradient_graph(pattern, kind.fused);
+      return kind.form == GraphForm::subpixels
+                 ? forward_graph({.shape = subpixel_convolution(pattern.shape),
+                                  .precision = pattern.precision},
+                                 false)
+                 : input_gradient_graph(pattern, kind.form == GraphForm::fused);
     case ConvolutionPass::weight_gradient:
       break;
   }

@@ -89,7 +89,7 @@ void PlanChoice::add_candidates(const GraphKind& kind, std::vector<PassPlan>& pl
       plan = CudnnPlan::compile(graph, static_cast<std::int64_t>(i));
     }
     if (plan) {
-      plans.push_back({std::move(*plan), kind.fused});
+      plans.push_back({std::move(*plan), kind.form});
       --left;
     }
   }
@@ -137,7 +137,7 @@ std::optional<PassPlan> PlanChoice::choose(ConvolutionPass pass,
 // What is kept is a byte that says what it is, then the plan.
 
 namespace {
-enum KeptKind : std::uint8_t { kCudnn, kFusedCudnn, kCublasLt };
+enum KeptKind : std::uint8_t { kCudnn, kFusedCudnn, kCublasLt, kSubpixelsCudnn };
 }  // namespace
 
 std::optional<PassPlan> PlanChoice::restored(ConvolutionPass pass,
@@ -151,7 +151,10 @@ std::optional<PassPlan> PlanChoice::restored(ConvolutionPass pass,
     return plan ? std::optional(PassPlan{std::move(*plan)}) : std::nullopt;
   }
   auto plan = CudnnPlan::restore(libraries_.cudnn, std::move(kept));
-  return plan ? std::optional(PassPlan{std::move(*plan), kind == kFusedCudnn}) : std::nullopt;
+  const GraphForm form = kind == kFusedCudnn       ? GraphForm::fused
+                         : kind == kSubpixelsCudnn ? GraphForm::subpixels
+                                                   : GraphForm::plain;
+  return plan ? std::optional(PassPlan{std::move(*plan), form}) : std::nullopt;
 }
 
 std::optional<PassPlan> PlanChoice::restore(ConvolutionPass pass) const {
@@ -170,7 +173,10 @@ void PlanChoice::keep(ConvolutionPass pass, const PassPlan& chosen) const {
   std::vector<std::uint8_t> bytes =
       std::visit([](const auto& plan) { return plan.save(); }, chosen.plan);
   const bool is_linear = std::holds_alternative<LtPlan>(chosen.plan);
-  bytes.insert(bytes.begin(), is_linear ? kCublasLt : chosen.fused ? kFusedCudnn : kCudnn);
+  bytes.insert(bytes.begin(), is_linear                             ? kCublasLt
+                              : chosen.form == GraphForm::fused     ? kFusedCudnn
+                              : chosen.form == GraphForm::subpixels ? kSubpixelsCudnn
+                                                                    : kCudnn);
   cache_.keep(key(pass), bytes);
 }
 

@@ -19,7 +19,7 @@ namespace ebm {
 /// A plan of a pass.
 struct PassPlan {
   std::variant<CudnnPlan, LtPlan> plan;
-  bool fused = false;  ///< cuDNN's: the element-by-element work is part of it
+  GraphForm form = GraphForm::plain;  ///< of cuDNN's
 
   std::size_t workspace_bytes() const {
     return std::visit([](const auto& of) { return of.workspace_bytes(); }, plan);

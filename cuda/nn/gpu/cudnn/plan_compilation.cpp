@@ -75,8 +75,8 @@ PlanWork::PlanWork(const PlanTarget& target, std::span<const ConvolutionPattern>
     }
   }
   // Fused plans take longest: they come first.
-  std::ranges::stable_partition(graphs_,
-                                [](const GraphProgress& graph) { return graph.kind.fused; });
+  std::ranges::stable_partition(
+      graphs_, [](const GraphProgress& graph) { return graph.kind.form == GraphForm::fused; });
 }
 
 /// Null when there is no proposal.

@@ -25,7 +25,9 @@ std::string describe(const ConvolutionPattern& pattern);
 /// The plans of a graph that are measured; those further down cuDNN's list are rarely faster. Of
 /// the fused ones in tf32 and bf16 the first three are made for compute capability 8.0, and the
 /// fourth is the first that is made for 9.0.
-constexpr std::size_t measured_plans(const GraphKind& graph) { return graph.fused ? 4 : 8; }
+constexpr std::size_t measured_plans(const GraphKind& graph) {
+  return graph.form == GraphForm::fused ? 4 : 8;
+}
 
 /// Of a compiled plan that waits to be measured; `plan` as plan_names() has it.
 std::string candidate_key(const GpuKind& gpu, const ConvolutionPattern& pattern,
