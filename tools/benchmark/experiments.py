@@ -7,7 +7,7 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
 class Experiment:
-    """What of a configuration decides how long it takes. The shipped files have a section a line."""
+    """What of a configuration decides how long it takes; the shipped ones have a section a line."""
 
     def __init__(self, file):
         sections = {}

@@ -131,6 +131,8 @@ def print_experiments(ours, pytorch):
                       for experiment in experiments]
                for head, figures in experiment_columns(ours, pytorch)}
     columns = {head: cells for head, cells in columns.items() if set(cells) != {"–"}}
+    if not columns:
+        return
     print_table(["experiment", "iterations × steps", *columns],
                 [[f"`{experiment.name}`", f"{experiment.iterations:,} × {experiment.steps}",
                   *(cells[at] for cells in columns.values())]
@@ -183,8 +185,8 @@ def main():
     print_table(["one iteration", "precision", "ebm", *columns, "outside its steps"],
                 iteration_rows(ours, pytorch))
     print("Outside its steps: the share of an iteration's time that its Langevin steps alone, one "
-          "after the other\nby the GPU's clock, do not fill: the gradient of θ and all that the GPU "
-          "may wait for the host.\n")
+          "after the\nother by the GPU's clock, do not fill: the gradient of θ and all that the "
+          "GPU may wait for the host.\n")
     print_experiments(ours, pytorch)
     print_kernels([kernel for kernel in figures.get("kernels", []) if "kernel" in kernel], ours)
     return 0

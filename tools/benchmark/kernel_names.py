@@ -23,7 +23,7 @@ def of_library(name):
     found = re.search(rf"cutlass_(\d+)_\w+?_(\w*gemm\w*?)_({TILE})_({TILE})(?:_([nt]{{2}}))?", name)
     if found:
         capability, product, tile, stages, layouts = found.groups()
-        return " ".join(filter(None, ("cutlass", f"sm{capability}", product, tile, stages, layouts)))
+        return " ".join(["cutlass", f"sm{capability}", product, tile, stages, layouts or ""]).strip()
     if "xmma" not in name and not name.startswith("cudnn_generated"):
         return None
     operation = re.search(r"fprop|dgrad|wgrad|gemm|conv[A-Z][A-Za-z]*(?:_pointwise)*", name)
@@ -41,7 +41,7 @@ def of_library(name):
 def short_name(kernel):
     """Ours without namespaces, arguments and "_kernel", a library's by what its name says; of any
     other, which is not understood, as much as there is room for."""
-    name = of_library(kernel) or re.sub(r"ebm::|<unnamed>::|\(anonymous namespace\)::|_kernel\b", "",
+    name = of_library(kernel) or re.sub(r"ebm::|<unnamed>::|_kernel\b", "",
                                         without_arguments(kernel))
     if len(name) > LONGEST and "<" in name:
         name = name[:name.index("<")] + "<…>"
