@@ -176,7 +176,7 @@ def main():
     peaks = ", ".join(f"{limits[name] / 1e12:.0f} TFLOP/s {name}"
                       for name in ("fp32", "tf32", "bf16") if name in limits)
     bandwidth = f", {limits['bandwidth'] / 1e12:.2f} TB/s" if "bandwidth" in limits else ""
-    print(f"{device[0]['name']}, {date.today()}: {peaks or 'limits not measured'}{bandwidth}; "
+    print(f"{device[0]['name']}, {date.today()}: {peaks or 'limits not measured'}{bandwidth};\n"
           f"PyTorch {version(pytorch)}; JAX {version(jax)}.\n")
 
     columns = ["PyTorch eager", "best compiled", "its mode"]

@@ -22,8 +22,8 @@ def of_library(name):
     """The operation, architecture, type and tile of a kernel of cuDNN's or cuBLAS's, or None."""
     found = re.search(rf"cutlass_(\d+)_\w+?_(\w*gemm\w*?)_({TILE})_({TILE})(?:_([nt]{{2}}))?", name)
     if found:
-        capability, product, tile, stages, layouts = found.groups()
-        return " ".join(["cutlass", f"sm{capability}", product, tile, stages, layouts or ""]).strip()
+        capability, *words = found.groups(default="")
+        return " ".join(["cutlass", f"sm{capability}", *words]).strip()
     if "xmma" not in name and not name.startswith("cudnn_generated"):
         return None
     operation = re.search(r"fprop|dgrad|wgrad|gemm|conv[A-Z][A-Za-z]*(?:_pointwise)*", name)
