@@ -75,6 +75,7 @@ case $4 in
     printf "{\"figure\": \"step\", \"network\": \"nonlocal\", \"precision\": \"$2\", \"batch\": 100, \"error\": \"no plan\"}\n"
     exit 1
     ;;
+  profile/*) printf "{\"figure\": \"profile\", \"network\": \"${4#*/}\", \"precision\": \"$2\", \"batch\": 100, \"steps\": 2}\n" ;;
 esac'
 passes='sleep 1; echo "[  PASSED  ] 3 tests."'
 for name in one_golden_test energy_test attention_test activation_test langevin_test last_test; do
@@ -156,8 +157,12 @@ table_has '^tests +skipping_test +FAILED .* skipped tests$'
 table_has '^goldens +one_golden_test +passed'
 table_has '^memcheck +memcheck: langevin_test +passed'
 table_has '^jax .* not run .* JAX sees no gpu$'
-figure '[(k["kernel"], k["launches"], k["mean_us"]) for k in kept["figures"]["kernels"] if k["network"] == "vanilla"]' \
+table_has '^kernels +each kernel.s duration, nonlocal, bf16 +passed'
+figure '[(k["kernel"], k["launches"], k["mean_us"]) for k in kept["figures"]["kernels"] if (k["network"], k["precision"]) == ("vanilla", "tf32")]' \
   "[('langevin', 1, 20.5), ('void pool(float*, int)', 2, 4.5)]"
+table_has '^Kernels of a step of vanilla, bf16, batch 100: 15 µs in all; the step takes 100 µs.$'
+table_has '^\| langevin \| \(9, 1, 1\) \| 0.5 \| 20.5 \| 10.2 \| 69.5% \|$'
+table_has '^\| pool \| \(8, 1, 1\) \| 1 \| 4.5 \| 4.5 \| 30.5% \|$'
 most=$(grep -E ' (\w+)_test' "$calls" | awk '/^begin/ { now++ } /^end/ { now-- } now > most { most = now } END { print most }')
 [[ $most -ge 2 && $most -le 3 ]] || fail "$most tests at once, of 6 processors"
 figure 'len(kept["parts"])' "$(($(sed '/^$/,$d' "$OUT/table.txt" | wc -l) - 1))"

@@ -42,6 +42,11 @@ double to_bfloat16(double value) {
   return static_cast<double>(static_cast<float>(Bfloat16(static_cast<float>(value))));
 }
 
+double to_tf32(double value) {
+  const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(value));
+  return static_cast<double>(std::bit_cast<float>((bits + 0x1000U) & ~0x1fffU));
+}
+
 double cut_to_tf32(double value) {
   const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(value));
   return static_cast<double>(std::bit_cast<float>(bits & ~0x1fffU));
@@ -478,6 +483,13 @@ ReferenceEvaluation evaluate_reference_of_bfloat16(const Network& network,
                                                    std::span<const double> theta,
                                                    std::span<const double> state) {
   return evaluate_rounded(network, theta, state, {.rounded = to_bfloat16});
+}
+
+ReferenceEvaluation evaluate_reference_of_tf32(const Network& network,
+                                               std::span<const double> theta,
+                                               std::span<const double> state) {
+  return evaluate_rounded(network, theta, state,
+                          {.rounded = to_tf32, .first_layer = false, .gradients = true});
 }
 
 ReferenceEvaluation evaluate_reference_of_cut_tf32(const Network& network,

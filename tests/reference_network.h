@@ -60,9 +60,14 @@ ReferenceEvaluation evaluate_reference_of_bfloat16(const Network& network,
                                                    std::span<const double> theta,
                                                    std::span<const double> state);
 
-/// The same where a device's tensor cores cut what they multiply to tf32, that is, leave out the
-/// low 13 bits of a float instead of rounding them: weights, inputs and gradients of every layer
-/// but the first and the last, which kernels in float32 compute.
+/// The same where a program rounds what it multiplies to tf32: weights, inputs and gradients of
+/// every layer but the first and the last, which kernels in float32 compute.
+ReferenceEvaluation evaluate_reference_of_tf32(const Network& network,
+                                               std::span<const double> theta,
+                                               std::span<const double> state);
+
+/// The same where a device's tensor cores cut these instead, that is, leave out the low 13 bits of
+/// a float.
 ReferenceEvaluation evaluate_reference_of_cut_tf32(const Network& network,
                                                    std::span<const double> theta,
                                                    std::span<const double> state);

@@ -2,7 +2,7 @@
 # Checks, on a machine with a GPU, all that is claimed of computing there, in the order of what it
 # teaches: the device, a first iteration, speed, every CUDA test, goldens at each precision, chains
 # beside the CPU's, each kernel's duration, NVIDIA's memory and race checkers, the same bits again,
-# PyTorch and JAX. Needs a build and this folder, and no compiler, network or root. Goes on after a
+# JAX and PyTorch. Needs a build and this folder, and no compiler, network or root. Goes on after a
 # failure; what is missing is a line of the table, and what no longer fits the time too.
 # usage: gpu_check.sh [--build FOLDER|ARCHIVE.tar.xz] [--minutes N] [--second] [--only PART,...]
 #                     [--mnist FOLDER] [--all]
@@ -11,7 +11,7 @@
 #   --second   what nine minutes have no room for: initcheck, synccheck, other kernels' memcheck and
 #              racecheck, more training, learning, batches and experiments, PyTorch in every mode
 #   --only     some of iteration,benchmark,goldens,chains,tests,kernels,memcheck,racecheck,bits,
-#              pytorch,jax; of the second: initcheck,synccheck,others,training,learning,batches,modes
+#              jax,pytorch; of the second: initcheck,synccheck,others,training,learning,batches,modes
 #   --mnist    a folder with MNIST; otherwise it makes itself some images
 #   --all      also the tests of the CPU, with no GPU visible
 # In $OUT, or build/gpu_check, at any moment, even if it is killed: table.txt, log.txt and
@@ -27,7 +27,7 @@ usage() {
   exit 2
 }
 
-first=(iteration benchmark goldens chains tests kernels memcheck racecheck bits pytorch jax)
+first=(iteration benchmark goldens chains tests kernels memcheck racecheck bits jax pytorch)
 second=(initcheck synccheck others training learning batches modes)
 parts=("${first[@]}")
 build=build/cuda minutes='' mnist='' all=false

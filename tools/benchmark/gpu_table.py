@@ -10,6 +10,8 @@ import sys
 from datetime import date
 from pathlib import Path
 
+from experiments import duration, published, seconds_of
+from kernel_names import short_name
 from table import against, milliseconds
 
 
@@ -82,6 +84,88 @@ def iteration_rows(ours, pytorch):
         yield [*row, milliseconds(run["seconds"]), *compare(run["seconds"], theirs), f"{outside:.1%}"]
 
 
+def measured(figures, precision, is_mode=lambda mode: True):
+    """What was timed at a precision, in the fastest of these of PyTorch's modes."""
+    best = {}
+    for figure in named(figures, "step") + named(figures, "iteration"):
+        if ("seconds" in figure and precision_of(figure) == precision
+                and is_mode(figure.get("mode"))):
+            what = tuple(figure.get(key) for key in ("network", "batch", "experiment"))
+            if what not in best or figure["seconds"] < best[what]["seconds"]:
+                best[what] = figure
+    return list(best.values())
+
+
+def at_full_length(experiment, experiments, figures, outside):
+    """The time that an experiment takes by some figures. An iteration that is not among them is its
+    steps, and what is known to be outside them."""
+    steps = {figure["batch"]: figure["seconds"]
+             for figure in named(figures, "step", network=experiment.network)}
+    if experiment.batch not in steps:
+        return "–"
+    alike = [other.name for other in experiments if other.iteration == experiment.iteration]
+    iterations = [figure["seconds"] for figure in named(figures, "iteration")
+                  if figure["experiment"] in alike]
+    if not iterations:
+        known = [outside[name] for name in alike if name in outside]
+        iterations = [experiment.steps * steps[experiment.batch] + min(known, default=0)]
+    return duration(seconds_of(experiment, min(iterations), steps))
+
+
+def experiment_columns(ours, pytorch):
+    """(its head, its figures) of each column."""
+    precisions = ("fp32", "tf32", "bf16")
+    for precision in precisions:
+        yield f"ebm, {precision}", measured(ours, precision)
+    for precision in precisions:
+        yield f"PyTorch eager, {precision}", measured(pytorch, precision, "eager".__eq__)
+        yield (f"compiled, {precision}",
+               measured(pytorch, precision, lambda mode: mode.startswith("compiled")))
+
+
+def print_experiments(ours, pytorch):
+    experiments = published()
+    outside = {run["experiment"]: max(0.0, run["seconds"] - run["seconds_of_steps"])
+               for run in named(ours, "iteration") if "seconds" in run}
+    columns = {head: [at_full_length(experiment, experiments, figures, outside)
+                      for experiment in experiments]
+               for head, figures in experiment_columns(ours, pytorch)}
+    columns = {head: cells for head, cells in columns.items() if set(cells) != {"–"}}
+    if not columns:
+        return
+    print_table(["experiment", "iterations × steps", *columns],
+                [[f"`{experiment.name}`", f"{experiment.iterations:,} × {experiment.steps}",
+                  *(cells[at] for cells in columns.values())]
+                 for at, experiment in enumerate(experiments)])
+    print("At full length, by arithmetic: iterations × an iteration, long runs × their steps, and "
+          "landscapes'\nchains at the speed of the largest batch above. An iteration that was not "
+          "measured is its steps, and\nours what is outside them at another precision. Landscapes' "
+          "densities and pictures are left out.\n")
+
+
+def print_kernels(kernels, ours):
+    """A table of each step that was profiled; what a library calls its kernel is made short."""
+    def of(kernel):
+        return tuple(kernel[key] for key in ("network", "precision", "batch"))
+
+    for profiled in dict.fromkeys(of(kernel) for kernel in kernels):
+        times = [(kernel, kernel["launches"] / kernel["steps"]) for kernel in kernels
+                 if of(kernel) == profiled]
+        total = sum(kernel["mean_us"] * launches for kernel, launches in times)
+        network, precision, batch = profiled
+        whole = [step["seconds"] for step in named(ours, "step", network=network, batch=batch,
+                                                   precision=precision) if "seconds" in step]
+        print(f"Kernels of a step of {network}, {precision}, batch {batch}: {total:.0f} µs in all; "
+              f"the step takes {f'{whole[0] * 1e6:.0f} µs' if whole else 'an unknown time'}.\n")
+        print_table(["kernel", "grid", "launches a step", "µs each", "µs a step", "of all"],
+                    [[short_name(kernel["kernel"]).replace("|", "/"), kernel["grid"],
+                      f"{launches:.3g}", f"{kernel['mean_us']:.1f}",
+                      f"{kernel['mean_us'] * launches:.1f}",
+                      f"{kernel['mean_us'] * launches / total:.1%}"]
+                     for kernel, launches in sorted(
+                         times, key=lambda entry: -entry[0]["mean_us"] * entry[1])])
+
+
 def main():
     figures = json.loads(Path(sys.argv[1]).read_text())["figures"]
     ours, pytorch, jax = (figures.get(name, []) for name in ("ebm", "pytorch", "jax"))
@@ -92,7 +176,7 @@ def main():
     peaks = ", ".join(f"{limits[name] / 1e12:.0f} TFLOP/s {name}"
                       for name in ("fp32", "tf32", "bf16") if name in limits)
     bandwidth = f", {limits['bandwidth'] / 1e12:.2f} TB/s" if "bandwidth" in limits else ""
-    print(f"{device[0]['name']}, {date.today()}: {peaks or 'limits not measured'}{bandwidth}; "
+    print(f"{device[0]['name']}, {date.today()}: {peaks or 'limits not measured'}{bandwidth};\n"
           f"PyTorch {version(pytorch)}; JAX {version(jax)}.\n")
 
     columns = ["PyTorch eager", "best compiled", "its mode"]
@@ -101,14 +185,10 @@ def main():
     print_table(["one iteration", "precision", "ebm", *columns, "outside its steps"],
                 iteration_rows(ours, pytorch))
     print("Outside its steps: the share of an iteration's time that its Langevin steps alone, one "
-          "after the other\nby the GPU's clock, do not fill: the gradient of θ and all that the GPU "
-          "may wait for the host.")
-    if figures.get("kernels"):
-        print()
-        print_table(["kernel", "grid", "network", "launches", "µs"],
-                    [[kernel["kernel"][:60].replace("|", "/"), kernel["grid"], kernel["network"],
-                      str(kernel["launches"]), f"{kernel['mean_us']:.1f}"]
-                     for kernel in figures["kernels"] if "kernel" in kernel])
+          "after the\nother by the GPU's clock, do not fill: the gradient of θ and all that the "
+          "GPU may wait for the host.\n")
+    print_experiments(ours, pytorch)
+    print_kernels([kernel for kernel in figures.get("kernels", []) if "kernel" in kernel], ours)
     return 0
 
 

@@ -1,9 +1,10 @@
 """Prints the mean duration of each kernel and size that ncu has measured: one JSON object a line,
 the one that took longest in all first.
 
-usage: kernel_times.py LOG NETWORK     what `ncu --csv --metrics gpu__time_duration.sum` has written
+usage: kernel_times.py LOG     what `ncu --csv --metrics gpu__time_duration.sum` has written
 
-Exit status 1 if there is none.
+The input is what the profiled program, ebm_gpu_benchmark, has printed: its figure's network,
+precision, batch and steps are each kernel's too. Exit status 1 if there is none.
 """
 
 import csv
@@ -30,10 +31,12 @@ def durations(text):
 
 
 def main():
-    log, network = Path(sys.argv[1]), sys.argv[2]
+    log = Path(sys.argv[1])
+    figures = [json.loads(line) for line in sys.stdin if line.startswith("{") and "steps" in line]
+    profiled = {key: figures[0][key] for key in ("network", "precision", "batch", "steps")}
     times = durations(log.read_text(errors="replace")) if log.exists() else {}
     for (kernel, grid, block), took in sorted(times.items(), key=lambda entry: -sum(entry[1])):
-        print(json.dumps({"network": network, "kernel": kernel, "grid": grid, "block": block,
+        print(json.dumps({**profiled, "kernel": kernel, "grid": grid, "block": block,
                           "launches": len(took), "mean_us": round(sum(took) / len(took), 3)}))
     return 0 if times else 1
 

@@ -28,7 +28,8 @@ make_images() {
 choose_sizes() {
   images=(--set "data.path=${mnist:-$work/images}")
   batch=100 toy=() digits=() published=(--set train.iterations=20 --set checkpoint.every=10)
-  precisions=(tf32 bf16 fp32) experiments=cifar10_nonconvergent,flowers_convergent
+  precisions=(tf32 bf16 fp32) experiments=gmm_convergent,gmm_nonconvergent,mnist_convergent
+  experiments+=,cifar10_nonconvergent,cifar10_oscillate,flowers_convergent
   at_most=8 # tests at once
   if $emulated; then
     batch=2 precisions=(tf32) experiments=flowers_convergent at_most=2
@@ -168,28 +169,34 @@ check_others() {
   sanitize others racecheck "!$together"
 }
 
-# How long each kernel of five steps takes.
+# How long each kernel of a few steps takes, with what the kernel before it has left in the caches.
 check_kernels() {
-  local ncu network
+  local ncu network precision
   if ! ncu=$(find_tool ncu); then
     check kernels "each kernel's duration" absent "no ncu"
     return
   fi
-  for network in vanilla nonlocal; do
-    check kernels "each kernel's duration, $network, tf32" kernel_times "$ncu" "$network"
+  for precision in "${precisions[@]}"; do
+    for network in vanilla nonlocal; do
+      check kernels "each kernel's duration, $network, $precision" \
+        kernel_times "$ncu" "$network" "$precision"
+    done
   done
 }
 kernel_times() {
-  local file=$work/ncu_$2.csv status=0
+  local file=$work/ncu_$2_$3.csv status=0
   limited "$1" --profile-from-start off --graph-profiling node --csv --log-file "$file" \
-    --metrics gpu__time_duration.sum --clock-control none \
-    "$build/ebm_gpu_benchmark" "$batch" tf32 "$plans" "profile/$2" || status=$?
+    --metrics gpu__time_duration.sum --clock-control none --cache-control none \
+    "$build/ebm_gpu_benchmark" "$batch" "$3" "$plans" "profile/$2" >"$file.printed" ||
+    status=$?
+  cat "$file.printed"
   grep -v '^"' "$file"
   if grep -q ERR_NVGPUCTRPERM "$file"; then
     echo "ncu: ERR_NVGPUCTRPERM: an administrator must allow access to performance counters"
     return 77
   fi
-  "$python" tools/gpu_check/kernel_times.py "$file" "$2" >"$file.json" || status=$((status ? status : 1))
+  "$python" tools/gpu_check/kernel_times.py "$file" <"$file.printed" >"$file.json" ||
+    status=$((status ? status : 1))
   figures add kernels <"$file.json"
   return "$status"
 }
@@ -271,10 +278,15 @@ other() {
   LD_LIBRARY_PATH=$path_before figures_of "$name" "$found" "tools/benchmark/$3" "${@:4}"
 }
 
+# A check each, with the part's time each: what no longer fits is cut short alone.
 check_pytorch() {
-  check pytorch "PyTorch, tf32: a step, eager and compiled" other pytorch torch \
-    pytorch_gpu_steps.py "$batch" tf32 --networks vanilla,nonlocal --experiments '' \
-    --modes 'eager;compiled, reduce-overhead'
+  local precision
+  for precision in "${precisions[@]}"; do
+    begin pytorch
+    check pytorch "PyTorch, $precision: a step, eager and compiled" other pytorch torch \
+      pytorch_gpu_steps.py "$batch" "$precision" --networks vanilla,nonlocal --experiments '' \
+      --modes 'eager;compiled, reduce-overhead'
+  done
 }
 
 check_jax() {
