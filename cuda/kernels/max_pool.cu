@@ -126,29 +126,33 @@ struct PoolBody {
   }
 };
 
+/// A pack of one input pixel: neighbouring threads write neighbouring places, and what they read of
+/// the window that they share is in the cache.
 template <class T, int count>
 struct UnpoolBody {
-  PoolPlaces at;
+  std::uint32_t width;
+  std::int64_t channels;
+  std::int64_t pixel_stride;
   LeakyRelu after;
   const T* y;
   const T* dy;
   const std::uint8_t* places;
   T* dx;
 
-  EBM_HOST_DEVICE void operator()(std::int64_t output, std::int64_t pack) const {
-    const std::int64_t channel = pack * count;
-    const std::int64_t out = output * at.channels + channel;
+  EBM_HOST_DEVICE void operator()(std::int64_t pixel, std::int64_t pack) const {
+    const std::uint32_t row = static_cast<std::uint32_t>(pixel) / width;
+    const std::uint32_t column = static_cast<std::uint32_t>(pixel) % width;
+    const auto place = static_cast<std::uint8_t>(row % 2 * 2 + column % 2);
+    // As images are even in height, rows of a whole stack pair up.
+    const std::int64_t output = std::int64_t{row / 2} * (width / 2) + column / 2;
+    const std::int64_t out = output * channels + pack * count;
     const Floats<count> outputs = load_pack<count>(y + out);
-    const Floats<count> gradients = load_pack<count>(dy + out);
     const auto winners = *reinterpret_cast<const Pack<std::uint8_t, count>*>(places + out);
-    const std::int64_t corner = at.corner(output, channel);
-    for (int place = 0; place < 4; ++place) {
-      Floats<count> passed;
-      for (int k = 0; k < count; ++k) {
-        passed.v[k] = winners.v[k] == place ? after.gradient(outputs.v[k], gradients.v[k]) : 0.0F;
-      }
-      store_pack(dx + at.input(corner, place), passed);
+    Floats<count> gradient = load_pack<count>(dy + out);
+    for (int k = 0; k < count; ++k) {
+      gradient.v[k] = winners.v[k] == place ? after.gradient(outputs.v[k], gradient.v[k]) : 0.0F;
     }
+    store_pack(dx + pixel * pixel_stride + pack * count, gradient);
   }
 };
 
@@ -183,8 +187,9 @@ void max_pool_backward(const CudaStream& stream, const PoolShape& shape, const T
       run_of_values(shape),
       [&](auto width) {
         constexpr int kCount = decltype(width)::value;
-        for_each_cell(stream, outputs_of(shape), shape.channels / kCount,
-                      UnpoolBody<T, kCount>{PoolPlaces(shape), shape.after, y, dy, places, dx});
+        for_each_cell(stream, 4 * outputs_of(shape), shape.channels / kCount,
+                      UnpoolBody<T, kCount>{static_cast<std::uint32_t>(shape.width), shape.channels,
+                                            shape.pixel_stride, shape.after, y, dy, places, dx});
       },
       y, dy, places, dx);
 }
