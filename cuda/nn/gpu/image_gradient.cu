@@ -1,4 +1,4 @@
-#include "cuda/nn/gpu/image_gradient.cuh"
+#include "cuda/nn/gpu/image_convolution.cuh"
 
 #include <type_traits>
 
