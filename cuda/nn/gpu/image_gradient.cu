@@ -74,7 +74,7 @@ struct PatchGatherer {
   int sharer = static_cast<int>(threadIdx.x) % kSharers;
   int place = static_cast<int>(threadIdx.x) / kSharers;
   int channels;              // of dy, from this thread's first
-  unsigned inside = 0;       // dy: a bit for each gather
+  unsigned inside = 0;       // which gathers are within dy: a bit for each
   std::int64_t first_place;  // in dy, of the gather in the patch's first row
   std::int64_t last_place;   // of that in its last columns
 
