@@ -82,7 +82,8 @@ void expect_step(const LangevinUpdate& update, const Chains& before,
   }
 }
 
-// Around the kernel's groups of 4 and blocks of 64; the toy state and the colour image.
+// Around the kernels' groups of 4, blocks of 64 and turns of 3,072; the toy state and the colour
+// image.
 class LangevinUpdateSizes : public testing::TestWithParam<std::int64_t> {
  protected:
   static constexpr int kChains = 5;
@@ -91,7 +92,7 @@ class LangevinUpdateSizes : public testing::TestWithParam<std::int64_t> {
 };
 
 INSTANTIATE_TEST_SUITE_P(, LangevinUpdateSizes,
-                         testing::Values(1, 2, 3, 4, 5, 63, 64, 65, 127, 1023, 3072),
+                         testing::Values(1, 2, 3, 4, 5, 63, 64, 65, 127, 1023, 3072, 3076, 6147),
                          testing::PrintToStringParamName());
 
 TEST_P(LangevinUpdateSizes, GivenNoise) {

@@ -14,7 +14,7 @@
 #include "cuda/nn/gpu/bias_activation.cuh"
 #include "cuda/nn/gpu/column_sums.cuh"
 #include "cuda/nn/gpu/direct_convolution.cuh"
-#include "cuda/nn/gpu/image_gradient.cuh"
+#include "cuda/nn/gpu/image_convolution.cuh"
 #include "tests/kernel_launch.h"
 #include "tests/many_chains.h"
 #include "tests/numbers.h"
@@ -121,7 +121,7 @@ TEST_P(ManyConvolvedImages, ForwardAndInputGradient) {
                           memory.in(bias_), Epilogue::leaky_relu, memory.in_out(y));
       convolution_input_gradient(stream, shape(count), layout_, dy, outputs, weight, none,
                                  memory.in_out(dx));
-      if (image_gradient_serves(shape(count))) {
+      if (is_image_convolution(shape(count))) {
         image_gradient(stream, shape(count), layout_, dy, outputs, weight, none,
                        memory.in_out(dx_of_few_channels));
       }

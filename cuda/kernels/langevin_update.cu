@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/base/cpu_clones.h"
 #include "cuda/device/launch.cuh"
 #ifdef __CUDACC__
@@ -101,29 +102,36 @@ struct Part4 {
   }
 };
 
-/// A block for each chain, a thread for each group of four components.
+constexpr unsigned kMostThreads = 768;  // two blocks on a processor
+
+/// A block for each chain, a thread for each group of four components. All that a thread reads is
+/// asked for before its noise is drawn.
 template <class Access>
-__global__ void langevin_update_kernel(LangevinUpdate update, ChainCounter* counters,
-                                       std::uint32_t first_chain, std::int64_t size,
-                                       const float* gradients, const float* given_noise,
-                                       float* states, float* norm_sums) {
-  std::uint32_t number = first_chain + blockIdx.x;
-  if (counters != nullptr) {
-    const ChainCounter counter = counters[blockIdx.x];
-    update.noise = counter.noise;
-    update.step = counter.step;
-    number = counter.chain;
-  }
+__global__ void __launch_bounds__(kMostThreads, 2)
+    langevin_update_kernel(LangevinUpdate update, ChainCounter* counters, std::uint32_t first_chain,
+                           std::int64_t size, const float* gradients, const float* given_noise,
+                           float* states, float* norm_sums) {
+  const float norm_sum = threadIdx.x == 0 ? norm_sums[blockIdx.x] : 0.0F;
   const std::int64_t chain = std::int64_t{blockIdx.x} * size;
   float sum_of_squares = 0;
   for (std::int64_t group = threadIdx.x; 4 * group < size; group += blockDim.x) {
     const std::int64_t at = chain + 4 * group;
     const std::int64_t count = size - 4 * group;
     const Floats4 gradient = Access::load(gradients + at, count);
-    const Floats4 z = given_noise != nullptr
-                          ? Access::load(given_noise + at, count)
-                          : update.noise_of(number, static_cast<std::uint32_t>(group));
     Floats4 x = Access::load(states + at, count);
+    Floats4 z;
+    if (given_noise != nullptr) {
+      z = Access::load(given_noise + at, count);
+    } else {
+      std::uint32_t number = first_chain + blockIdx.x;
+      if (counters != nullptr) {  // in the loop, or the noise's keys would all stay in registers
+        const ChainCounter counter = counters[blockIdx.x];
+        update.noise = counter.noise;
+        update.step = counter.step;
+        number = counter.chain;
+      }
+      z = update.noise_of(number, static_cast<std::uint32_t>(group));
+    }
 #pragma unroll
     for (int k = 0; k < 4; ++k) {
       sum_of_squares += gradient.v[k] * gradient.v[k];
@@ -133,9 +141,9 @@ __global__ void langevin_update_kernel(LangevinUpdate update, ChainCounter* coun
   }
   sum_of_squares = block_sum(sum_of_squares);
   if (threadIdx.x == 0) {
-    norm_sums[blockIdx.x] += sqrtf(sum_of_squares);
+    norm_sums[blockIdx.x] = norm_sum + sqrtf(sum_of_squares);
     if (counters != nullptr) {  // which all threads have read before their sums met
-      counters[blockIdx.x].step = update.step + 1;
+      ++counters[blockIdx.x].step;
     }
   }
 }
@@ -164,7 +172,11 @@ void langevin_update(const CudaStream& stream, const LangevinUpdate& update,
   const bool whole = state_size % 4 == 0 && on_16_bytes(gradients) && on_16_bytes(given_noise) &&
                      on_16_bytes(states);
   const auto kernel = whole ? langevin_update_kernel<Whole4> : langevin_update_kernel<Part4>;
-  const unsigned threads = block_threads((state_size + 3) / 4);
+  // As many threads as take the groups in the fewest turns: of the size alone, as the sum's order.
+  const std::int64_t groups = (state_size + 3) / 4;
+  const std::int64_t turns = std::max(ceil_div(groups, kMostThreads), std::int64_t{1});
+  const auto warps = static_cast<unsigned>(ceil_div(groups, turns * kWarp));
+  const unsigned threads = std::max(warps, 1U) * kWarp;
   launch_kernel(stream, static_cast<unsigned>(chains), threads, 0, kernel, update, counters,
                 first_chain, state_size, gradients, given_noise, states, norm_sums);
 }

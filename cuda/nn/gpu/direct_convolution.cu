@@ -7,7 +7,7 @@
 #include "cuda/device/bfloat16.cuh"
 #include "cuda/kernels/leaky_relu.cuh"
 #include "cuda/nn/gpu/column_sums.cuh"
-#include "cuda/nn/gpu/image_gradient.cuh"
+#include "cuda/nn/gpu/image_convolution.cuh"
 #include "cuda/nn/gpu/implicit_gemm.cuh"
 
 namespace ebm {
@@ -298,6 +298,10 @@ template <class In, class T>
 void convolution_forward(const CudaStream& stream, const ConvolutionShape& shape,
                          ImageLayout layout, const In* x, const float* weight, const float* bias,
                          Epilogue epilogue, T* y) {
+  if (is_image_convolution(shape)) {
+    image_forward(stream, shape, layout, x, weight, bias, epilogue, y);
+    return;
+  }
   implicit_gemm(stream,
                 ForwardProblem<In, T>{
                     .size = {out_pixels(shape), shape.out_channels, taps(shape), taps(shape)},
@@ -313,7 +317,7 @@ template <class In, class T>
 void convolution_input_gradient(const CudaStream& stream, const ConvolutionShape& shape,
                                 ImageLayout layout, const T* dy, const T* y, const float* weight,
                                 const In* x, In* dx) {
-  if (image_gradient_serves(shape)) {
+  if (is_image_convolution(shape)) {
     image_gradient(stream, shape, layout, dy, y, weight, x, dx);
     return;
   }

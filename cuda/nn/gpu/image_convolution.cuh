@@ -1,4 +1,4 @@
-// The gradient of a network's first convolution with respect to its images, by a kernel made for
+// A network's first convolution and its gradient with respect to the images, by kernels made for
 // few channels. In builds with CUDA only; cuda/nn/cpu/first_layer_gradient.h has the CPU's.
 #pragma once
 
@@ -9,10 +9,15 @@ namespace ebm {
 
 class CudaStream;
 
-/// Whether image_gradient computes this: 3×3, stride 1, 1 to 4 channels.
-inline bool image_gradient_serves(const ConvolutionShape& shape) {
+/// Whether the functions here compute this: 3×3, stride 1, 1 to 4 channels.
+inline bool is_image_convolution(const ConvolutionShape& shape) {
   return shape.kernel == 3 && shape.stride == 1 && shape.in_channels <= 4;
 }
+
+/// As convolution_forward.
+template <class In, class T>
+void image_forward(const CudaStream& stream, const ConvolutionShape& shape, ImageLayout layout,
+                   const In* x, const float* weight, const float* bias, Epilogue epilogue, T* y);
 
 /// As convolution_input_gradient.
 template <class In, class T>
