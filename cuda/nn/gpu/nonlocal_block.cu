@@ -35,20 +35,20 @@ EBM_HOST_DEVICE int odd(int fours) { return fours | 1; }
 
 /// The numbers of a shape. Fours are those of a row.
 struct Sizes {
-  int windows;       // M
-  int across;        // windows side by side
+  int windows;       // M, a power of two
+  int windows_log2;
+  int across_log2;   // of windows side by side
   int half;          // k
   int half_fours;    // k / 4
-  int key_fours;     // M / 4, a power of two
-  int windows_log2;  // M is one, too
+  int key_fours;     // M / 4
 
   explicit Sizes(const NonlocalShape& shape)
       : windows(shape.height / 2 * (shape.width / 2)),
-        across(shape.width / 2),
+        windows_log2(std::countr_zero(static_cast<unsigned>(windows))),
+        across_log2(std::countr_zero(static_cast<unsigned>(shape.width / 2))),
         half(shape.half),
         half_fours(shape.half / 4),
-        key_fours(windows / 4),
-        windows_log2(std::countr_zero(static_cast<unsigned>(windows))) {}
+        key_fours(windows / 4) {}
 
   EBM_HOST_DEVICE int pixels() const { return 4 * windows; }
   EBM_HOST_DEVICE int fours() const { return 2 * half_fours; }  // of x
@@ -59,12 +59,12 @@ struct Sizes {
   EBM_HOST_DEVICE int embed_stride() const { return odd(3 * half_fours); }
 
   /// Where a pixel is in its image.
-  EBM_HOST_DEVICE std::int64_t pixel(int place, int window) const {
-    const int down = window / across;
-    return std::int64_t{2 * down + place / 2} * (2 * across) + 2 * (window - down * across) +
-           place % 2;
+  EBM_HOST_DEVICE int pixel(int place, int window) const {
+    const int down = window >> across_log2;
+    const int right = window - (down << across_log2);
+    return ((2 * down + place / 2) << (across_log2 + 1)) + 2 * right + place % 2;
   }
-  EBM_HOST_DEVICE std::int64_t pixel_of_row(int row) const {
+  EBM_HOST_DEVICE int pixel_of_row(int row) const {
     return pixel(row >> windows_log2, row & (windows - 1));
   }
 };
@@ -140,6 +140,7 @@ struct BackwardRoom {
 /// body(row, four) for all of a matrix, neighbouring fours on neighbouring threads.
 template <class Body>
 __device__ __forceinline__ void for_each_four(int rows, int fours, const Body& body) {
+#pragma unroll 1
   for (auto item = static_cast<int>(threadIdx.x); item < rows * fours; item += kThreads) {
     const int row = item / fours;
     body(row, item - row * fours);
@@ -182,39 +183,93 @@ __device__ __forceinline__ int spread(int row, int rows) {
   return row % 4 * (rows / 4) + row / 4;
 }
 
-/// rows × 4 · fours values into shared memory, spread.
-__device__ void load_weights(int rows, int fours, const float* from, int stride, Four* to) {
-  for_each_four(rows, fours, [&](int row, int four) {
-    to[spread(row, rows) * stride + four] = load_four(from + (row * fours + four) * 4);
-  });
+/// Something to bring into shared memory: `count` items, each loaded and stored by one thread.
+template <class Load, class Store>
+struct Part {
+  int count;
+  Load load;    // (item) -> value
+  Store store;  // (item, value)
+};
+template <class Load, class Store>
+Part(int, Load, Store) -> Part<Load, Store>;
+
+__device__ __forceinline__ void bring_item(int /*item*/) {}
+
+/// One item of each part: all are loaded before the first is stored, which waits for the memory.
+template <class First, class... Others>
+__device__ __forceinline__ void bring_item(int item, const First& part, const Others&... others) {
+  decltype(part.load(item)) value{};
+  if (item < part.count) {
+    value = part.load(item);
+  }
+  bring_item(item, others...);
+  if (item < part.count) {
+    part.store(item, value);
+  }
+}
+
+template <class... Parts>
+__device__ __forceinline__ void bring(const Parts&... parts) {
+  int most = 0;
+  ((most = max(most, parts.count)), ...);
+#pragma unroll 1
+  for (auto item = static_cast<int>(threadIdx.x); item < most; item += kThreads) {
+    bring_item(item, parts...);
+  }
+}
+
+/// rows × 4 · fours weights, spread.
+__device__ __forceinline__ auto weights(int rows, int fours, const float* from, int stride,
+                                        Four* to) {
+  return Part{rows * fours, [=](int item) { return load_four(from + 4 * item); },
+              [=](int item, const Four& values) {
+                const int row = item / fours;
+                to[spread(row, rows) * stride + item - row * fours] = values;
+              }};
 }
 
 /// The same, turned: columns become rows.
-__device__ void load_turned_weights(int rows, int fours, const float* from, int stride, Four* to) {
-  for_each_four(rows, fours, [&](int row, int four) {
-    const Four values = load_four(from + (row * fours + four) * 4);
+__device__ __forceinline__ auto turned_weights(int rows, int fours, const float* from, int stride,
+                                               Four* to) {
+  return Part{rows * fours, [=](int item) { return load_four(from + 4 * item); },
+              [=](int item, const Four& values) {
+                const int row = item / fours;
+                const int four = item - row * fours;
 #pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      reinterpret_cast<float*>(to + (j * fours + four) * stride)[row] = values.v[j];
-    }
-  });
+                for (int j = 0; j < 4; ++j) {
+                  reinterpret_cast<float*>(to + (j * fours + four) * stride)[row] = values.v[j];
+                }
+              }};
 }
 
-/// Brings the first `fours` of an image's pixels into shared memory. `from` is the image.
+struct WindowFours {
+  Four pixels[4];
+};
+
+/// Of all windows' pixels, in the image `from`, the first `fours`.
 template <class T>
-__device__ void load_pixels(const Sizes& sizes, int fours, const T* from, int from_stride,
-                            int stride, Four* to) {
-  for_each_four(sizes.windows, fours, [&](int window, int four) {
-    Four values[4];
+__device__ __forceinline__ auto window_pixels(const Sizes& sizes, int fours, const T* from,
+                                              int from_stride, int stride, Four* to) {
+  return Part{sizes.windows * fours,
+              [=, &sizes](int item) {
+                const int window = item / fours;
+                const T* const channels = from + 4 * (item - window * fours);
+                WindowFours values;
 #pragma unroll
-    for (int place = 0; place < 4; ++place) {
-      values[place] = load_four(from + sizes.pixel(place, window) * from_stride + 4 * four);
-    }
+                for (int place = 0; place < 4; ++place) {
+                  values.pixels[place] =
+                      load_four(channels + sizes.pixel(place, window) * from_stride);
+                }
+                return values;
+              },
+              [=, &sizes](int item, const WindowFours& values) {
+                const int window = item / fours;
+                Four* const channels = to + item - window * fours;
 #pragma unroll
-    for (int place = 0; place < 4; ++place) {
-      to[(place * sizes.windows + window) * stride + four] = values[place];
-    }
-  });
+                for (int place = 0; place < 4; ++place) {
+                  channels[(place * sizes.windows + window) * stride] = values.pixels[place];
+                }
+              }};
 }
 
 /// tile += the products of four rows of `fours` with four others, each `step` from the next.
@@ -283,6 +338,7 @@ __device__ __forceinline__ void for_each_row_group(const Sizes& sizes, int group
   const int items = groups << lanes_log2;
   const int whole = (items + static_cast<int>(kWarp) - 1) / static_cast<int>(kWarp) *
                     static_cast<int>(kWarp);
+#pragma unroll 1
   for (auto item = static_cast<int>(threadIdx.x); item < whole; item += kThreads) {
     const int group = item >> lanes_log2;
     body(min(group, groups - 1), item & (sizes.key_fours - 1), group < groups);
@@ -376,7 +432,7 @@ __device__ void embed(const Sizes& sizes, const ForwardRoom& at, const float* bi
     }
     const PooledFour pooled = pool(pixels);
     const int channel_four = four - sizes.half_fours;  // of K and V side by side
-    const std::int64_t out = (std::int64_t{window} * sizes.fours() + channel_four) * 4;
+    const int out = (window * sizes.fours() + channel_four) * 4;
     store_four(memory.pooled + out, pooled.values);
     *reinterpret_cast<Pack<std::uint8_t, 4>*>(memory.places + out) = pooled.places;
     if (window == 0) {
@@ -484,12 +540,14 @@ __device__ void merge(const Sizes& sizes, const ForwardRoom& at, const float* bi
                       const Four* shared, T* y) {
   for_each_four(sizes.windows, sizes.fours(), [&](int window, int four) {
     const Four biases = load_four(bias + 4 * four);
+    Four residual[4];
     Tile tile;
 #pragma unroll
-    for (auto& row : tile) {
+    for (int place = 0; place < 4; ++place) {
+      residual[place] = load_four(x + sizes.pixel(place, window) * 2 * sizes.half + 4 * four);
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        row[j] = biases.v[j];
+        tile[place][j] = biases.v[j];
       }
     }
     add_products(shared + at.queries + window * sizes.half_stride(),
@@ -498,9 +556,9 @@ __device__ void merge(const Sizes& sizes, const ForwardRoom& at, const float* bi
                  sizes.fours() * sizes.half_stride(), sizes.half_fours, tile);
 #pragma unroll
     for (int place = 0; place < 4; ++place) {
-      const std::int64_t out = sizes.pixel(place, window) * 2 * sizes.half + 4 * four;
+      const int out = sizes.pixel(place, window) * 2 * sizes.half + 4 * four;
       const auto& row = tile[place];
-      store_four(y + out, sum(load_four(x + out), Four{{row[0], row[1], row[2], row[3]}}));
+      store_four(y + out, sum(residual[place], Four{{row[0], row[1], row[2], row[3]}}));
     }
   });
 }
@@ -512,11 +570,12 @@ __global__ void __launch_bounds__(kThreads, 1)
   auto* const shared = dynamic_shared<Four>();
   const NonlocalMemory<T> own = of_image(memory, sizes);
   const std::int64_t first_value = std::int64_t{blockIdx.x} * sizes.pixels() * 2 * sizes.half;
-  load_pixels(sizes, sizes.fours(), x + first_value, 2 * sizes.half, sizes.stride(), shared + at.x);
-  load_weights(3 * sizes.half, sizes.fours(), parameters.embed_weight, sizes.stride(),
-               shared + at.embed_weights);
-  load_weights(2 * sizes.half, sizes.half_fours, parameters.merge_weight, sizes.half_stride(),
-               shared + at.merge_weights);
+  bring(window_pixels(sizes, sizes.fours(), x + first_value, 2 * sizes.half, sizes.stride(),
+                      shared + at.x),
+        weights(3 * sizes.half, sizes.fours(), parameters.embed_weight, sizes.stride(),
+                shared + at.embed_weights),
+        weights(2 * sizes.half, sizes.half_fours, parameters.merge_weight, sizes.half_stride(),
+                shared + at.merge_weights));
   __syncthreads();
   embed(sizes, at, parameters.embed_bias, own, shared);
   __syncthreads();
@@ -531,22 +590,33 @@ __global__ void __launch_bounds__(kThreads, 1)
 
 // ---- Backward ----
 
-/// What the forward pass left of the attention.
+__device__ __forceinline__ auto log_sums_of(const Sizes& sizes, const BackwardRoom& at,
+                                            const float* from, Four* shared) {
+  return Part{sizes.pixels(), [=, &sizes](int row) { return from[sizes.pixel_of_row(row)]; },
+              [=, &at](int row, float value) {
+                reinterpret_cast<float*>(shared + at.log_sums)[row] = value;
+              }};
+}
+
+/// K and V, less the first, and K turned; and where they were pooled.
 template <class T>
-__device__ void load_attention(const Sizes& sizes, const BackwardRoom& at,
-                               const NonlocalMemory<T>& memory, Four* shared) {
-  load_pixels(sizes, sizes.half_fours, memory.embedded, 3 * sizes.half, sizes.half_stride(),
-              shared + at.queries);
-  auto* const log_sums = reinterpret_cast<float*>(shared + at.log_sums);
-  for (auto row = static_cast<int>(threadIdx.x); row < sizes.pixels(); row += kThreads) {
-    log_sums[row] = memory.log_sums[sizes.pixel_of_row(row)];
-  }
-  auto* const winners = reinterpret_cast<Pack<std::uint8_t, 4>*>(shared + at.winners);
-  for_each_four(sizes.windows, sizes.fours(), [&](int window, int four) {
-    const int item = window * sizes.fours() + four;
-    winners[item] = reinterpret_cast<const Pack<std::uint8_t, 4>*>(memory.places)[item];
-    const Four values =
-        difference(load_four(memory.pooled + 4 * item), load_four(memory.pooled + 4 * four));
+__device__ __forceinline__ auto keys_and_values(const Sizes& sizes, const BackwardRoom& at,
+                                                const T* pooled, const std::uint8_t* places,
+                                                Four* shared) {
+  struct Item {
+    Four values;
+    Four first;
+    Pack<std::uint8_t, 4> winners;
+  };
+  const auto load = [=, &sizes](int item) {
+    return Item{load_four(pooled + 4 * item), load_four(pooled + 4 * (item % sizes.fours())),
+                reinterpret_cast<const Pack<std::uint8_t, 4>*>(places)[item]};
+  };
+  const auto store = [=, &sizes, &at](int item, const Item& loaded) {
+    const int window = item / sizes.fours();
+    const int four = item - window * sizes.fours();
+    reinterpret_cast<Pack<std::uint8_t, 4>*>(shared + at.winners)[item] = loaded.winners;
+    const Four values = difference(loaded.values, loaded.first);
     if (four >= sizes.half_fours) {
       shared[at.values + window * sizes.half_stride() + four - sizes.half_fours] = values;
       return;
@@ -558,7 +628,8 @@ __device__ void load_attention(const Sizes& sizes, const BackwardRoom& at,
       reinterpret_cast<float*>(shared + at.turned_keys + row * sizes.key_stride())[window] =
           values.v[j];
     }
-  });
+  };
+  return Part{sizes.windows * sizes.fours(), load, store};
 }
 
 /// The gradient of A V.
@@ -676,6 +747,7 @@ __device__ void key_gradient(const Sizes& sizes, const BackwardRoom& at, int beg
   const int tiles = sizes.key_fours * sizes.fours();
   const int whole = (4 * tiles + static_cast<int>(kWarp) - 1) / static_cast<int>(kWarp) *
                     static_cast<int>(kWarp);
+#pragma unroll 1
   for (auto item = static_cast<int>(threadIdx.x); item < whole; item += kThreads) {
     const int lane = item % 4;
     const int own = min(item / 4, tiles - 1);
@@ -723,6 +795,11 @@ __device__ void embed_backward(const Sizes& sizes, const BackwardRoom& at, const
   for_each_four(sizes.windows, sizes.fours(), [&](int window, int four) {
     const Four* const weights = shared + at.embed_weights + four * sizes.embed_stride();
     const int weight_step = sizes.fours() * sizes.embed_stride();
+    Four residual[4];
+#pragma unroll
+    for (int place = 0; place < 4; ++place) {
+      residual[place] = load_four(dy + sizes.pixel(place, window) * 2 * sizes.half + 4 * four);
+    }
     Tile tile{};
     add_products(shared + at.query_gradient + window * sizes.half_stride(),
                  sizes.windows * sizes.half_stride(), weights, weight_step, sizes.half_fours, tile);
@@ -749,9 +826,9 @@ __device__ void embed_backward(const Sizes& sizes, const BackwardRoom& at, const
     }
 #pragma unroll
     for (int place = 0; place < 4; ++place) {
-      const std::int64_t out = sizes.pixel(place, window) * 2 * sizes.half + 4 * four;
+      const int out = sizes.pixel(place, window) * 2 * sizes.half + 4 * four;
       const auto& row = tile[place];
-      store_four(dx + out, sum(load_four(dy + out), Four{{row[0], row[1], row[2], row[3]}}));
+      store_four(dx + out, sum(residual[place], Four{{row[0], row[1], row[2], row[3]}}));
     }
   });
 }
@@ -763,13 +840,16 @@ __global__ void __launch_bounds__(kThreads, 1)
   auto* const shared = dynamic_shared<Four>();
   const NonlocalMemory<T> own = of_image(memory, sizes);
   const std::int64_t first_value = std::int64_t{blockIdx.x} * sizes.pixels() * 2 * sizes.half;
-  load_pixels(sizes, sizes.fours(), dy + first_value, 2 * sizes.half, sizes.stride(),
-              shared + at.dy);
-  load_turned_weights(3 * sizes.half, sizes.fours(), parameters.embed_weight, sizes.embed_stride(),
-                      shared + at.embed_weights);
-  load_turned_weights(2 * sizes.half, sizes.half_fours, parameters.merge_weight, sizes.stride(),
-                      shared + at.merge_weights);
-  load_attention(sizes, at, own, shared);
+  bring(window_pixels(sizes, sizes.fours(), dy + first_value, 2 * sizes.half, sizes.stride(),
+                      shared + at.dy),
+        window_pixels(sizes, sizes.half_fours, static_cast<const T*>(own.embedded), 3 * sizes.half,
+                      sizes.half_stride(), shared + at.queries),
+        keys_and_values(sizes, at, static_cast<const T*>(own.pooled), own.places, shared),
+        turned_weights(3 * sizes.half, sizes.fours(), parameters.embed_weight, sizes.embed_stride(),
+                       shared + at.embed_weights),
+        turned_weights(2 * sizes.half, sizes.half_fours, parameters.merge_weight, sizes.stride(),
+                       shared + at.merge_weights),
+        log_sums_of(sizes, at, own.log_sums, shared));
   __syncthreads();
   merge_backward(sizes, at, shared);
   const int rows = at.places * sizes.windows;
