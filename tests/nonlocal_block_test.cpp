@@ -78,9 +78,9 @@ Results<T> run(const Inputs<T>& inputs) {
                      .mixed = untouched(pixels * k),
                      .embedded_gradient = untouched(pixels * 3 * k)};
   run_kernel([&](KernelMemory& memory, const CudaStream& stream) {
-    const NonlocalParameters parameters{memory.in(inputs.embed_weight), memory.in(inputs.embed_bias),
-                                        memory.in(inputs.merge_weight),
-                                        memory.in(inputs.merge_bias)};
+    const NonlocalParameters parameters{
+        memory.in(inputs.embed_weight), memory.in(inputs.embed_bias),
+        memory.in(inputs.merge_weight), memory.in(inputs.merge_bias)};
     const NonlocalMemory<T> left{
         memory.in_out(results.embedded), memory.in_out(results.pooled),
         memory.in_out(results.places),   memory.in_out(results.log_sums),
@@ -137,8 +137,7 @@ class Reference {
         double& largest = pooled[size(window * 2 * k_ + c)];
         largest = embedded[size(pixel(window, 0) * 3 * k_ + k_ + c)];
         for (int place = 1; place < 4; ++place) {
-          largest =
-              std::max(largest, embedded[size(pixel(window, place) * 3 * k_ + k_ + c)]);
+          largest = std::max(largest, embedded[size(pixel(window, place) * 3 * k_ + k_ + c)]);
         }
       }
     }
@@ -250,8 +249,8 @@ class Reference {
 
 constexpr double kFloat = 1e-5;  // what the project promises of float32 gradients
 
-/// Columns [begin, begin + width) are within `bound` of the exact ones' largest, and the rounding of
-/// their type.
+/// Columns [begin, begin + width) are within `bound` of the exact ones' largest, and the rounding
+/// of their type.
 template <class T>
 void expect_near(const std::vector<T>& values, const std::vector<double>& exact, std::int64_t begin,
                  std::int64_t width, std::int64_t stride, double bound, const std::string& what) {
@@ -262,8 +261,8 @@ void expect_near(const std::vector<T>& values, const std::vector<double>& exact,
     if (column >= 0 && column < width) {
       const double off = std::abs(static_cast<double>(static_cast<float>(values[i])) - exact[i]);
       largest = std::max(largest, std::abs(exact[i]));
-      worst = std::max(
-          worst, std::isnan(off) ? HUGE_VAL : off - kStorageRounding<T> * std::abs(exact[i]));
+      worst = std::max(worst,
+                       std::isnan(off) ? HUGE_VAL : off - kStorageRounding<T> * std::abs(exact[i]));
     }
   }
   EXPECT_LE(worst, bound * largest) << what;
@@ -295,8 +294,7 @@ void expect_as_defined(const Inputs<T>& inputs) {
     const int place = results.places[i];
     const std::int64_t pixel = (2 * (window / across) + place / 2) * inputs.shape.width +
                                2 * (window % across) + place % 2;
-    const double at_place =
-        exact.embedded[size(pixel * 3 * k + k) + i % size(2 * k)];
+    const double at_place = exact.embedded[size(pixel * 3 * k + k) + i % size(2 * k)];
     ASSERT_NEAR(at_place, exact.pooled[i],
                 1e-4 + 2 * kStorageRounding<T> * std::abs(exact.pooled[i]))
         << i;

@@ -60,7 +60,7 @@ class NonlocalLayer final : public DeviceLayer {
   DeviceBuffer<T> embedded_;  // N × 3k: θ, φ, g
   DeviceBuffer<T> pooled_;    // M × 2k: K, V
   DeviceBuffer<std::uint8_t> places_;
-  DeviceBuffer<T> mixed_;          // N × k: A V
+  DeviceBuffer<T> mixed_;         // N × k: A V
   DeviceBuffer<float> log_sums_;  // N
   DeviceBuffer<T> embedded_gradient_;
   std::unique_ptr<DeviceConvolution<T>> embed_;
