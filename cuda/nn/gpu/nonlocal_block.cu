@@ -18,7 +18,7 @@ using nonlocal::ForwardRoom;
 using nonlocal::SharedRoom;
 using nonlocal::Sizes;
 
-std::int64_t most_shared_bytes() {
+int most_shared_bytes() {
   int device = 0;
   int bytes = 0;
   EBM_CHECK_CUDA(cudaGetDevice(&device));
@@ -28,7 +28,7 @@ std::int64_t most_shared_bytes() {
 
 /// With as much of the attention at a time as there is room for.
 BackwardRoom backward_room(const Sizes& sizes) {
-  const std::int64_t most = most_shared_bytes();
+  const int most = most_shared_bytes();
   for (const int places : {4, 2}) {
     if (const BackwardRoom at(sizes, places); at.room.bytes() <= most) {
       return at;
@@ -40,11 +40,11 @@ BackwardRoom backward_room(const Sizes& sizes) {
 template <class... Parameters, class... Arguments>
 void launch_images(const CudaStream& stream, std::int64_t images, const SharedRoom& room,
                    void (*kernel)(Parameters...), const Arguments&... arguments) {
-  const std::int64_t bytes = room.bytes();
+  // The most there is, and not this shape's: a graph's kernels are held to what was set last.
   EBM_CHECK_CUDA(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                      static_cast<int>(bytes)));
+                                      most_shared_bytes()));
   launch_kernel(stream, static_cast<unsigned>(images), nonlocal::kThreads,
-                static_cast<std::size_t>(bytes), kernel, arguments...);
+                static_cast<std::size_t>(room.bytes()), kernel, arguments...);
 }
 
 }  // namespace
