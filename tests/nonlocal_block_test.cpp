@@ -207,7 +207,7 @@ class Reference {
       value = std::exp(value - highest);
       sum += value;
     }
-    log_sums[size(query)] = highest + std::log(sum) - first_score;
+    log_sums[size(query)] = (highest + std::log(sum) - first_score) / std::log(2.0);
     std::vector<double> d_a(size(windows_));
     double mean = 0;
     for (std::int64_t j = 0; j < windows_; ++j) {
@@ -393,7 +393,7 @@ TYPED_TEST(NonlocalKernels, EqualPixelsGiveQueriesAndKeysNoGradient) {
               static_cast<float>(TypeParam(inputs.embed_bias[2 * k + i % k])));
   }
   for (const float log_sum : results.log_sums) {
-    ASSERT_NEAR(log_sum, std::log(64.0F), 1e-6F);
+    ASSERT_NEAR(log_sum, std::log2(64.0F), 1e-6F);
   }
 }
 

@@ -1,10 +1,10 @@
 // The backward kernel of a non-local block: see nonlocal_block.cuh. For nvcc only.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "cuda/device/launch.cuh"
-#include "cuda/kernels/softmax.cuh"
 #include "cuda/nn/gpu/nonlocal_tile.cuh"
 
 namespace ebm::nonlocal {
@@ -84,7 +84,7 @@ __device__ inline void attend_backward(const Sizes& sizes, const BackwardRoom& a
       const float log_sum = log_sums[begin + group + i * step];
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        weights[i][j] = exp_nonpositive(weights[i][j] - log_sum);
+        weights[i][j] = std::exp2(weights[i][j] * kLog2E - log_sum);
       }
     }
     Tile slopes{};

@@ -39,7 +39,7 @@ struct NonlocalMemory {
   T* embedded;           ///< images × N × 3k, of which only Q, the first k, is written
   T* pooled;             ///< images × M × 2k: K and V
   std::uint8_t* places;  ///< images × M × 2k: where in its window a pooled value was
-  float* log_sums;       ///< images × N: log Σ_j exp(Q_i·(K_j − K_0))
+  float* log_sums;       ///< images × N: log₂ Σ_j exp(Q_i·(K_j − K_0))
   T* mixed;              ///< images × N × k: softmax(Q Kᵀ) V
   T* embedded_gradient;  ///< images × N × 3k
 };

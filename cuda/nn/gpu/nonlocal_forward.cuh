@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "cuda/device/launch.cuh"
-#include "cuda/kernels/softmax.cuh"
 #include "cuda/nn/gpu/nonlocal_tile.cuh"
 
 namespace ebm::nonlocal {
@@ -97,10 +96,11 @@ __device__ inline void attend(const Sizes& sizes, const ForwardRoom& at, float* 
     combine_lanes(sizes.key_fours, larger, highest);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
+      highest[i] *= kLog2E;
       sums[i] = 0;
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        tile[i][j] = exp_nonpositive(tile[i][j] - highest[i]);
+        tile[i][j] = std::exp2(tile[i][j] * kLog2E - highest[i]);
         sums[i] += tile[i][j];
       }
     }
@@ -116,7 +116,7 @@ __device__ inline void attend(const Sizes& sizes, const ForwardRoom& at, float* 
         tile[i][j] *= share;
       }
       if (lane == 0) {
-        log_sums[sizes.pixel(i, window)] = highest[i] + std::log(sums[i]);
+        log_sums[sizes.pixel(i, window)] = highest[i] + std::log2(sums[i]);
       }
     }
     store_attention(sizes, tile, window, sizes.windows, lane, shared + at.x);

@@ -17,6 +17,7 @@
 namespace ebm::nonlocal {
 
 inline constexpr int kThreads = 512;
+inline constexpr float kLog2E = 1.44269504088896341F;  // exponentials are powers of 2
 
 using Tile = float[4][4];
 
