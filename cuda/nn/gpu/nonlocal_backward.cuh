@@ -9,6 +9,8 @@
 
 namespace ebm::nonlocal {
 
+// An image's places are ints. NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result)
+
 __device__ __forceinline__ auto log_sums_of(const Sizes& sizes, const BackwardRoom& at,
                                             const float* from, Four* shared) {
   return Part{sizes.pixels(), [=, &sizes](int row) { return from[sizes.pixel_of_row(row)]; },
@@ -281,5 +283,7 @@ __global__ void __launch_bounds__(kThreads, 1)
   store_unpooled(sizes, at, shared, own.embedded_gradient);
   embed_backward(sizes, at, dy + first_value, shared, dx + first_value);
 }
+
+// NOLINTEND(bugprone-implicit-widening-of-multiplication-result)
 
 }  // namespace ebm::nonlocal

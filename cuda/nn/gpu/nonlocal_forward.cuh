@@ -10,6 +10,8 @@
 
 namespace ebm::nonlocal {
 
+// An image's places are ints. NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result)
+
 /// Q, K and V from x.
 template <class T>
 __device__ void embed(const Sizes& sizes, const ForwardRoom& at, const float* bias,
@@ -197,5 +199,7 @@ __global__ void __launch_bounds__(kThreads, 1)
   __syncthreads();
   merge(sizes, at, parameters.merge_bias, x + first_value, shared, y + first_value);
 }
+
+// NOLINTEND(bugprone-implicit-widening-of-multiplication-result)
 
 }  // namespace ebm::nonlocal

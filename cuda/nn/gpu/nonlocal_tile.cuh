@@ -16,6 +16,8 @@
 
 namespace ebm::nonlocal {
 
+// An image's places are ints. NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result)
+
 inline constexpr int kThreads = 512;
 inline constexpr float kLog2E = 1.44269504088896341F;  // exponentials are powers of 2
 
@@ -202,8 +204,8 @@ __device__ __forceinline__ void combine_lanes(int lanes, const Combine& combine,
                                               float (&values)[4]) {
   for (int distance = 1; distance < lanes; distance *= 2) {
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      values[i] = combine(values[i], __shfl_xor_sync(kWholeWarp, values[i], distance));
+    for (float& value : values) {
+      value = combine(value, __shfl_xor_sync(kWholeWarp, value, distance));
     }
   }
 }
@@ -266,5 +268,7 @@ __device__ __forceinline__ Four unpool(const Four& gradient, const Pack<std::uin
   }
   return passed;
 }
+
+// NOLINTEND(bugprone-implicit-widening-of-multiplication-result)
 
 }  // namespace ebm::nonlocal
