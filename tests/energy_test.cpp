@@ -63,10 +63,10 @@ std::vector<Network> published_networks() {
   }
 #ifdef EBM_FEW_WIDTHS  // those that only tiles of a CPU tell apart are left out
   const std::vector<int> vanilla = {1, 7, 12};
-  const std::vector<int> nonlocal = {2, 6, 12};
+  const std::vector<int> nonlocal = {2, 6, 16};  // 16: one kernel a direction on CUDA
 #else
   const std::vector<int> vanilla = {1, 2, 3, 5, 7, 12};
-  const std::vector<int> nonlocal = {2, 4, 6, 10, 12};
+  const std::vector<int> nonlocal = {2, 4, 6, 10, 12, 16};
 #endif
   for (const int channels : {1, 3}) {
     for (const int features : vanilla) {

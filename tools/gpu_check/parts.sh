@@ -111,7 +111,7 @@ cuda_tests() {
   grep -E "^($1) $2" "$build/tests/cuda_tests.txt" | cut -d' ' -f2-
 }
 apart='(.*golden.*|cpu_gpu_chains_test|learning_test_on_cuda) ' # in parts of their own
-together='(attention|direct_convolution|perceptron|activation|langevin)' # threads that cooperate
+together='(attention|nonlocal_block|direct_convolution|perceptron|activation|langevin)' # threads that cooperate
 
 check_goldens() {
   local name filter

@@ -317,6 +317,8 @@ std::size_t device_network_bytes(const Network& network, std::int64_t capacity,
     values += shape.size();
     if (i < layers.size() && layers[i].kind == LayerKind::nonlocal) {
       values += 8 * shape.size();  // embedded, pooled, mixed, their gradients; sums and counters
+      // Its parameters and their gradients once more, for one kernel a direction.
+      scratch += std::int64_t{shape.channels} * (4 * std::int64_t{shape.channels} + 5);
     }
     if (i < layers.size() && layers[i].kind == LayerKind::conv) {
       const ConvolutionShape convolution = {.images = static_cast<int>(capacity),

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -13,21 +14,22 @@
 #include "cuda/nn/gpu/attention.cuh"
 #include "cuda/nn/gpu/bias_activation.cuh"
 #include "cuda/nn/gpu/device_convolution.h"
+#include "cuda/nn/gpu/device_filter.h"
 #include "cuda/nn/gpu/device_layers.h"
+#include "cuda/nn/gpu/nonlocal_block.cuh"
 
 namespace ebm {
 
-/// Memory and names are those of NonlocalBlock: N pixels, M = N/4 keys, k = half the channels.
+/// Memory and names are those of NonlocalBlock: N pixels, M = N/4 keys, k = half the channels. Both
+/// directions are a kernel each where it takes the shape; else, and for the weights' gradient, they
+/// are convolutions, pooling and attention, one after the other.
 template <class T>
 class NonlocalLayer final : public DeviceLayer {
  public:
   NonlocalLayer(const LayerBatch& batch, const Network& network, const DeviceOperation& operation,
                 const LayerMemory<T>& memory);
 
-  void set_parameters(const float* theta) override {
-    embed_->set_parameters(theta);
-    merge_->set_parameters(theta);
-  }
+  void set_parameters(const float* theta) override;
   void forward() override;
   void backward() override;
   void weight_gradient(float* theta_gradient) override {
@@ -36,11 +38,20 @@ class NonlocalLayer final : public DeviceLayer {
   }
 
  private:
-  std::unique_ptr<DeviceConvolution<T>> pointwise(const LayerBatch& batch, const Network& network,
-                                                  const ConvolutionShape& shape,
-                                                  std::initializer_list<std::string> names);
+  static ConvolutionParameters stacked(const Network& network, std::int64_t channels,
+                                       std::initializer_list<std::string> names);
+  NonlocalParameters parameters() const {
+    return {embed_filter_->weight(), embed_filter_->bias(), merge_filter_->weight(),
+            merge_filter_->bias()};
+  }
+  NonlocalMemory<T> memory() {
+    return {embedded_.data(), pooled_.data(), places_.data(),
+            log_sums_.data(), mixed_.data(),  embedded_gradient_.data()};
+  }
 
   const CudaStream& stream_;
+  NonlocalShape shape_;
+  bool one_kernel_;
   std::int64_t half_;    // k
   std::int64_t values_;  // of the block's input, all images
   AttentionShape attention_;
@@ -49,21 +60,30 @@ class NonlocalLayer final : public DeviceLayer {
   DeviceBuffer<T> embedded_;  // N × 3k: θ, φ, g
   DeviceBuffer<T> pooled_;    // M × 2k: K, V
   DeviceBuffer<std::uint8_t> places_;
-  DeviceBuffer<T> mixed_;          // N × k: A V
-  DeviceBuffer<float> log_sums_;   // N
-  DeviceBuffer<float> workspace_;  // N
+  DeviceBuffer<T> mixed_;         // N × k: A V
+  DeviceBuffer<float> log_sums_;  // N
   DeviceBuffer<T> embedded_gradient_;
-  DeviceBuffer<T> pooled_gradient_;
-  DeviceBuffer<T> mixed_gradient_;
   std::unique_ptr<DeviceConvolution<T>> embed_;
   std::unique_ptr<DeviceConvolution<T>> merge_;
+  // Of one kernel:
+  std::optional<Filter<float>> embed_filter_;
+  std::optional<Filter<float>> merge_filter_;
+  // Of several:
+  DeviceBuffer<float> workspace_;  // N
+  DeviceBuffer<T> pooled_gradient_;
+  DeviceBuffer<T> mixed_gradient_;
 };
 
 template <class T>
 NonlocalLayer<T>::NonlocalLayer(const LayerBatch& batch, const Network& network,
                                 const DeviceOperation& operation, const LayerMemory<T>& memory)
     : stream_(batch.context.stream()),
-      half_(operation.in.channels / 2),
+      shape_{.images = batch.images,
+             .height = operation.in.height,
+             .width = operation.in.width,
+             .half = operation.in.channels / 2},
+      one_kernel_(nonlocal_fits_a_kernel(shape_)),
+      half_(shape_.half),
       values_(batch.images * operation.in.size()),
       attention_{.images = batch.images,
                  .queries = pixels(operation.in),
@@ -80,10 +100,7 @@ NonlocalLayer<T>::NonlocalLayer(const LayerBatch& batch, const Network& network,
       places_(device_values<std::uint8_t>(batch, attention_.keys * 2 * half_)),
       mixed_(device_values<T>(batch, attention_.queries * half_)),
       log_sums_(device_values<float>(batch, attention_.queries)),
-      workspace_(device_values<float>(batch, attention_.queries)),
-      embedded_gradient_(device_values<T>(batch, attention_.queries * 3 * half_)),
-      pooled_gradient_(device_values<T>(batch, attention_.keys * 2 * half_)),
-      mixed_gradient_(device_values<T>(batch, attention_.queries * half_)) {
+      embedded_gradient_(device_values<T>(batch, attention_.queries * 3 * half_)) {
   if (half_ > kMostAttentionChannels) {
     throw std::invalid_argument(
         "layer " + std::to_string(operation.layer) + ": a nonlocal of " +
@@ -91,26 +108,54 @@ NonlocalLayer<T>::NonlocalLayer(const LayerBatch& batch, const Network& network,
         std::to_string(2 * kMostAttentionChannels) + " at most; use fewer, or --device cpu");
   }
   const std::string& key = network.layers()[operation.layer].key;
+  const ConvolutionParameters embed =
+      stacked(network, 2 * half_, {key + ".theta", key + ".phi.0", key + ".g.0"});
+  const ConvolutionParameters merge = stacked(network, half_, {key + ".W"});
+  const auto convolution = [&](const ConvolutionShape& shape, const ConvolutionParameters& from) {
+    return make_device_convolution<T>(
+        batch.context, {.shape = shape, .precision = batch.context.precision()}, from);
+  };
   const auto [qkv, output] = nonlocal_convolutions(batch.images, operation.in);
-  embed_ = pointwise(batch, network, qkv, {key + ".theta", key + ".phi.0", key + ".g.0"});
-  merge_ = pointwise(batch, network, output, {key + ".W"});
+  embed_ = convolution(qkv, embed);
+  merge_ = convolution(output, merge);
+  if (one_kernel_) {
+    embed_filter_.emplace(stream_, embed, true);
+    merge_filter_.emplace(stream_, merge, true);
+  } else {
+    workspace_ = device_values<float>(batch, attention_.queries);
+    pooled_gradient_ = device_values<T>(batch, attention_.keys * 2 * half_);
+    mixed_gradient_ = device_values<T>(batch, attention_.queries * half_);
+  }
 }
 
 /// The convolutions of these names, all with a kernel of 1 on the same input, as one.
 template <class T>
-std::unique_ptr<DeviceConvolution<T>> NonlocalLayer<T>::pointwise(
-    const LayerBatch& batch, const Network& network, const ConvolutionShape& shape,
-    std::initializer_list<std::string> names) {
-  ConvolutionParameters parameters{.channels = shape.in_channels};
+ConvolutionParameters NonlocalLayer<T>::stacked(const Network& network, std::int64_t channels,
+                                                std::initializer_list<std::string> names) {
+  ConvolutionParameters parameters{.channels = channels};
   for (const std::string& name : names) {
     parameters.add(network, name);
   }
-  return make_device_convolution<T>(
-      batch.context, {.shape = shape, .precision = batch.context.precision()}, parameters);
+  return parameters;
+}
+
+template <class T>
+void NonlocalLayer<T>::set_parameters(const float* theta) {
+  if (one_kernel_) {
+    embed_filter_->load(theta);
+    merge_filter_->load(theta);
+  } else {
+    embed_->set_parameters(theta);
+    merge_->set_parameters(theta);
+  }
 }
 
 template <class T>
 void NonlocalLayer<T>::forward() {
+  if (one_kernel_) {
+    nonlocal_forward(stream_, shape_, parameters(), memory_.x, memory(), memory_.y);
+    return;
+  }
   embed_->forward(memory_.x, embedded_.data());
   max_pool_forward(stream_, pool_, static_cast<const T*>(embedded_.data() + half_), pooled_.data(),
                    places_.data());
@@ -122,6 +167,10 @@ void NonlocalLayer<T>::forward() {
 
 template <class T>
 void NonlocalLayer<T>::backward() {
+  if (one_kernel_) {
+    nonlocal_backward(stream_, shape_, parameters(), memory_.dy, memory(), memory_.dx);
+    return;
+  }
   merge_->input_gradient(memory_.dy, nullptr, mixed_gradient_.data());
   attention_backward(stream_, attention_, embedded_.data(), pooled_.data(), log_sums_.data(),
                      static_cast<const T*>(mixed_gradient_.data()), workspace_.data(),
