@@ -14,7 +14,14 @@ namespace ebm {
 namespace {
 
 CheckpointInfo nonlocal_info() {
-  return {.network = "nonlocal", .channels = 3, .features = 4, .epsilon = 0.0075, .iteration = 12};
+  return {.network = "nonlocal",
+          .channels = 3,
+          .features = 4,
+          .epsilon = 0.0075,
+          .iteration = 12,
+          .steps = 150,
+          .clamp = Clamp({-1, 0.75}),
+          .data_noise = 0.03};
 }
 
 std::filesystem::path saved(const TemporaryFolder& folder) {
@@ -41,6 +48,9 @@ TEST(Checkpoint, RoundTrips) {
   EXPECT_EQ(back.info.features, 4);
   EXPECT_EQ(back.info.epsilon, 0.0075);
   EXPECT_EQ(back.info.iteration, 12);
+  EXPECT_EQ(back.info.clamp, Clamp({-1, 0.75}));
+  EXPECT_EQ(back.info.steps, 150);
+  EXPECT_EQ(back.info.data_noise, 0.03);
   const Buffer<float> theta = initial_parameters(published_network("nonlocal", 3, 4), 1);
   EXPECT_TRUE(std::ranges::equal(back.parameters.span(), theta.span()));
 }
@@ -75,6 +85,35 @@ TEST(Checkpoint, WithoutMetadataTheNetworkMustBeNamed) {
                          load_checkpoint(path, {"nonlocul", 3, 4});
                        }),
                        {"nonlocul", "vanilla"}));
+}
+
+TEST(Checkpoint, SaysWhetherItWasTrainedInABox) {
+  const TemporaryFolder folder;
+  const auto info_of = [&](const std::function<void(TensorFile&)>& change) {
+    return load_checkpoint(changed(folder, change), {}).info;
+  };
+  const CheckpointInfo without = info_of([](TensorFile& file) {
+    file.metadata.erase("clamp_low");
+    file.metadata.erase("clamp_high");
+  });
+  EXPECT_EQ(without.clamp, Clamp());
+  EXPECT_EQ(without.steps, 150);
+  EXPECT_EQ(info_of([](TensorFile& file) { file.metadata.erase("steps"); }).steps, 0);
+  for (const auto& [low, high] :
+       {std::pair("1", "-1"), std::pair("0", "0"), std::pair("nan", "1"), std::pair("0", "inf")}) {
+    EXPECT_TRUE(mentions(message_of<InputFileError>([&] {
+                           info_of([&](TensorFile& file) {
+                             file.metadata["clamp_low"] = low;
+                             file.metadata["clamp_high"] = high;
+                           });
+                         }),
+                         {"changed.safetensors", "clamp_low"}))
+        << low << " " << high;
+  }
+  EXPECT_TRUE(mentions(message_of<InputFileError>([&] {
+                         info_of([](TensorFile& file) { file.metadata.erase("clamp_high"); });
+                       }),
+                       {"changed.safetensors", "clamp_high"}));
 }
 
 TEST(Checkpoint, DisagreeingChoiceIsRefused) {

@@ -4,7 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <span>
 #include <vector>
 
 #include "tests/kernel_launch.h"
@@ -24,6 +27,7 @@ const MalaUpdate kUpdate{.epsilon = 0.3F,
 /// A step's memory: chains × size values of x, g, p, proposals and their g; chains of the others.
 struct Step {
   std::int64_t size;
+  MalaUpdate update = kUpdate;
   std::vector<float> x, f, g, p, proposals, proposal_f, proposal_g, log_ratios, norms, accepted;
 
   explicit Step(std::int64_t state_size)
@@ -50,13 +54,13 @@ struct Step {
   // The launchers under test. Without numbers given, the step draws its own.
   void propose(const std::vector<float>& momenta = {}) {
     run_kernel([&](KernelMemory& memory, const auto&... stream) {
-      mala_propose(stream..., kUpdate, kFirstChain, kChains, size, memory.in(momenta),
+      mala_propose(stream..., update, kFirstChain, kChains, size, memory.in(momenta),
                    chains(memory), memory.in_out(norms));
     });
   }
   void decide(const std::vector<float>& uniforms = {}) {
     run_kernel([&](KernelMemory& memory, const auto&... stream) {
-      mala_decide(stream..., kUpdate, kFirstChain, kChains, size, memory.in(uniforms),
+      mala_decide(stream..., update, kFirstChain, kChains, size, memory.in(uniforms),
                   chains(memory), memory.in_out(accepted));
     });
   }
@@ -124,6 +128,33 @@ TEST_P(MalaSizes, ChainsMoveWhenTheRatioIsAboveTheirUniform) {
       ASSERT_EQ(step.g[i], moves ? before.proposal_g[i] : before.g[i]) << i;
     }
   }
+}
+
+TEST_P(MalaSizes, ProposalsThatLeaveTheBoxAreRefused) {
+  Step step(GetParam());
+  step.propose();
+  Step boxed = step;
+  // Of one component, one in three proposals is outside; of 3072, all but what is put inside here.
+  boxed.update.lowest = -0.6F;
+  boxed.update.highest = 0.8F;
+  const auto size = static_cast<std::size_t>(step.size);
+  for (std::size_t i = 0; i < 10 * size; ++i) {
+    boxed.proposals[i] = std::clamp(boxed.proposals[i], -0.6F, 0.8F);
+  }
+  step.proposals = boxed.proposals;
+  step.decide();
+  boxed.decide();
+  int outside = 0;
+  for (std::size_t c = 0; c < kChains; ++c) {
+    const bool inside = std::ranges::all_of(std::span(step.proposals).subspan(c * size, size),
+                                            [](float x) { return x >= -0.6F && x <= 0.8F; });
+    outside += inside ? 0 : 1;
+    EXPECT_EQ(boxed.log_ratios[c], inside ? step.log_ratios[c] : -kInfinity) << c;
+    EXPECT_EQ(boxed.accepted[c], inside ? step.accepted[c] : 0.0F) << c;
+    EXPECT_EQ(boxed.f[c] == boxed.proposal_f[c], boxed.accepted[c] == 1.0F) << c;
+  }
+  EXPECT_GT(outside, 0);
+  EXPECT_LT(outside, kChains);
 }
 
 TEST(Mala, ARatioThatIsNotANumberIsRefused) {

@@ -14,6 +14,7 @@
 #include <numeric>
 #include <span>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "cuda/kernels/random_states.cuh"
@@ -87,6 +88,54 @@ TEST(RecordedSampler, MalaHasTheGaussiansMomentsAtAnyStepSize) {
                 kStandardErrors * standard_error);
     EXPECT_GT(variance - 1, 8 * standard_error);
   }
+}
+
+// The law is N(0, 1) on [−0.5, 1]: with φ and Φ at its ends, Z = Φ(1) − Φ(−0.5),
+// E x = (φ(−0.5) − φ(1))/Z and E x² = 1 + (−0.5·φ(−0.5) − 1·φ(1))/Z.
+TEST(RecordedSampler, MalaInABoxHasTheLawOfTheBox) {
+  const auto energy = gaussian(1);
+  const auto density = [](double x) { return std::exp(-x * x / 2) / std::sqrt(2 * M_PI); };
+  const double low = density(-0.5);
+  const double high = density(1);
+  const double z = (std::erf(1 / std::sqrt(2.0)) + std::erf(0.5 / std::sqrt(2.0))) / 2;
+  const double mean = (low - high) / z;
+  const double square = 1 + (-0.5 * low - high) / z;
+  for (const float epsilon : {0.3F, 1.0F}) {
+    constexpr std::int64_t kChains = 20'000;
+    RecordedSampler mala(energy->energy(),
+                         {.mala = true,
+                          .epsilon = epsilon,
+                          .temperature = kTemperature,
+                          .seed = 5,
+                          .clamp = std::pair(-0.5F, 1.0F)},
+                         kChains);
+    fill_uniform(energy->energy().queue(), {5, Purpose::sampling_states, 0}, 0.5F, kChains, 1,
+                 mala.states());
+    mala.run(150);
+    EXPECT_TRUE(
+        std::ranges::all_of(mala.read_states(), [](float x) { return x >= -0.5F && x <= 1.0F; }));
+    const auto n = static_cast<double>(kChains);
+    EXPECT_NEAR(mean_power(mala.read_states(), 1), mean,
+                kStandardErrors * std::sqrt((square - mean * mean) / n))
+        << epsilon;
+    // 0 ≤ x² ≤ 1, so that its variance is at most its mean.
+    EXPECT_NEAR(mean_power(mala.read_states(), 2), square, kStandardErrors * std::sqrt(square / n))
+        << epsilon;
+  }
+}
+
+TEST(RecordedSampler, LangevinStepsArePutBackIntoTheBox) {
+  const auto energy = gaussian(3);
+  RecordedSampler sampler(
+      energy->energy(),
+      {.epsilon = 0.5F, .temperature = kTemperature, .seed = 5, .clamp = std::pair(-0.5F, 1.0F)},
+      100);
+  fill_uniform(energy->energy().queue(), {5, Purpose::sampling_states, 0}, 1.0F, 100, 3,
+               sampler.states());
+  sampler.run(20);
+  const std::span<const float> x = sampler.read_states();
+  EXPECT_EQ(*std::ranges::min_element(x), -0.5F);
+  EXPECT_EQ(*std::ranges::max_element(x), 1.0F);
 }
 
 TEST(RecordedSampler, SmallStepsAreNearlyAllAccepted) {

@@ -160,6 +160,41 @@ TEST_F(SampleProgram, SamplesImagesFromNoiseAndFromData) {
   EXPECT_TRUE(mentions(many.output, {"sample.chains", "20 images"}));
 }
 
+TEST_F(SampleProgram, KeepsTheBoxThatTheNetworkWasTrainedIn) {
+  save(toy_,
+       {.network = "toy",
+        .channels = 2,
+        .features = 32,
+        .epsilon = 0.125,
+        .steps = 100,
+        .clamp = Clamp({-0.25, 0.5})},
+       "boxed");
+  const std::string boxed =
+      "--set sample.checkpoint=" + path("boxed.safetensors") + " --set start=uniform ";
+  const auto inside = [&](const std::string& out) {
+    return std::ranges::all_of(array(out + "/states_last.npy").values,
+                               [](float x) { return x >= -0.25F && x <= 0.5F; });
+  };
+  const Outcome trained = sample("toy.yaml", "trained", boxed);
+  ASSERT_EQ(trained.status, 0) << trained.output;
+  EXPECT_TRUE(mentions(trained.output, {"states in [-0.25, 0.5]"}));
+  EXPECT_EQ(trained.output.find("warning"), std::string::npos) << trained.output;
+  EXPECT_TRUE(inside("trained"));
+  EXPECT_TRUE(mentions(read_bytes(folder_ / "trained/config.yaml"), {"clamp: [-0.25, 0.5]"}));
+  const Outcome again = sample("trained/config.yaml", "again");
+  ASSERT_EQ(again.status, 0) << again.output;
+  EXPECT_EQ(again.output.find("warning"), std::string::npos) << again.output;
+  EXPECT_EQ(array("again/states_last.npy").values, array("trained/states_last.npy").values);
+
+  const Outcome without = sample("toy.yaml", "without", boxed + "--set sample.clamp=null");
+  ASSERT_EQ(without.status, 0) << without.output;
+  EXPECT_TRUE(mentions(without.output, {"warning", "sample.clamp is null", "boxed.safetensors",
+                                        "trained with [-0.25, 0.5]"}));
+  EXPECT_FALSE(inside("without"));
+  const Outcome wider = sample("toy.yaml", "wider", boxed + "--set 'sample.clamp=[-1, 1]'");
+  EXPECT_TRUE(mentions(wider.output, {"warning", "sample.clamp is [-1, 1]"}));
+}
+
 TEST_F(SampleProgram, HelpIsAnAnswer) {
   const Outcome help = shell(program_path("ebm_sample") + " --help");
   EXPECT_EQ(help.status, 0);
@@ -177,6 +212,8 @@ TEST_F(SampleProgram, TellsWhatIsWrong) {
       {"none.yaml", "", 2, {"none.yaml"}},
       {"toy.yaml", "--set sample.step=3", 2, {"sample.step", "steps"}},
       {"toy.yaml", "--set sample.mala=yes", 2, {"sample.mala", "true or false"}},
+      {"toy.yaml", "--set sample.clamp=[1]", 2, {"sample.clamp", "trained, null", "[low, high]"}},
+      {"toy.yaml", "--set sample.clamp=train", 2, {"sample.clamp", "trained, null"}},
       {"toy.yaml", "--set sample.mala=true --set sample.epsilon=0", 2, {"sample.epsilon", "mala"}},
       {"toy.yaml", "--set start=data", 2, {"data.kind", "missing"}},
       {"toy.yaml", "--set data.kind=gmm", 2, {"data", "start: data"}},

@@ -1,9 +1,15 @@
 // Signals, locks and --resume, as a user of ebm_train meets them.
 
 #include <gtest/gtest.h>
+#include <pty.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <string>
+#include <thread>
 
 #include "tests/places.h"
 #include "tests/run_training.h"
@@ -48,7 +54,7 @@ class Stopping : public testing::Test {
 
 TEST_F(Stopping, ASignalSavesTheRunWhichGoesOnToTheSameBits) {
   ASSERT_EQ(shell(ebm_train(toy() + " --quiet --out " + path("whole"))).status, 0);
-  for (const std::string signal : {"TERM", "INT", "USR1"}) {
+  for (const std::string signal : {"TERM", "INT", "USR1", "HUP"}) {
     const std::string run = "run_" + signal;
     // A background command of a shell ignores SIGINT until it asks for it, which ours does.
     const Outcome stopped = while_running(toy() + " --out " + path(run),
@@ -62,6 +68,32 @@ TEST_F(Stopping, ASignalSavesTheRunWhichGoesOnToTheSameBits) {
     EXPECT_TRUE(mentions(resumed.output, {"going on after iteration", "of 600", "done"}));
     EXPECT_EQ(differing_files(folder_ / run, folder_ / "whole"), "");
     EXPECT_TRUE(mentions(read_bytes(folder_ / run / "log.txt"), {"stopped by", "done"}));
+  }
+}
+
+// The program of a terminal that is closed: its output goes nowhere, and it is sent SIGHUP.
+TEST_F(Stopping, AClosedTerminalSavesTheRun) {
+  for (const bool goes_on : {false, true}) {  // as under nohup
+    const std::string run = goes_on ? "goes_on" : "stops";
+    const std::string command = std::string(goes_on ? "trap '' HUP; " : "") + "exec " +
+                                program_path("ebm_train") + " " + toy() + " --out " + path(run);
+    int terminal = -1;
+    const pid_t process = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+    ASSERT_GE(process, 0);
+    if (process == 0) {
+      ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+      ::_exit(127);
+    }
+    while (!std::filesystem::exists(folder_ / run / "checkpoints/latest") &&
+           ::kill(process, 0) == 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    ::close(terminal);
+    int status = 0;
+    ASSERT_EQ(::waitpid(process, &status, 0), process);
+    ASSERT_TRUE(WIFEXITED(status)) << "ended by signal " << WTERMSIG(status);
+    EXPECT_EQ(WEXITSTATUS(status), goes_on ? 0 : 75);
+    EXPECT_TRUE(mentions(read_bytes(folder_ / run / "log.txt"), {goes_on ? "done" : "SIGHUP"}));
   }
 }
 

@@ -69,12 +69,13 @@ struct DecideBody {
     float* gradient = tile.gradients + c * size;
     const float* proposal_gradient = tile.proposal_gradients + c * size;
     const float* p = tile.momenta + c * size;
+    const float* proposal = tile.proposals + c * size;
     double kinetic_loss = 0;
     for (std::int64_t begin = 0; begin < size; begin += kBlock) {
       const std::int64_t end = begin + kBlock < size ? begin + kBlock : size;
       float block = 0;
       for (std::int64_t i = begin; i < end; ++i) {
-        block += update.kinetic_loss(gradient[i], proposal_gradient[i], p[i]);
+        block += update.kinetic_loss(gradient[i], proposal_gradient[i], p[i], proposal[i]);
       }
       kinetic_loss += static_cast<double>(block);
     }
@@ -163,8 +164,9 @@ __global__ void mala_decide_kernel(DecideBody body, ChainCounter* counters) {
   const ChainMemory& tile = body.tile;
   double kinetic_loss = 0;
   for (std::int64_t i = threadIdx.x; i < body.size; i += blockDim.x) {
-    kinetic_loss += static_cast<double>(body.update.kinetic_loss(
-        tile.gradients[chain + i], tile.proposal_gradients[chain + i], tile.momenta[chain + i]));
+    kinetic_loss += static_cast<double>(
+        body.update.kinetic_loss(tile.gradients[chain + i], tile.proposal_gradients[chain + i],
+                                 tile.momenta[chain + i], tile.proposals[chain + i]));
   }
   kinetic_loss = block_sum(kinetic_loss);
   // The sum has the same bits on every thread, and so has the decision.

@@ -15,13 +15,16 @@ namespace ebm {
 /// MALA (Besag, 1994; Roberts and Tweedie, 1996) for p ∝ exp(−U), U = f/T. With p ~ N(0, I),
 ///   x' = x − (ε²/2)∇U(x) + εp,   p' = p − (ε/2)(∇U(x) + ∇U(x')),
 /// and a chain moves to x' when u < exp(U(x) + ½‖p‖² − U(x') − ½‖p'‖²), u ~ U(0, 1]. Its stationary
-/// law is p itself at any ε. A proposal whose ratio is NaN is refused.
+/// law is p itself at any ε. Within a box, p is 0 outside: a proposal that leaves it is refused.
+/// One whose ratio is NaN is refused, too.
 struct MalaUpdate {
   float epsilon = 0;      ///< above 0
   float temperature = 1;  ///< T
   RandomStream momenta{};
   RandomStream uniforms{};
   std::uint32_t step = 0;
+  float lowest = -INFINITY;  ///< the box; infinite when there is none
+  float highest = INFINITY;
 
   /// Components 4·group … 4·group+3 of one chain's p.
   EBM_HOST_DEVICE Floats4 momentum_of(std::uint32_t chain, std::uint32_t group) const {
@@ -39,8 +42,13 @@ struct MalaUpdate {
     return x - gradient_scale() * gradient + epsilon * p;
   }
 
-  /// One component's ½p² − ½p'², without the cancellation of the two squares.
-  EBM_HOST_DEVICE float kinetic_loss(float gradient, float proposal_gradient, float p) const {
+  /// One component's ½p² − ½p'², without the cancellation of the two squares; −∞ where x', the
+  /// proposal's component, is outside the box.
+  EBM_HOST_DEVICE float kinetic_loss(float gradient, float proposal_gradient, float p,
+                                     float proposal) const {
+    if (proposal < lowest || proposal > highest) {
+      return -INFINITY;
+    }
     const float kick = epsilon / (2 * temperature) * (gradient + proposal_gradient);
     return kick * (p - 0.5F * kick);
   }

@@ -1,6 +1,7 @@
 #include "cuda/mcmc/recorded_sampler.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace ebm {
 
@@ -27,10 +28,13 @@ ChainRun RecordedSampler::next_steps(int steps) const {
   const float epsilon = settings_.epsilon;
   const float temperature = settings_.temperature;
   const Purpose noise = settings_.mala ? Purpose::sampling_momentum : Purpose::sampling_langevin;
+  const auto [lowest, highest] = settings_.clamp.value_or(std::pair(-INFINITY, INFINITY));
   return {.mala = settings_.mala,
           .update = {.epsilon = epsilon,
                      .gradient_scale =
                          epsilon > 0 ? epsilon * epsilon / (2 * temperature) : 1 / temperature,
+                     .lowest = lowest,
+                     .highest = highest,
                      .noise = {settings_.seed, noise, 0},
                      .step = static_cast<std::uint32_t>(steps_)},
           .uniforms = {settings_.seed, Purpose::sampling_uniform, 0},

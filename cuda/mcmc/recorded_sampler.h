@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "cuda/device/array.h"
@@ -21,6 +23,8 @@ class RecordedSampler {
     float epsilon = 0;  ///< above 0 for MALA
     float temperature = 1;
     std::uint64_t seed = 0;
+    /// A box for every component: Langevin's steps put it back to the border, MALA's stay inside.
+    std::optional<std::pair<float, float>> clamp{};
   };
 
   /// Steps whose records are kept where the energy computes: enough that launching them as one

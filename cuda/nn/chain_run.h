@@ -13,7 +13,7 @@ namespace ebm {
 /// Some steps: of LangevinUpdate, or of MalaUpdate, for p ∝ exp(−U), U = f/T.
 struct ChainRun {
   bool mala = false;
-  /// The first step. Of MALA: its ε, its number, and as noise the momenta's stream.
+  /// The first step. Of MALA: its ε, its number, its box, and as noise the momenta's stream.
   LangevinUpdate update{};
   RandomStream uniforms{};  ///< MALA's decisions
   float temperature = 1;    ///< T of MALA and of what is recorded
@@ -25,7 +25,9 @@ struct ChainRun {
             .temperature = temperature,
             .momenta = update.noise,
             .uniforms = uniforms,
-            .step = update.step};
+            .step = update.step,
+            .lowest = update.lowest,
+            .highest = update.highest};
   }
 };
 

@@ -15,6 +15,7 @@
 #include "cuda/mcmc/initial_states.h"
 #include "cuda/nn/network.h"
 #include "cuda/nn/precision.h"
+#include "host/config/clamp.h"
 
 namespace ebm {
 
@@ -87,9 +88,9 @@ struct LangevinConfig {
   double epsilon = 0;
   int steps = 0;
   InitialStates init{};
-  std::optional<std::pair<double, double>> clamp{};  ///< [low, high] of every component, or none
-  int bank_size = 10'000;                            ///< toy data with persistent chains
-  double noise_init_factor = 1.0;                    ///< toy data with uniform or gaussian starts
+  Clamp clamp{};
+  int bank_size = 10'000;          ///< toy data with persistent chains
+  double noise_init_factor = 1.0;  ///< toy data with uniform or gaussian starts
   bool operator==(const LangevinConfig&) const = default;
 };
 
@@ -173,6 +174,7 @@ struct SampleSection {
   int steps = 0;
   int chains = 100;
   bool mala = false;
+  ClampChoice clamp{};
 
   /// T of U = f/T.
   double temperature() const {

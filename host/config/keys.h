@@ -247,6 +247,10 @@ void visit_sampling(Io& io, Config& config) {
                          "accept or refuse every proposal (Metropolis), which makes the law "
                          "exact; needs epsilon above 0"},
                         config.sample.mala);
+        sample.optional({"clamp",
+                         "as langevin.clamp; of trained, what the checkpoint says of its training; "
+                         "mala refuses what leaves the box"},
+                        config.sample.clamp);
       });
   io.section("log", [&](Io& log) {
     log.optional({"every", "steps between lines of the log, plots and grids of chains"},

@@ -23,8 +23,6 @@ namespace {
 constexpr std::size_t kWidth = 100;  // of lines
 constexpr std::size_t kColumn = 28;  // where what is said of a key begins
 
-using Clamp = std::optional<std::pair<double, double>>;
-
 /// What a value may be, in words.
 template <class T>
 std::string words(const Range& range) {
@@ -34,6 +32,8 @@ std::string words(const Range& range) {
     return "true | false";
   } else if constexpr (std::is_same_v<T, Clamp>) {
     return "null or [low, high]";
+  } else if constexpr (std::is_same_v<T, ClampChoice>) {
+    return "trained, null or [low, high]";
   }
   const bool ends = std::isfinite(range.high);
   if (range.low_excluded) {
@@ -54,6 +54,8 @@ std::string shown(const T& value, [[maybe_unused]] const Range& range) {
     return std::string(to_string(value));
   } else if constexpr (std::is_same_v<T, Clamp>) {
     return value ? fmt::format("[{:g}, {:g}]", value->first, value->second) : "null";
+  } else if constexpr (std::is_same_v<T, ClampChoice>) {
+    return value.trained ? "trained" : shown(value.other, range);
   } else if constexpr (std::is_same_v<T, double>) {
     return fmt::format("{:g}", value);
   } else if constexpr (std::is_same_v<T, int>) {

@@ -114,6 +114,24 @@ std::optional<Number> number_of(const YamlValue& value) {
   return plain ? parse_number<Number>(value.text) : std::nullopt;
 }
 
+/// Takes null, or two numbers of the range in order; else returns false.
+bool read_clamp(const YamlValue& at, const Range& range, Clamp& clamp) {
+  if (at.kind == YamlValue::Kind::null) {
+    clamp.reset();
+    return true;
+  }
+  if (at.kind != YamlValue::Kind::sequence || at.children.size() != 2) {
+    return false;
+  }
+  const std::optional<double> low = number_of<double>(at.children[0]);
+  const std::optional<double> high = number_of<double>(at.children[1]);
+  if (!low || !high || !contains(range, *low) || !contains(range, *high) || *low >= *high) {
+    return false;
+  }
+  clamp = {*low, *high};
+  return true;
+}
+
 }  // namespace
 
 void refuse_key(const YamlValue& root, std::string_view dotted_key, std::string_view why) {
@@ -298,21 +316,17 @@ void YamlReader::convert(const YamlValue& at, bool& value, Range /*range*/) cons
   value = at.text == "true";
 }
 
-void YamlReader::convert(const YamlValue& at, std::optional<std::pair<double, double>>& value,
-                         Range range) const {
-  if (at.kind == YamlValue::Kind::null) {
-    value.reset();
-    return;
+void YamlReader::convert(const YamlValue& at, Clamp& value, Range range) const {
+  if (!read_clamp(at, range, value)) {
+    refuse(at, "must be null, or [low, high], two finite numbers with low < high");
   }
-  if (at.kind == YamlValue::Kind::sequence && at.children.size() == 2) {
-    const std::optional<double> low = number_of<double>(at.children[0]);
-    const std::optional<double> high = number_of<double>(at.children[1]);
-    if (low && high && contains(range, *low) && contains(range, *high) && *low < *high) {
-      value = {*low, *high};
-      return;
-    }
+}
+
+void YamlReader::convert(const YamlValue& at, ClampChoice& value, Range range) const {
+  value.trained = at.kind == YamlValue::Kind::scalar && at.text == "trained";
+  if (!value.trained && !read_clamp(at, range, value.other)) {
+    refuse(at, "must be trained, null, or [low, high], two finite numbers with low < high");
   }
-  refuse(at, "must be null, or [low, high], two finite numbers with low < high");
 }
 
 }  // namespace ebm

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "host/config/clamp.h"
 #include "host/config/yaml_tree.h"
 
 namespace ebm {
@@ -59,7 +60,7 @@ class YamlReader {
   explicit YamlReader(const YamlValue& map, std::string name = "");
 
   /// Reads a key that must be there. `Range` is for numbers. A value is a number, text, a bool, an
-  /// enumeration that has names(), or an optional pair of increasing numbers.
+  /// enumeration that has names(), a Clamp or a ClampChoice.
   template <class T>
   void required(const Key& key, T& value, Range range = {}, Applies applies = {}) {
     if (!optional(key, value, range, applies) && applies.here) {
@@ -154,8 +155,8 @@ class YamlReader {
   void convert(const YamlValue& at, double& value, Range range) const;
   void convert(const YamlValue& at, std::string& value, Range range) const;
   void convert(const YamlValue& at, bool& value, Range range) const;
-  void convert(const YamlValue& at, std::optional<std::pair<double, double>>& value,
-               Range range) const;
+  void convert(const YamlValue& at, Clamp& value, Range range) const;
+  void convert(const YamlValue& at, ClampChoice& value, Range range) const;
 
   const YamlValue& map_;
   std::string name_;

@@ -82,7 +82,15 @@ class YamlWriter {
     }
   }
 
-  void write(const std::optional<std::pair<double, double>>& value) {
+  void write(const ClampChoice& value) {
+    if (value.trained) {
+      emitter_ << "trained";
+    } else {
+      write(value.other);
+    }
+  }
+
+  void write(const Clamp& value) {
     if (!value) {
       emitter_ << YAML::LowerNull << YAML::Null;
       return;

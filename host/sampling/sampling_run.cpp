@@ -40,6 +40,10 @@ const RunFolder& with_room_for_records(const RunFolder& folder, const SampleSect
   return folder;
 }
 
+std::string text(const Clamp& clamp) {
+  return clamp ? fmt::format("[{}, {}]", clamp->first, clamp->second) : "null";
+}
+
 double mean(std::span<const float> values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
@@ -68,6 +72,20 @@ Checkpoint load_saved_network(const SampleConfig& config) {
   return checkpoint;
 }
 
+std::string resolve_clamp(SampleConfig& config, const Checkpoint& checkpoint) {
+  const CheckpointInfo& info = checkpoint.info;
+  ClampChoice& clamp = config.sample.clamp;
+  if (clamp.trained) {
+    clamp = {.trained = false, .other = info.clamp};
+  }
+  if (info.steps == 0 || clamp.other == info.clamp) {
+    return "";
+  }
+  return fmt::format(
+      "sample.clamp is {}, but {} was trained with {}: what these chains show is another law",
+      text(clamp.other), config.sample.checkpoint, text(info.clamp));
+}
+
 SamplingRun::SamplingRun(const SampleConfig& config, const Checkpoint& checkpoint,
                          const RunFolder& folder, RunLog& log, const ComputeDevice& device)
     : config_(config),
@@ -90,16 +108,18 @@ SamplingRun::SamplingRun(const SampleConfig& config, const Checkpoint& checkpoin
     toy_states_.emplace(folder.root() / "states.npy",
                         std::vector<std::int64_t>{config.sample.chains, shape_.size()});
   }
-  log_.info(fmt::format("{}: network {}, iteration {}; U = f/{:.4g}", config.sample.checkpoint,
+  const Clamp& clamp = config.sample.clamp.other;
+  log_.info(fmt::format("{}: network {}, iteration {}; U = f/{:.4g}{}", config.sample.checkpoint,
                         checkpoint.network.name(), checkpoint.info.iteration,
-                        config.sample.temperature()));
+                        config.sample.temperature(), clamp ? ", states in " + text(clamp) : ""));
   HostStates(*energy_).set_parameters(checkpoint.parameters.span());
   sampler_.emplace(
       *energy_,
       RecordedSampler::Settings{.mala = config.sample.mala,
                                 .epsilon = static_cast<float>(config.sample.epsilon),
                                 .temperature = static_cast<float>(config.sample.temperature()),
-                                .seed = config.seed},
+                                .seed = config.seed,
+                                .clamp = clamp},
       config.sample.chains);
   draw_starting_states();
 }

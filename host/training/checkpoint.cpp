@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <stdexcept>
 #include <utility>
@@ -49,6 +50,20 @@ TensorFile read_tensors(const std::filesystem::path& path) {
   }
 }
 
+Clamp stored_clamp(const TensorFile& file) {
+  const auto low = metadata_number<double>(file, "clamp_low");
+  const auto high = metadata_number<double>(file, "clamp_high");
+  if (!low && !high) {
+    return std::nullopt;
+  }
+  if (!low || !high || !std::isfinite(*low) || !std::isfinite(*high) || *low >= *high) {
+    throw InputFileError(fmt::format(
+        "{}: its metadata: clamp_low and clamp_high are not two finite numbers in ascending order",
+        file.path.string()));
+  }
+  return Clamp({*low, *high});
+}
+
 CheckpointInfo read_info(const TensorFile& file, const NetworkChoice& choice) {
   CheckpointInfo info;
   const auto network = file.metadata.find("network");
@@ -70,6 +85,9 @@ CheckpointInfo read_info(const TensorFile& file, const NetworkChoice& choice) {
   info.features = number(file, "features", 32);
   info.epsilon = number(file, "epsilon", 0.0);
   info.iteration = number(file, "iteration", std::int64_t{0});
+  info.steps = number(file, "steps", 0);
+  info.clamp = stored_clamp(file);
+  info.data_noise = number(file, "data_noise", 0.0);
   if (!choice.network.empty()) {
     require_agreement(file, "network", choice.network, info.network);
   }
@@ -161,7 +179,13 @@ void save_checkpoint(const std::filesystem::path& path, const CheckpointInfo& in
                                               {"channels", fmt::format("{}", info.channels)},
                                               {"features", fmt::format("{}", info.features)},
                                               {"epsilon", fmt::format("{}", info.epsilon)},
-                                              {"iteration", fmt::format("{}", info.iteration)}};
+                                              {"iteration", fmt::format("{}", info.iteration)},
+                                              {"steps", fmt::format("{}", info.steps)},
+                                              {"data_noise", fmt::format("{}", info.data_noise)}};
+  if (info.clamp) {
+    metadata["clamp_low"] = fmt::format("{}", info.clamp->first);
+    metadata["clamp_high"] = fmt::format("{}", info.clamp->second);
+  }
   if (info.network == "custom") {
     metadata["image_size"] = fmt::format("{}", network.input().height);
     metadata["layers"] = to_yaml(network.layers());

@@ -10,6 +10,7 @@
 
 #include "cuda/base/buffer.h"
 #include "cuda/nn/network.h"
+#include "host/config/clamp.h"
 
 namespace ebm {
 
@@ -20,6 +21,9 @@ struct CheckpointInfo {
   int features = 32;
   double epsilon = 0;          ///< of the training run: U = f/(ε²/2)
   std::int64_t iteration = 0;  ///< weight updates made
+  int steps = 0;  ///< of its short runs; 0 where the file says neither this nor what follows
+  Clamp clamp{};  ///< of its chains
+  double data_noise = 0;  ///< standard deviation of the noise that was put on the data
 };
 
 struct Checkpoint {

@@ -9,12 +9,15 @@
 namespace ebm {
 namespace {
 
-constexpr std::array kSignals{SIGTERM, SIGINT, SIGUSR1};
+constexpr std::array kSignals{SIGTERM, SIGINT, SIGUSR1, SIGHUP};
 constexpr double kNanosecond = 1e-9;
 
 std::atomic<std::int64_t> g_asked_at{0};  // nanoseconds of the monotonic clock; 0: never
 std::atomic<int> g_signal{0};
-static_assert(decltype(g_asked_at)::is_always_lock_free && decltype(g_signal)::is_always_lock_free,
+std::atomic<bool> g_goes_on_without_terminal{false};
+static_assert(decltype(g_asked_at)::is_always_lock_free &&
+                  decltype(g_signal)::is_always_lock_free &&
+                  decltype(g_goes_on_without_terminal)::is_always_lock_free,
               "only lock-free atomics may be used in a signal handler");
 
 std::int64_t now() {
@@ -27,7 +30,9 @@ extern "C" void note_signal(int signal) {
   g_signal = signal;
   g_asked_at = now();
   for (const int other : kSignals) {
-    std::signal(other, SIG_DFL);
+    if (other != SIGHUP || !g_goes_on_without_terminal) {
+      std::signal(other, SIG_DFL);
+    }
   }
 }
 
@@ -41,8 +46,13 @@ void stop_on_signals() {
   for (const int signal : kSignals) {
     sigaddset(&action.sa_mask, signal);  // the second waits until the first is noted
   }
+  struct sigaction before {};
+  ::sigaction(SIGHUP, nullptr, &before);
+  g_goes_on_without_terminal = before.sa_handler == SIG_IGN;
   for (const int signal : kSignals) {
-    ::sigaction(signal, &action, nullptr);
+    if (signal != SIGHUP || !g_goes_on_without_terminal) {
+      ::sigaction(signal, &action, nullptr);
+    }
   }
 }
 
@@ -60,6 +70,8 @@ const char* stopping_signal() {
       return "SIGINT";
     case SIGUSR1:
       return "SIGUSR1";
+    case SIGHUP:
+      return "SIGHUP";
     default:
       return "no signal";
   }

@@ -12,8 +12,9 @@ using StopRequest = std::function<std::optional<double>()>;
 /// A StopRequest of runs that go on to their end.
 inline std::optional<double> never_asked_to_stop() { return std::nullopt; }
 
-/// From now on SIGTERM, SIGINT or SIGUSR1 asks to stop. The first is only noted; the next ends the
-/// process at once.
+/// From now on SIGTERM, SIGINT, SIGUSR1 or SIGHUP, which a terminal sends as it is closed, asks to
+/// stop. The first is only noted; the next ends the process at once. SIGHUP stays ignored where it
+/// was, as by nohup.
 void stop_on_signals();
 
 /// A StopRequest: of the first such signal.

@@ -104,7 +104,10 @@ CheckpointInfo checkpoint_info(const TrainConfig& config, const Network& network
   return {.network = std::string(to_string(config.network.kind)),
           .channels = network.input().channels,
           .features = config.network.features,
-          .epsilon = config.langevin.epsilon};
+          .epsilon = config.langevin.epsilon,
+          .steps = config.langevin.steps,
+          .clamp = config.langevin.clamp,
+          .data_noise = config.data.is_toy() ? 0 : config.data.noise};
 }
 
 }  // namespace
