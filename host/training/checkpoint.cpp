@@ -61,7 +61,7 @@ Clamp stored_clamp(const TensorFile& file) {
         "{}: its metadata: clamp_low and clamp_high are not two finite numbers in ascending order",
         file.path.string()));
   }
-  return Clamp({*low, *high});
+  return {{*low, *high}};
 }
 
 CheckpointInfo read_info(const TensorFile& file, const NetworkChoice& choice) {
