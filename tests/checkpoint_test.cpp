@@ -99,16 +99,16 @@ TEST(Checkpoint, SaysWhetherItWasTrainedInABox) {
   EXPECT_EQ(without.clamp, Clamp());
   EXPECT_EQ(without.steps, 150);
   EXPECT_EQ(info_of([](TensorFile& file) { file.metadata.erase("steps"); }).steps, 0);
-  for (const auto& [low, high] :
+  for (const auto& ends :
        {std::pair("1", "-1"), std::pair("0", "0"), std::pair("nan", "1"), std::pair("0", "inf")}) {
     EXPECT_TRUE(mentions(message_of<InputFileError>([&] {
                            info_of([&](TensorFile& file) {
-                             file.metadata["clamp_low"] = low;
-                             file.metadata["clamp_high"] = high;
+                             file.metadata["clamp_low"] = ends.first;
+                             file.metadata["clamp_high"] = ends.second;
                            });
                          }),
                          {"changed.safetensors", "clamp_low"}))
-        << low << " " << high;
+        << ends.first << " " << ends.second;
   }
   EXPECT_TRUE(mentions(message_of<InputFileError>([&] {
                          info_of([](TensorFile& file) { file.metadata.erase("clamp_high"); });
