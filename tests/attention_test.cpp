@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <cstring>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -16,7 +15,7 @@
 
 #include "cuda/device/bfloat16.cuh"
 #include "tests/kernel_launch.h"
-#include "tests/numbers.h"
+#include "tests/stored_activations.h"
 
 namespace ebm {
 namespace {
@@ -42,16 +41,6 @@ struct Results {
 constexpr float kUntouched = -7;  // a bfloat16 too
 
 std::size_t size(std::int64_t count) { return static_cast<std::size_t>(count); }
-
-template <class T>
-std::vector<T> stored(const std::vector<float>& values) {
-  std::vector<T> result;
-  result.reserve(values.size());
-  for (const float value : values) {
-    result.push_back(static_cast<T>(value));
-  }
-  return result;
-}
 
 template <class T>
 Inputs<T> random_inputs(const AttentionShape& shape) {
@@ -184,44 +173,15 @@ class Reference {
   std::vector<double> gradient_;
 };
 
-/// Every value of columns [begin, begin + width) is within `bound` of the exact ones' largest, and,
-/// if it is stored as a bfloat16, that one's rounding.
-template <class T>
-void expect_near(const std::vector<T>& values, const std::vector<double>& exact, std::int64_t begin,
-                 std::int64_t width, std::int64_t stride, double bound, const std::string& what) {
-  constexpr double kStored = std::is_same_v<T, float> ? 0 : 0x1p-8;
-  double largest = 0;
-  double worst = 0;
-  for (std::int64_t row = 0; row < static_cast<std::int64_t>(exact.size()) / stride; ++row) {
-    for (std::int64_t c = begin; c < begin + width; ++c) {
-      largest = std::max(largest, std::abs(exact[size(row * stride + c)]));
-    }
-  }
-  for (std::int64_t row = 0; row < static_cast<std::int64_t>(exact.size()) / stride; ++row) {
-    for (std::int64_t c = begin; c < begin + width; ++c) {
-      const std::size_t at = size(row * stride + c);
-      const double off = std::abs(static_cast<double>(static_cast<float>(values[at])) - exact[at]);
-      worst = std::max(worst, std::isnan(off) ? kInfinity : off - kStored * std::abs(exact[at]));
-    }
-  }
-  EXPECT_LE(worst, bound * largest) << what;
-}
-
 template <class T>
 void expect_as_in_float64(const Inputs<T>& inputs, double bound) {
   const std::int64_t k = inputs.shape.channels;
   const Results<T> results = attend(inputs);
   const Reference exact(inputs);
-  expect_near(results.mixed, exact.mixed, 0, k, k, bound, "A V");
-  expect_near(results.embedded_gradient, exact.embedded_gradient, 0, k, 3 * k, bound, "dQ");
-  expect_near(results.pooled_gradient, exact.pooled_gradient, 0, k, 2 * k, bound, "dK");
-  expect_near(results.pooled_gradient, exact.pooled_gradient, k, k, 2 * k, bound, "dV");
-}
-
-template <class T>
-void expect_same_bits(const std::vector<T>& a, const std::vector<T>& b, const std::string& what) {
-  ASSERT_EQ(a.size(), b.size()) << what;
-  EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size() * sizeof(T)), 0) << what;
+  expect_columns_near(results.mixed, exact.mixed, 0, k, k, bound, "A V");
+  expect_columns_near(results.embedded_gradient, exact.embedded_gradient, 0, k, 3 * k, bound, "dQ");
+  expect_columns_near(results.pooled_gradient, exact.pooled_gradient, 0, k, 2 * k, bound, "dK");
+  expect_columns_near(results.pooled_gradient, exact.pooled_gradient, k, k, 2 * k, bound, "dV");
 }
 
 template <class T>
@@ -289,7 +249,7 @@ TYPED_TEST(Attention, EqualKeysShareTheAttentionAndGiveQueriesNoGradient) {
   }
   const Results<TypeParam> results = attend(inputs);
   const Reference exact(inputs);
-  expect_near(results.mixed, exact.mixed, 0, k, k, kFloat, "A V");
+  expect_columns_near(results.mixed, exact.mixed, 0, k, k, kFloat, "A V");
   for (std::size_t i = 0; i < results.embedded_gradient.size(); ++i) {
     const bool of_query = i % size(3 * k) < size(k);
     EXPECT_EQ(static_cast<float>(results.embedded_gradient[i]), of_query ? 0 : kUntouched) << i;

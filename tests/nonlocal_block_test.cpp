@@ -8,7 +8,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <vector>
 
@@ -249,25 +248,6 @@ class Reference {
 
 constexpr double kFloat = 1e-5;  // what the project promises of float32 gradients
 
-/// Columns [begin, begin + width) are within `bound` of the exact ones' largest, and the rounding
-/// of their type.
-template <class T>
-void expect_near(const std::vector<T>& values, const std::vector<double>& exact, std::int64_t begin,
-                 std::int64_t width, std::int64_t stride, double bound, const std::string& what) {
-  double largest = 0;
-  double worst = 0;
-  for (std::size_t i = 0; i < exact.size(); ++i) {
-    const auto column = static_cast<std::int64_t>(i) % stride - begin;
-    if (column >= 0 && column < width) {
-      const double off = std::abs(static_cast<double>(static_cast<float>(values[i])) - exact[i]);
-      largest = std::max(largest, std::abs(exact[i]));
-      worst = std::max(worst,
-                       std::isnan(off) ? HUGE_VAL : off - kStorageRounding<T> * std::abs(exact[i]));
-    }
-  }
-  EXPECT_LE(worst, bound * largest) << what;
-}
-
 template <class T>
 void expect_as_defined(const Inputs<T>& inputs) {
   const std::int64_t k = inputs.shape.half;
@@ -276,17 +256,20 @@ void expect_as_defined(const Inputs<T>& inputs) {
     ASSERT_LT(place, 4);
   }
   const Reference exact(inputs, results);
-  expect_near(results.embedded, exact.embedded, 0, k, 3 * k, kFloat, "Q");
-  expect_near(results.pooled, exact.pooled, 0, 2 * k, 2 * k, kFloat, "K and V");
-  expect_near(results.log_sums, exact.log_sums, 0, 1, 1, kFloat, "log sums");
-  expect_near(results.mixed, exact.mixed, 0, k, k, kFloat, "A V");
+  expect_columns_near(results.embedded, exact.embedded, 0, k, 3 * k, kFloat, "Q");
+  expect_columns_near(results.pooled, exact.pooled, 0, 2 * k, 2 * k, kFloat, "K and V");
+  expect_columns_near(results.log_sums, exact.log_sums, 0, 1, 1, kFloat, "log sums");
+  expect_columns_near(results.mixed, exact.mixed, 0, k, k, kFloat, "A V");
   // The kernel merges what it stored of A V.
   const double merged = kFloat + (sizeof(T) == 2 ? 0x1p-7 : 0);
-  expect_near(results.y, exact.y, 0, 2 * k, 2 * k, merged, "y");
-  expect_near(results.embedded_gradient, exact.embedded_gradient, 0, k, 3 * k, kFloat, "dQ");
-  expect_near(results.embedded_gradient, exact.embedded_gradient, k, k, 3 * k, kFloat, "dφ");
-  expect_near(results.embedded_gradient, exact.embedded_gradient, 2 * k, k, 3 * k, kFloat, "dg");
-  expect_near(results.dx, exact.dx, 0, 2 * k, 2 * k, kFloat, "dx");
+  expect_columns_near(results.y, exact.y, 0, 2 * k, 2 * k, merged, "y");
+  expect_columns_near(results.embedded_gradient, exact.embedded_gradient, 0, k, 3 * k, kFloat,
+                      "dQ");
+  expect_columns_near(results.embedded_gradient, exact.embedded_gradient, k, k, 3 * k, kFloat,
+                      "dφ");
+  expect_columns_near(results.embedded_gradient, exact.embedded_gradient, 2 * k, k, 3 * k, kFloat,
+                      "dg");
+  expect_columns_near(results.dx, exact.dx, 0, 2 * k, 2 * k, kFloat, "dx");
   // A place is where the largest is, up to rounding: the pixel there is as large.
   for (std::size_t i = 0; i < results.places.size(); ++i) {
     const auto window = static_cast<std::int64_t>(i) / (2 * k);
@@ -336,12 +319,6 @@ template <class T>
 std::vector<T> part(const std::vector<T>& values, std::int64_t images, std::int64_t image) {
   const auto count = static_cast<std::ptrdiff_t>(values.size()) / images;
   return {values.begin() + image * count, values.begin() + (image + 1) * count};
-}
-
-template <class T>
-void expect_same_bits(const std::vector<T>& a, const std::vector<T>& b, const std::string& what) {
-  ASSERT_EQ(a.size(), b.size()) << what;
-  EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size() * sizeof(T)), 0) << what;
 }
 
 TYPED_TEST(NonlocalKernels, AnImageHasTheSameBitsInEveryBatchAndEveryTime) {

@@ -1,7 +1,14 @@
 // Activations as kernels store them: float or Bfloat16.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -57,5 +64,32 @@ struct ExactSum {
     return of_sum + kStorageRounding<T> * (std::abs(value) + of_sum);
   }
 };
+
+/// Columns [begin, begin + width), of rows of `stride`, are within `bound` of the exact ones'
+/// largest, and the rounding of their type.
+template <class T>
+void expect_columns_near(const std::vector<T>& values, const std::vector<double>& exact,
+                         std::int64_t begin, std::int64_t width, std::int64_t stride, double bound,
+                         const std::string& what) {
+  ASSERT_EQ(values.size(), exact.size()) << what;
+  double largest = 0;
+  double worst = 0;
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    const auto column = static_cast<std::int64_t>(i) % stride - begin;
+    if (column >= 0 && column < width) {
+      const double off = std::abs(static_cast<double>(static_cast<float>(values[i])) - exact[i]);
+      largest = std::max(largest, std::abs(exact[i]));
+      worst = std::max(worst,
+                       std::isnan(off) ? HUGE_VAL : off - kStorageRounding<T> * std::abs(exact[i]));
+    }
+  }
+  EXPECT_LE(worst, bound * largest) << what;
+}
+
+template <class T>
+void expect_same_bits(const std::vector<T>& a, const std::vector<T>& b, const std::string& what) {
+  ASSERT_EQ(a.size(), b.size()) << what;
+  EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size() * sizeof(T)), 0) << what;
+}
 
 }  // namespace ebm
