@@ -29,9 +29,8 @@ struct Options : RunOptions {
 
 int sample(Options options, std::span<const char* const> command_line) {
   apply_run_options(options);
-  SampleConfig config = load_sample_config(options.config, options.overrides);
+  const SampleConfig config = load_sample_config(options.config, options.overrides);
   const Checkpoint checkpoint = load_saved_network(config);
-  const std::string warning = resolve_clamp(config, checkpoint);
   const ComputeDevice device =
       choose_compute_device(config.device, config.precision, checkpoint.network);
   const RunFolder folder = RunFolder::create(
@@ -43,9 +42,6 @@ int sample(Options options, std::span<const char* const> command_line) {
                        device.name, omp_get_max_threads(), folder.root().string()));
   if (!device.why_cpu.empty()) {
     log.info("no CUDA device: " + device.why_cpu);
-  }
-  if (!warning.empty()) {
-    log.warn(warning);
   }
   SamplingRun run(config, checkpoint, folder, log, device);
   run.run();

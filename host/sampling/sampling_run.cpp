@@ -72,20 +72,6 @@ Checkpoint load_saved_network(const SampleConfig& config) {
   return checkpoint;
 }
 
-std::string resolve_clamp(SampleConfig& config, const Checkpoint& checkpoint) {
-  const CheckpointInfo& info = checkpoint.info;
-  ClampChoice& clamp = config.sample.clamp;
-  if (clamp.trained) {
-    clamp = {.trained = false, .other = info.clamp};
-  }
-  if (info.steps == 0 || clamp.other == info.clamp) {
-    return "";
-  }
-  return fmt::format(
-      "sample.clamp is {}, but {} was trained with {}: what these chains show is another law",
-      text(clamp.other), config.sample.checkpoint, text(info.clamp));
-}
-
 SamplingRun::SamplingRun(const SampleConfig& config, const Checkpoint& checkpoint,
                          const RunFolder& folder, RunLog& log, const ComputeDevice& device)
     : config_(config),
@@ -108,10 +94,16 @@ SamplingRun::SamplingRun(const SampleConfig& config, const Checkpoint& checkpoin
     toy_states_.emplace(folder.root() / "states.npy",
                         std::vector<std::int64_t>{config.sample.chains, shape_.size()});
   }
-  const Clamp& clamp = config.sample.clamp.other;
+  const CheckpointInfo& info = checkpoint.info;
+  const Clamp clamp = config.sample.clamp.trained ? info.clamp : config.sample.clamp.other;
+  if (info.steps > 0 && clamp != info.clamp) {
+    log_.warn(fmt::format(
+        "sample.clamp is {}, but {} was trained with {}: what these chains show is another law",
+        text(clamp), config.sample.checkpoint, text(info.clamp)));
+  }
   log_.info(fmt::format("{}: network {}, iteration {}; U = f/{:.4g}{}", config.sample.checkpoint,
-                        checkpoint.network.name(), checkpoint.info.iteration,
-                        config.sample.temperature(), clamp ? ", states in " + text(clamp) : ""));
+                        checkpoint.network.name(), info.iteration, config.sample.temperature(),
+                        clamp ? ", states in " + text(clamp) : ""));
   HostStates(*energy_).set_parameters(checkpoint.parameters.span());
   sampler_.emplace(
       *energy_,

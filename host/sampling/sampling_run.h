@@ -26,10 +26,6 @@ namespace ebm {
 /// ConfigurationError when file and configuration do not agree on what it holds.
 Checkpoint load_saved_network(const SampleConfig& config);
 
-/// Where the configuration asks for the training's box, makes it say which that is. Returns a
-/// warning where it asks for another, else nothing.
-std::string resolve_clamp(SampleConfig& config, const Checkpoint& checkpoint);
-
 /// One sampling run, from the configuration to the files of its folder:
 ///
 ///     config.yaml  environment.json  log.txt
@@ -45,9 +41,9 @@ std::string resolve_clamp(SampleConfig& config, const Checkpoint& checkpoint);
 /// machine for any number of threads.
 class SamplingRun {
  public:
-  /// The configuration says what box. Reads the data of start: data. Throws InputFileError for
-  /// them, ConfigurationError when they are too few; OutputError when the disk has no room for the
-  /// arrays. Folder and log are borrowed.
+  /// Reads the data of start: data. Throws InputFileError for them, ConfigurationError when they
+  /// are too few; OutputError when the disk has no room for the arrays. Folder and log are
+  /// borrowed. Warns of a box that is not the training's.
   SamplingRun(const SampleConfig& config, const Checkpoint& checkpoint, const RunFolder& folder,
               RunLog& log, const ComputeDevice& device = {});
 
