@@ -13,7 +13,7 @@
 #include "cuda/device/cudnn_handle.h"
 #include "cuda/device/driver_stand_in.h"
 #include "cuda/nn/gpu/cudnn/plan_compilation.h"
-#include "cuda/nn/gpu/device_lowering.h"
+#include "cuda/nn/gpu/convolution_pattern.h"
 #include "tests/temporary_folder.h"
 
 namespace ebm {

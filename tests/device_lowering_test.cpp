@@ -1,6 +1,6 @@
 // Which layers become one operation on a device, and which convolutions a library is asked for.
 
-#include "cuda/nn/gpu/device_lowering.h"
+#include "cuda/nn/gpu/convolution_pattern.h"
 
 #include <gtest/gtest.h>
 

@@ -64,12 +64,16 @@ template void to_channels_last(const CudaStream&, std::int64_t, std::int64_t, st
                                const float*, Bfloat16*);
 template void to_channels_last(const CudaStream&, std::int64_t, std::int64_t, std::int64_t,
                                const Bfloat16*, float*);
+template void to_channels_last(const CudaStream&, std::int64_t, std::int64_t, std::int64_t,
+                               const Bfloat16*, Bfloat16*);
 template void to_channel_major(const CudaStream&, std::int64_t, std::int64_t, std::int64_t,
                                const float*, float*);
 template void to_channel_major(const CudaStream&, std::int64_t, std::int64_t, std::int64_t,
                                const float*, Bfloat16*);
 template void to_channel_major(const CudaStream&, std::int64_t, std::int64_t, std::int64_t,
                                const Bfloat16*, float*);
+template void to_channel_major(const CudaStream&, std::int64_t, std::int64_t, std::int64_t,
+                               const Bfloat16*, Bfloat16*);
 #endif
 
 }  // namespace ebm

@@ -21,8 +21,7 @@ void to_channel_major(std::int64_t images, std::int64_t channels, std::int64_t p
                       const float* in, float* out);
 
 #ifdef EBM_CUDA
-/// The same, enqueued on a stream; the pointers are the device's. Of In and Out one is float, the
-/// other float or Bfloat16.
+/// The same, enqueued on a stream; the pointers are the device's. In and Out are float or Bfloat16.
 template <class In, class Out>
 void to_channels_last(const CudaStream& stream, std::int64_t images, std::int64_t channels,
                       std::int64_t pixels, const In* in, Out* out);

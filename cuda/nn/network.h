@@ -22,18 +22,17 @@ struct Shape {
   bool operator==(const Shape&) const = default;
 };
 
-enum class LayerKind { conv, leaky_relu, max_pool, nonlocal, flatten, linear };
-/// Their names in lists of layers, in the order of the values.
-std::span<const std::string_view> names(LayerKind);
+struct LayerType;
 
 /// One layer as written in a list. `key` is the prefix of its parameters' names in a checkpoint.
 struct Layer {
-  LayerKind kind = LayerKind::leaky_relu;
-  std::string key;
+  const LayerType* type = nullptr;  ///< one of layer_types()
+  std::string key{};
   int outputs = 0;  ///< conv: output channels; linear: output features
-  int kernel = 1;   ///< conv: kernel height and width
+  int kernel = 1;   ///< conv, avg_pool: kernel height and width
   int stride = 1;
   int padding = 0;
+  std::vector<Layer> layers{};  ///< residual: those whose output is added to its input
 
   bool operator==(const Layer&) const = default;
 };
@@ -48,6 +47,22 @@ struct ParameterTensor {
   bool starts_at_zero = false;  ///< instead of U(−1/√fan_in, 1/√fan_in)
 };
 
+/// The parameter vector θ as layers make it, one named tensor after another.
+class ParameterList {
+ public:
+  /// Appends KEY.weight and KEY.bias of an affine map; the weight's first dimension is the outputs.
+  /// Throws std::invalid_argument where θ would be impossibly large or has the key already.
+  void add(const std::string& key, std::vector<std::int64_t> weight_shape,
+           bool starts_at_zero = false);
+
+  const std::vector<ParameterTensor>& tensors() const { return tensors_; }
+  std::int64_t count() const { return count_; }
+
+ private:
+  std::vector<ParameterTensor> tensors_;
+  std::int64_t count_ = 0;
+};
+
 /// An energy f(x; θ): states of shape input() to one number. Immutable.
 class Network {
  public:
@@ -60,23 +75,26 @@ class Network {
   const std::vector<Layer>& layers() const { return layers_; }
   /// The shape that layer i is given; shape_before(layers().size()) is the output's, 1×1×1.
   const Shape& shape_before(std::size_t i) const { return shapes_[i]; }
-  const std::vector<ParameterTensor>& parameters() const { return parameters_; }
+  const std::vector<ParameterTensor>& parameters() const { return parameters_.tensors(); }
   /// The tensor of that name; throws std::out_of_range.
   const ParameterTensor& parameter(std::string_view name) const;
   /// Length of θ.
-  std::int64_t parameter_count() const { return parameter_count_; }
+  std::int64_t parameter_count() const { return parameters_.count(); }
 
  private:
-  void add_parameters(const std::string& key, std::vector<std::int64_t> weight_shape,
-                      bool starts_at_zero);
-
   std::string name_;
   Shape input_;
   std::vector<Layer> layers_;
   std::vector<Shape> shapes_;
-  std::vector<ParameterTensor> parameters_;
-  std::int64_t parameter_count_ = 0;
+  ParameterList parameters_;
 };
+
+/// The shape behind a list of layers. Throws std::invalid_argument naming the first that does not
+/// fit the shape that reaches it.
+Shape shape_behind(std::span<const Layer> layers, Shape in);
+
+/// "CxHxW".
+std::string to_string(const Shape& shape);
 
 /// The published networks ("toy", "vanilla", "nonlocal") with `features` channels after the first
 /// layer. toy: 2×1×1 states; the others channels×32×32. Parameter names are the published

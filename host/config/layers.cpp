@@ -32,12 +32,13 @@ std::vector<Layer> parse_layers(const std::string& yaml, const std::string& plac
   return layers;
 }
 
-void number_layers(std::vector<Layer>& layers) {
+void number_layers(std::vector<Layer>& layers, const std::string& prefix) {
   for (std::size_t i = 0; i < layers.size(); ++i) {
-    const LayerKind kind = layers[i].kind;
-    if (kind == LayerKind::conv || kind == LayerKind::linear || kind == LayerKind::nonlocal) {
-      layers[i].key = fmt::format("{}", i);
+    const std::string key = fmt::format("{}{}", prefix, i);
+    if (layers[i].type->add_parameters != nullptr) {
+      layers[i].key = key;
     }
+    number_layers(layers[i].layers, key + ".");
   }
 }
 

@@ -116,18 +116,24 @@ class ReferenceWriter {
     text_ += fmt::format("{}:\n{}", name_of(key.name, keys.hidden_), keys.finish());
   }
 
-  /// One item of each kind.
+  /// One item of each name; in an item's own list, none.
   template <class Item, class Visit>
   void list(const Key& key, const std::vector<Item>& /*items*/, Visit visit) {
+    if (in_item_) {
+      write(key, {key.about}, "[]", {});
+      return;
+    }
     ReferenceWriter lines(indent_, true);
     lines.say(key.about);
     lines.text_ += fmt::format("{}:\n", lines.name_of(key.name, true));
-    for (const std::string_view kind : names(decltype(Item::kind){})) {
+    const std::span<const std::string_view> names = item_names(Item{});
+    for (std::size_t place = 0; place < names.size(); ++place) {
       Item item{};
-      item.kind = *from_string<decltype(item.kind)>(kind);
+      name_item(item, place);
       ReferenceWriter keys(indent_ + 6, true);
+      keys.in_item_ = true;
       visit(keys, item);
-      lines.text_ += fmt::format("{:{}}#- {}{}\n{}", "", indent_ + 2, kind,
+      lines.text_ += fmt::format("{:{}}#- {}{}\n{}", "", indent_ + 2, names[place],
                                  keys.text_.empty() ? "" : ":", keys.text_);
     }
     lists_ += lines.text_;
@@ -171,6 +177,7 @@ class ReferenceWriter {
 
   std::size_t indent_;
   bool hidden_;
+  bool in_item_ = false;  // of a list
   std::string text_;
   std::string lists_;
   std::string_view group_;  // to what the hidden keys at the end of the text apply

@@ -239,7 +239,7 @@ std::size_t YamlReader::index_of(const YamlValue& at,
 }
 
 std::vector<YamlReader::NamedItem> YamlReader::named_items(
-    const YamlValue& list, std::span<const std::string_view> kinds) const {
+    const YamlValue& list, std::span<const std::string_view> names) const {
   if (list.kind != YamlValue::Kind::sequence || list.children.empty()) {
     refuse(list,
            fmt::format("must be a list of at least one item, not {}",
@@ -254,17 +254,17 @@ std::vector<YamlReader::NamedItem> YamlReader::named_items(
                                            child.place, name, shown(child)));
     }
     const std::string& word = is_map ? child.children.front().key : child.text;
-    const auto kind = std::ranges::find(kinds, word);
-    if (kind == kinds.end()) {
+    const auto known = std::ranges::find(names, word);
+    if (known == names.end()) {
       throw ConfigurationError(fmt::format("{}: {}: must be one of {}, not '{:.60}'{}", child.place,
-                                           name, fmt::join(kinds, ", "), word,
-                                           did_you_mean(word, kinds)));
+                                           name, fmt::join(names, ", "), word,
+                                           did_you_mean(word, names)));
     }
     YamlValue keys{.kind = YamlValue::Kind::map, .place = child.place};
     if (is_map && child.children.front().kind != YamlValue::Kind::null) {
       keys = child.children.front();
     }
-    items.push_back({static_cast<std::size_t>(kind - kinds.begin()), std::move(keys),
+    items.push_back({static_cast<std::size_t>(known - names.begin()), std::move(keys),
                      fmt::format("{}.{}", name, word)});
   }
   return items;

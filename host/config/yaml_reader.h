@@ -103,9 +103,9 @@ class YamlReader {
     reader.finish();
   }
 
-  /// Reads the list under `key`, if it is there. Each item is a name of the enumeration
-  /// `Item::kind`, or a map of one such name to the item's own keys, which `visit(reader, item)`
-  /// reads. An empty list is an error.
+  /// Reads the list under `key`, if it is there. Each item is one of item_names(Item), or a map of
+  /// one such name to the item's own keys, which `visit(reader, item)` reads. An empty list is an
+  /// error.
   template <class Item, class Visit>
   void list(const Key& key, std::vector<Item>& items, Visit visit, Applies applies = {}) {
     const YamlValue* found = look_up(key.name, applies);
@@ -113,9 +113,9 @@ class YamlReader {
       return;
     }
     items.clear();
-    for (const NamedItem& named : named_items(*found, names(decltype(Item::kind){}))) {
+    for (const NamedItem& named : named_items(*found, item_names(Item{}))) {
       Item& item = items.emplace_back();
-      item.kind = static_cast<decltype(item.kind)>(named.kind);
+      name_item(item, named.place);
       YamlReader reader(named.keys, named.name);
       visit(reader, item);
       reader.finish();
@@ -130,14 +130,14 @@ class YamlReader {
   void finish() const;
 
  private:
-  /// An item of a list of kinds: its kind's index, its keys (a map), its name in errors.
+  /// An item of a list: its name's place among the names, its keys (a map), its name in errors.
   struct NamedItem {
-    std::size_t kind = 0;
+    std::size_t place = 0;
     YamlValue keys;
     std::string name;
   };
   std::vector<NamedItem> named_items(const YamlValue& list,
-                                     std::span<const std::string_view> kinds) const;
+                                     std::span<const std::string_view> names) const;
 
   /// Marks `key` as known. Null if the map does not have it.
   const YamlValue* look_up(std::string_view key, Applies applies);

@@ -19,7 +19,7 @@ namespace {
 
 // The deepest legal path has three keys. The parser recurses once a level, so this also bounds its
 // stack.
-constexpr std::size_t kMaxNesting = 8;
+constexpr std::size_t kMaxNesting = 16;
 
 std::string place_of(const YamlSource& source, const YAML::Mark& mark) {
   return source.has_lines ? fmt::format("{}:{}", source.name, mark.line + 1) : source.name;

@@ -50,14 +50,15 @@ class YamlWriter {
     if (!applies.here || items.empty()) {
       return;
     }
+    is_empty_ = false;
     emitter_ << YAML::Key << std::string(key.name) << YAML::Value << YAML::Flow << YAML::BeginSeq;
     for (const auto& item : items) {
       YamlWriter keys;
       visit(keys, item);
       if (keys.is_empty_) {
-        write(item.kind);
+        emitter_ << std::string(item_name(item));
       } else {
-        emitter_ << YAML::BeginMap << YAML::Key << std::string(to_string(item.kind)) << YAML::Value
+        emitter_ << YAML::BeginMap << YAML::Key << std::string(item_name(item)) << YAML::Value
                  << YAML::BeginMap;
         visit(*this, item);
         emitter_ << YAML::EndMap << YAML::EndMap;

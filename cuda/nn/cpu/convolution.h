@@ -11,16 +11,10 @@
 
 #include "cuda/base/buffer.h"
 #include "cuda/nn/convolution_shape.h"
+#include "cuda/nn/cpu/cpu_operation.h"
 #include "cuda/nn/cpu/winograd.h"
 
 namespace ebm {
-
-/// What the forward and the backward pass multiply. Everything else is float: sums, what comes out,
-/// and the weight gradient with all that goes into it.
-enum class OperandType {
-  float32,
-  bfloat16,  ///< weights and inputs are rounded to it; the processor must have_bfloat16()
-};
 
 /// Whether the processor multiplies bfloat16, twice as fast as float.
 bool have_bfloat16();

@@ -4,7 +4,8 @@
 
 #include <utility>
 
-#include "cuda/nn/cpu/onednn_network.h"
+#include "cuda/nn/cpu/convolution.h"
+#include "cuda/nn/cpu/cpu_network.h"
 #include "cuda/nn/cpu/perceptron_tile.h"
 #include "cuda/nn/cpu/split_tile.h"
 #include "cuda/nn/cpu/tiled_energy.h"
@@ -36,27 +37,25 @@ std::unique_ptr<Energy> make_cpu_energy(const Network& network, Precision precis
   std::shared_ptr<Perceptron> perceptron = widths ? std::make_shared<Perceptron>(*widths) : nullptr;
   const bool rounded = precision == Precision::bf16 && have_bfloat16() && !perceptron;
   const OperandType factors = rounded ? OperandType::bfloat16 : OperandType::float32;
-  std::shared_ptr<OneDnnNetwork> layers;
-  std::shared_ptr<OneDnnNetwork> layers_of_one;  // for tiles of images that are not full
+  std::shared_ptr<CpuNetwork> layers;
+  std::shared_ptr<CpuNetwork> layers_of_one;  // for tiles of images that are not full
   {
     const OneThread one_thread;
-    layers = std::make_shared<OneDnnNetwork>(network, perceptron ? kPointsPerTile : kImagesPerTile,
-                                             factors);
+    layers = std::make_shared<CpuNetwork>(
+        network, CpuTile{perceptron ? kPointsPerTile : kImagesPerTile, factors});
     if (!perceptron) {
-      layers_of_one = std::make_shared<OneDnnNetwork>(network, 1, factors);
+      layers_of_one = std::make_shared<CpuNetwork>(network, CpuTile{1, factors});
     }
   }
   return std::make_unique<TiledEnergy>(
       [layers, layers_of_one, perceptron] {
         const OneThread one_thread;
-        std::unique_ptr<TileEnergy> tile = OneDnnNetwork::make_tile(layers);
-        return perceptron
-                   ? make_perceptron_tile(perceptron, std::move(tile))
-                   : make_split_tile(std::move(tile), OneDnnNetwork::make_tile(layers_of_one));
+        std::unique_ptr<TileEnergy> tile = CpuNetwork::make_tile(layers);
+        return perceptron ? make_perceptron_tile(perceptron, std::move(tile))
+                          : make_split_tile(std::move(tile), CpuNetwork::make_tile(layers_of_one));
       },
-      [layers, layers_of_one, perceptron, network](const float* values) {
+      [layers, layers_of_one, perceptron, network](const float* theta) {
         const OneThread one_thread;
-        const std::span theta(values, static_cast<std::size_t>(network.parameter_count()));
         layers->set_parameters(theta);
         if (perceptron) {
           set_parameters(*perceptron, network, theta);

@@ -3,66 +3,74 @@
 #include <algorithm>
 
 #include "cuda/kernels/softmax.cuh"
+#include "cuda/nn/cpu/convolution_operation.h"
 #include "cuda/nn/cpu/small_product.h"
+#include "cuda/nn/layers/nonlocal.h"
 
 namespace ebm {
 namespace {
 
-ConvolutionShape pointwise(int images, const Shape& shape, int in, int out) {
-  return {.images = images,
-          .in_channels = in,
-          .height = shape.height,
-          .width = shape.width,
-          .out_channels = out};
-}
+class NonlocalPlan final : public CpuPlan {
+ public:
+  NonlocalPlan(const Operation& operation, const CpuTile& tile)
+      : operation_(operation), images_(tile.chains) {
+    const auto [qkv, projection] = nonlocal_convolutions(images_, operation.in);
+    plans_ = {std::make_shared<ConvolutionPlan>(qkv, Epilogue::store, tile.factors),
+              std::make_shared<ConvolutionPlan>(projection, Epilogue::add, tile.factors)};
+  }
+
+  void set_parameters(const float* theta) override {
+    ebm::set_parameters(*plans_.qkv, qkv_parameters(operation_), theta);
+    ebm::set_parameters(*plans_.projection, projection_parameters(operation_), theta);
+  }
+  std::unique_ptr<CpuOperation> bind(const CpuMemory& memory) const override {
+    return std::make_unique<NonlocalBlock>(plans_, operation_, images_, memory);
+  }
+
+ private:
+  Operation operation_;
+  int images_;
+  NonlocalPlans plans_;
+};
 
 Buffer<float> floats(std::int64_t count) { return Buffer<float>(static_cast<std::size_t>(count)); }
 
 }  // namespace
 
-NonlocalPlan::NonlocalPlan(int images, const Shape& shape, OperandType factors)
-    : embed(std::make_shared<ConvolutionPlan>(
-          pointwise(images, shape, shape.channels, 3 * (shape.channels / 2)), Epilogue::store,
-          factors)),
-      merge(std::make_shared<ConvolutionPlan>(
-          pointwise(images, shape, shape.channels / 2, shape.channels), Epilogue::add, factors)) {}
-
-NonlocalBlock::NonlocalBlock(const NonlocalPlan& plan, int images, const Shape& shape, float* x,
-                             float* y, float* dx, float* dy)
-    : images_(images),
-      channels_(shape.channels),
-      half_(channels_ / 2),
-      pixels_(std::int64_t{shape.height} * shape.width),
+NonlocalBlock::NonlocalBlock(const NonlocalPlans& plans, const Operation& operation, int images,
+                             const CpuMemory& memory)
+    : operation_(operation),
+      images_(images),
+      half_(operation.in.channels / 2),
+      pixels_(pixels(operation.in)),
       keys_(pixels_ / 4),
-      x_(x),
-      y_(y),
-      dx_(dx),
-      dy_(dy),
+      memory_(memory),
       pool_{.images = images,
-            .height = shape.height,
-            .width = shape.width,
-            .channels = 2 * (shape.channels / 2),
-            .pixel_stride = 3 * (shape.channels / 2)},
-      embedded_(floats(images * pixels_ * pool_.pixel_stride)),
+            .height = operation.in.height,
+            .width = operation.in.width,
+            .channels = static_cast<int>(2 * half_),
+            .pixel_stride = static_cast<int>(3 * half_)},
+      qkv_(floats(images * pixels_ * pool_.pixel_stride)),
       pooled_(floats(images * keys_ * pool_.channels)),
-      places_(pooled_.size()),
+      argmax_(pooled_.size()),
       attention_(floats(pixels_ * keys_)),
-      mixed_(floats(images * pixels_ * half_)),
-      embedded_gradient_(embedded_.size()),
+      attended_(floats(images * pixels_ * half_)),
+      qkv_gradient_(qkv_.size()),
       pooled_gradient_(pooled_.size()),
       attention_gradient_(floats(pixels_ * keys_)),
-      mixed_gradient_(mixed_.size()),
-      turned_(floats(half_ * keys_)),
-      embed_(plan.embed, x, embedded_.data(), dx, embedded_gradient_.data()),
-      merge_(plan.merge, mixed_.data(), y, mixed_gradient_.data(), dy) {}
+      attended_gradient_(attended_.size()),
+      transposed_(floats(half_ * keys_)),
+      to_qkv_(plans.qkv, memory.x, qkv_.data(), memory.dx, qkv_gradient_.data()),
+      projection_(plans.projection, attended_.data(), memory.y, attended_gradient_.data(),
+                  memory.dy) {}
 
 /// A = softmax(Q Kᵀ) of one image. It is computed again for the backward pass, to the same bits,
 /// unless it is the image that came last: a whole tile's would be most of what a step touches.
 const float* NonlocalBlock::attention_of(std::int64_t image) {
   if (image != attending_) {
-    turn(keys(image));
+    transpose(keys(image));
     small_product(pixels_, half_, keys_, {queries(image), pool_.pixel_stride},
-                  {turned_.data(), keys_}, attention_.data(), keys_);
+                  {transposed_.data(), keys_}, attention_.data(), keys_);
     softmax_forward(pixels_, keys_, attention_.data());
     attending_ = image;
   }
@@ -72,7 +80,7 @@ const float* NonlocalBlock::attention_of(std::int64_t image) {
 /// A V of one image.
 void NonlocalBlock::attend(std::int64_t image) {
   small_product(pixels_, keys_, half_, {attention_of(image), keys_},
-                {values(image), pool_.channels}, mixed_.data() + image * pixels_ * half_, half_);
+                {values(image), pool_.channels}, attended_.data() + image * pixels_ * half_, half_);
 }
 
 /// The gradients of Q, K and V of one image from that of A V.
@@ -80,64 +88,73 @@ void NonlocalBlock::attend_backward(std::int64_t image) {
   const std::int64_t wide = pool_.pixel_stride;
   const std::int64_t pooled = pool_.channels;
   const MatrixView attention{attention_of(image), keys_};
-  const MatrixView d_mixed{mixed_gradient_.data() + image * pixels_ * half_, half_};
-  float* d_queries = embedded_gradient_.data() + image * pixels_ * wide;
+  const MatrixView d_attended{attended_gradient_.data() + image * pixels_ * half_, half_};
+  float* d_queries = qkv_gradient_.data() + image * pixels_ * wide;
   float* d_keys = pooled_gradient_.data() + image * keys_ * pooled;
   float* d_values = d_keys + half_;
   float* d_scores = attention_gradient_.data();
 
-  turn(values(image));
-  small_product(pixels_, half_, keys_, d_mixed, {turned_.data(), keys_}, d_scores, keys_);
+  transpose(values(image));
+  small_product(pixels_, half_, keys_, d_attended, {transposed_.data(), keys_}, d_scores, keys_);
   softmax_backward(pixels_, keys_, attention.data, d_scores);
   const MatrixView d_s{d_scores, keys_};
   small_product(pixels_, keys_, half_, d_s, {keys(image), pooled}, d_queries, wide);
   small_product(keys_, pixels_, half_, d_s.transposed(), {queries(image), wide}, d_keys, pooled);
-  small_product(keys_, pixels_, half_, attention.transposed(), d_mixed, d_values, pooled);
+  small_product(keys_, pixels_, half_, attention.transposed(), d_attended, d_values, pooled);
 }
 
-/// turned_ = the transpose of one image's keys or values, so that products find its rows adjacent.
-void NonlocalBlock::turn(const float* matrix) {
+/// transposed_ = the transpose of one image's keys or values, so that products find its rows
+/// adjacent.
+void NonlocalBlock::transpose(const float* matrix) {
   for (std::int64_t key = 0; key < keys_; ++key) {
     for (std::int64_t c = 0; c < half_; ++c) {
-      turned_[static_cast<std::size_t>(c * keys_ + key)] = matrix[key * pool_.channels + c];
+      transposed_[static_cast<std::size_t>(c * keys_ + key)] = matrix[key * pool_.channels + c];
     }
   }
 }
 
 void NonlocalBlock::forward() {
-  embed_.forward();
-  max_pool_forward(pool_, embedded_.data() + half_, pooled_.data(), places_.data());
+  to_qkv_.forward();
+  max_pool_forward(pool_, qkv_.data() + half_, pooled_.data(), argmax_.data());
   attending_ = kNone;
   for (std::int64_t image = 0; image < images_; ++image) {
     attend(image);
   }
-  std::copy_n(x_, images_ * pixels_ * channels_, y_);
-  merge_.forward();
+  std::copy_n(memory_.x, images_ * operation_.in.size(), memory_.y);
+  projection_.forward();
 }
 
 void NonlocalBlock::backward() {
-  merge_.backward();
+  projection_.backward();
   for (std::int64_t image = images_; image-- > 0;) {
     attend_backward(image);
   }
-  max_pool_backward(pool_, pooled_.data(), pooled_gradient_.data(), places_.data(),
-                    embedded_gradient_.data() + half_);
-  embed_.backward();
-  const std::int64_t count = images_ * pixels_ * channels_;
+  max_pool_backward(pool_, pooled_.data(), pooled_gradient_.data(), argmax_.data(),
+                    qkv_gradient_.data() + half_);
+  to_qkv_.backward();
+  const std::int64_t count = images_ * operation_.in.size();
+  float* const dx = memory_.dx;
+  const float* const dy = memory_.dy;
 #pragma omp simd
   for (std::int64_t i = 0; i < count; ++i) {
-    dx_[i] += dy_[i];
+    dx[i] += dy[i];
   }
 }
 
 void NonlocalBlock::weight_gradient(float* gradient) {
-  embed_.weight_gradient(gradient);
-  merge_.weight_gradient(gradient + embed_.gradient_values());
+  to_qkv_.weight_gradient(gradient);
+  projection_.weight_gradient(gradient + to_qkv_.gradient_values());
 }
 
-void NonlocalBlock::reorder_to_plain(float* gradient) {
-  embed_.reorder_to_plain(gradient);
-  merge_.reorder_to_plain(gradient + embed_.gradient_values());
+void NonlocalBlock::add_gradient(float* gradient, float* theta_gradient) {
+  to_qkv_.reorder_to_plain(gradient);
+  ebm::add_gradient(to_qkv_, qkv_parameters(operation_), theta_gradient);
+  projection_.reorder_to_plain(gradient + to_qkv_.gradient_values());
+  ebm::add_gradient(projection_, projection_parameters(operation_), theta_gradient);
+}
+
+std::shared_ptr<CpuPlan> plan_nonlocal(const Operation& operation, const CpuTile& tile) {
+  return std::make_shared<NonlocalPlan>(operation, tile);
 }
 
 }  // namespace ebm

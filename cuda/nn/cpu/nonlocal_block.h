@@ -1,5 +1,4 @@
-// The non-local block (Wang, Girshick, Gupta and He, "Non-local Neural Networks", CVPR 2018) on one
-// thread, channels last.
+// The non-local block on one thread, channels last: see layers/nonlocal.h.
 #pragma once
 
 #include <cstdint>
@@ -8,45 +7,39 @@
 #include "cuda/base/buffer.h"
 #include "cuda/kernels/max_pool.cuh"
 #include "cuda/nn/cpu/convolution.h"
-#include "cuda/nn/network.h"
+#include "cuda/nn/cpu/cpu_operation.h"
 
 namespace ebm {
 
-/// The block's two convolutions. θ, φ and g are one: their weights stacked, 3k output channels.
-struct NonlocalPlan {
-  NonlocalPlan(int images, const Shape& shape, OperandType factors);
+std::shared_ptr<CpuPlan> plan_nonlocal(const Operation& operation, const CpuTile& tile);
 
-  std::shared_ptr<ConvolutionPlan> embed;  ///< C → 3k: θ, then φ, then g
-  std::shared_ptr<ConvolutionPlan> merge;  ///< W, k → C, added to the block's input
+/// The block's two convolutions.
+struct NonlocalPlans {
+  std::shared_ptr<ConvolutionPlan> qkv;
+  std::shared_ptr<ConvolutionPlan> projection;
 };
 
-/// With k = C/2 channels, N pixels and M = N/4 pooled pixels:
-///   Q = θ(x)  (N×k),  K = maxpool(φ(x))  (M×k),  V = maxpool(g(x))  (M×k),
-///   A = softmax(Q Kᵀ) over the M keys,  y = x + W(A V).
-class NonlocalBlock {
+class NonlocalBlock final : public CpuOperation {
  public:
-  /// x, y, dx, dy: images × pixels × channels, borrowed. dx must not be dy.
-  NonlocalBlock(const NonlocalPlan& plan, int images, const Shape& shape, float* x, float* y,
-                float* dx, float* dy);
+  /// dx must not be dy. The operation is borrowed.
+  NonlocalBlock(const NonlocalPlans& plans, const Operation& operation, int images,
+                const CpuMemory& memory);
 
-  void forward();
-  /// dx from dy; forward() must have run on the same x.
-  void backward();
-  /// The gradients of both convolutions, embed's first; backward() must have run.
-  void weight_gradient(float* gradient);
-  std::int64_t gradient_values() const {
-    return embed_.gradient_values() + merge_.gradient_values();
+  void forward() override;
+  /// forward() must have run on the same x.
+  void backward() override;
+  /// The gradients of both convolutions, the first's first; backward() must have run.
+  void weight_gradient(float* gradient) override;
+  std::int64_t gradient_values() const override {
+    return to_qkv_.gradient_values() + projection_.gradient_values();
   }
-  /// For embed and merge to show such a gradient, or a sum of them, in θ's order.
-  void reorder_to_plain(float* gradient);
-  const Convolution& embed() const { return embed_; }
-  const Convolution& merge() const { return merge_; }
+  void add_gradient(float* gradient, float* theta_gradient) override;
 
  private:
   static constexpr std::int64_t kNone = -1;
 
   const float* queries(std::int64_t image) const {
-    return embedded_.data() + image * pixels_ * pool_.pixel_stride;
+    return qkv_.data() + image * pixels_ * pool_.pixel_stride;
   }
   const float* keys(std::int64_t image) const {
     return pooled_.data() + image * keys_ * pool_.channels;
@@ -55,34 +48,31 @@ class NonlocalBlock {
   const float* attention_of(std::int64_t image);
   void attend(std::int64_t image);
   void attend_backward(std::int64_t image);
-  void turn(const float* matrix);
+  void transpose(const float* matrix);
 
+  const Operation& operation_;
   int images_;
-  std::int64_t channels_;
   std::int64_t half_;    // k
   std::int64_t pixels_;  // N
   std::int64_t keys_;    // M
-  float* x_;
-  float* y_;
-  float* dx_;
-  float* dy_;
+  CpuMemory memory_;
   PoolShape pool_;  // over φ and g side by side
 
-  Buffer<float> embedded_;           // N × 3k: θ, φ, g
-  Buffer<float> pooled_;             // M × 2k: K, V
-  Buffer<std::uint8_t> places_;      // M × 2k
-  std::int64_t attending_ = kNone;   // the image whose A is in attention_
-  Buffer<float> attention_;          // N × M, of one image
-  Buffer<float> mixed_;              // N × k: A V
-  Buffer<float> embedded_gradient_;  // and the same for gradients
+  Buffer<float> qkv_;               // N × 3k: θ, φ, g
+  Buffer<float> pooled_;            // M × 2k: K, V
+  Buffer<std::uint8_t> argmax_;     // M × 2k
+  std::int64_t attending_ = kNone;  // the image whose A is in attention_
+  Buffer<float> attention_;         // N × M, of one image
+  Buffer<float> attended_;          // N × k: A V
+  Buffer<float> qkv_gradient_;      // and the same for gradients
   Buffer<float> pooled_gradient_;
   Buffer<float> attention_gradient_;
-  Buffer<float> mixed_gradient_;
+  Buffer<float> attended_gradient_;
 
-  Buffer<float> turned_;  // Kᵀ or Vᵀ of one image, k × M
+  Buffer<float> transposed_;  // Kᵀ or Vᵀ of one image, k × M
 
-  Convolution embed_;
-  Convolution merge_;
+  Convolution to_qkv_;
+  Convolution projection_;
 };
 
 }  // namespace ebm

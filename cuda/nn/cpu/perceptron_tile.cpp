@@ -55,11 +55,11 @@ class PerceptronTile final : public TileEnergy {
 
 }  // namespace
 
-void set_parameters(Perceptron& perceptron, const Network& network, std::span<const float> theta) {
+void set_parameters(Perceptron& perceptron, const Network& network, const float* theta) {
   for (std::size_t l = 0; l < perceptron.layers(); ++l) {
     const ParameterTensor& weight = network.parameters()[2 * l];
     const ParameterTensor& bias = network.parameters()[2 * l + 1];
-    perceptron.set_layer(l, theta.data() + weight.offset, theta.data() + bias.offset);
+    perceptron.set_layer(l, theta + weight.offset, theta + bias.offset);
   }
 }
 

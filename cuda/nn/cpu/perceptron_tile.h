@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <span>
 
 #include "cuda/nn/cpu/simd_perceptron.h"
 #include "cuda/nn/cpu/tile_energy.h"
@@ -11,7 +10,7 @@
 namespace ebm {
 
 /// Copies θ's layers into the perceptron.
-void set_parameters(Perceptron& perceptron, const Network& network, std::span<const float> theta);
+void set_parameters(Perceptron& perceptron, const Network& network, const float* theta);
 
 /// One thread's executor of the perceptron. `weight_gradients` computes what this does not. Keeps
 /// `perceptron` alive.

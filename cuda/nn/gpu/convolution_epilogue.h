@@ -3,7 +3,7 @@
 #pragma once
 
 #include "cuda/device/cuda_stream.h"
-#include "cuda/nn/gpu/device_lowering.h"
+#include "cuda/nn/gpu/convolution_pattern.h"
 
 namespace ebm {
 

@@ -8,8 +8,8 @@
 
 #include "cuda/device/cuda_stream.h"
 #include "cuda/device/device_buffer.h"
+#include "cuda/nn/gpu/convolution_pattern.h"
 #include "cuda/nn/gpu/cudnn/plan_cache.h"
-#include "cuda/nn/gpu/device_lowering.h"
 #include "cuda/nn/precision.h"
 #ifdef EBM_CUDNN
 #include "cuda/nn/gpu/cudnn/convolution_libraries.h"

@@ -19,7 +19,7 @@ template <class T>
 class DirectConvolution final : public DeviceConvolution<T> {
  public:
   DirectConvolution(CudaContext& context, const ConvolutionPattern& pattern,
-                    const ConvolutionParameters& parameters)
+                    const StackedParameters& parameters)
       : stream_(context.stream()),
         shape_(pattern.shape),
         epilogue_(pattern.leaky_relu ? Epilogue::leaky_relu : Epilogue::store),
@@ -60,7 +60,7 @@ template <class T>
 class LibraryConvolution final : public DeviceConvolution<T> {
  public:
   LibraryConvolution(CudaContext& context, std::unique_ptr<CudnnConvolution> plans,
-                     const ConvolutionShape& shape, const ConvolutionParameters& parameters)
+                     const ConvolutionShape& shape, const StackedParameters& parameters)
       : context_(context),
         plans_(std::move(plans)),
         rows_(std::int64_t{shape.images} * shape.out_height() * shape.out_width()),
@@ -99,9 +99,9 @@ class LibraryConvolution final : public DeviceConvolution<T> {
 }  // namespace
 
 template <class T>
-std::unique_ptr<DeviceConvolution<T>> make_device_convolution(
-    CudaContext& context, const ConvolutionPattern& pattern,
-    const ConvolutionParameters& parameters) {
+std::unique_ptr<DeviceConvolution<T>> make_device_convolution(CudaContext& context,
+                                                              const ConvolutionPattern& pattern,
+                                                              const StackedParameters& parameters) {
 #ifdef EBM_CUDNN
   if (std::unique_ptr<CudnnConvolution> plans =
           CudnnConvolution::create(context.libraries(), pattern, context.plan_cache())) {
@@ -113,8 +113,8 @@ std::unique_ptr<DeviceConvolution<T>> make_device_convolution(
 }
 
 template std::unique_ptr<DeviceConvolution<float>> make_device_convolution(
-    CudaContext&, const ConvolutionPattern&, const ConvolutionParameters&);
+    CudaContext&, const ConvolutionPattern&, const StackedParameters&);
 template std::unique_ptr<DeviceConvolution<Bfloat16>> make_device_convolution(
-    CudaContext&, const ConvolutionPattern&, const ConvolutionParameters&);
+    CudaContext&, const ConvolutionPattern&, const StackedParameters&);
 
 }  // namespace ebm

@@ -4,9 +4,9 @@
 
 #include <memory>
 
+#include "cuda/nn/gpu/convolution_pattern.h"
 #include "cuda/nn/gpu/cuda_context.h"
 #include "cuda/nn/gpu/device_filter.h"
-#include "cuda/nn/gpu/device_lowering.h"
 
 namespace ebm {
 
@@ -29,8 +29,8 @@ class DeviceConvolution {
 };
 
 template <class T>
-std::unique_ptr<DeviceConvolution<T>> make_device_convolution(
-    CudaContext& context, const ConvolutionPattern& pattern,
-    const ConvolutionParameters& parameters);
+std::unique_ptr<DeviceConvolution<T>> make_device_convolution(CudaContext& context,
+                                                              const ConvolutionPattern& pattern,
+                                                              const StackedParameters& parameters);
 
 }  // namespace ebm

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "cuda/device/cublas_lt_handle.h"
-#include "cuda/nn/gpu/device_lowering.h"
+#include "cuda/nn/gpu/convolution_pattern.h"
 #include "cuda/nn/precision.h"
 
 namespace ebm {

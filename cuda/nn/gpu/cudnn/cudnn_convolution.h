@@ -7,7 +7,7 @@
 
 #include "cuda/nn/gpu/cudnn/convolution_libraries.h"
 #include "cuda/nn/gpu/cudnn/plan_cache.h"
-#include "cuda/nn/gpu/device_lowering.h"
+#include "cuda/nn/gpu/convolution_pattern.h"
 
 namespace ebm {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "cuda/nn/gpu/device_lowering.h"
+#include "cuda/nn/gpu/convolution_pattern.h"
 
 namespace cudnn_frontend::graph {
 class Graph;

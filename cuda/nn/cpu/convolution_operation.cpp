@@ -1,0 +1,226 @@
+#include "cuda/nn/cpu/convolution_operation.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "cuda/kernels/leaky_relu.cuh"
+#include "cuda/nn/cpu/first_layer_gradient.h"
+
+namespace ebm {
+namespace {
+
+class ConvolutionOperationPlan : public CpuPlan {
+ public:
+  ConvolutionOperationPlan(const Operation& operation, const CpuTile& tile)
+      : operation_(operation),
+        convolution_(std::make_shared<ConvolutionPlan>(
+            convolution_shape(tile.chains, operation),
+            operation.leaky_relu ? Epilogue::leaky_relu : Epilogue::store, tile.factors)),
+        images_(tile.chains) {}
+
+  void set_parameters(const float* theta) override {
+    ebm::set_parameters(*convolution_, parameters(), theta);
+  }
+  std::unique_ptr<CpuOperation> bind(const CpuMemory& memory) const override;
+  std::int64_t scratch_values() const override { return convolution_->scratch_values(); }
+
+  const Operation& operation() const { return operation_; }
+  const StackedParameters& parameters() const { return operation_.parameters.front(); }
+  const std::shared_ptr<ConvolutionPlan>& convolution() const { return convolution_; }
+  int images() const { return images_; }
+
+ private:
+  Operation operation_;
+  std::shared_ptr<ConvolutionPlan> convolution_;
+  int images_;
+};
+
+class CpuConvolution final : public CpuOperation {
+ public:
+  CpuConvolution(const ConvolutionOperationPlan& plan, const CpuMemory& memory)
+      : plan_(plan),
+        memory_(memory),
+        convolution_(plan.convolution(), memory.x, memory.y, memory.dx, memory.dy, memory.scratch),
+        takes_relu_back_(plan.operation().leaky_relu && convolution_.takes_relu_back()) {}
+
+  void forward() override { convolution_.forward(); }
+  void backward() override {
+    if (takes_relu_back_) {
+      convolution_.backward_with_relu();
+      return;
+    }
+    take_relu_back();
+    convolution_.backward();
+  }
+  void weight_gradient(float* gradient) override {
+    if (takes_relu_back_) {  // as backward() did it on its way
+      take_relu_back();
+    }
+    convolution_.weight_gradient(gradient);
+  }
+  std::int64_t gradient_values() const override { return convolution_.gradient_values(); }
+  void add_gradient(float* gradient, float* theta_gradient) override {
+    convolution_.reorder_to_plain(gradient);
+    ebm::add_gradient(convolution_, plan_.parameters(), theta_gradient);
+  }
+
+ private:
+  /// dy becomes the gradient before the LeakyReLU.
+  void take_relu_back() {
+    if (plan_.operation().leaky_relu) {
+      leaky_relu_backward({}, plan_.images() * plan_.operation().out.size(), memory_.y, memory_.dy,
+                          memory_.dy);
+    }
+  }
+
+  const ConvolutionOperationPlan& plan_;
+  CpuMemory memory_;
+  Convolution convolution_;
+  bool takes_relu_back_;
+};
+
+std::unique_ptr<CpuOperation> ConvolutionOperationPlan::bind(const CpuMemory& memory) const {
+  return std::make_unique<CpuConvolution>(*this, memory);
+}
+
+/// The shape, where image_gradient does it.
+bool is_for_image_gradient(const Operation& operation) {
+  return operation.stride == 1 && operation.padding < operation.kernel;
+}
+
+class ImageConvolutionPlan final : public ConvolutionOperationPlan {
+ public:
+  ImageConvolutionPlan(const Operation& operation, const CpuTile& tile)
+      : ConvolutionOperationPlan(operation, tile) {
+    if (is_for_image_gradient(operation)) {
+      backward_.emplace(ImageConvolution{.in_channels = operation.in.channels,
+                                         .height = operation.in.height,
+                                         .width = operation.in.width,
+                                         .out_channels = operation.out.channels,
+                                         .kernel = operation.kernel,
+                                         .padding = operation.padding});
+    }
+  }
+
+  void set_parameters(const float* theta) override {
+    ConvolutionOperationPlan::set_parameters(theta);
+    if (backward_) {
+      backward_->set(theta + parameters().parts.front().weight);
+    }
+  }
+  std::unique_ptr<CpuOperation> bind(const CpuMemory& memory) const override;
+
+  /// Null where the shape is not one of image_gradient's.
+  const ImageGradientWeights* backward() const { return backward_ ? &*backward_ : nullptr; }
+
+ private:
+  std::optional<ImageGradientWeights> backward_;
+};
+
+Buffer<float> tile_values(int images, const Shape& shape) {
+  return Buffer<float>(static_cast<std::size_t>(images * shape.size()));
+}
+
+class CpuImageConvolution final : public CpuOperation {
+ public:
+  CpuImageConvolution(const ImageConvolutionPlan& plan, const CpuMemory& memory)
+      : plan_(plan),
+        memory_(memory),
+        in_(plan.operation().in),
+        out_size_(plan.operation().out.size()),
+        x_(tile_values(plan.images(), in_)),
+        dx_(tile_values(plan.backward() == nullptr ? plan.images() : 0, in_)),
+        scratch_(plan.backward() == nullptr ? 0
+                                            : static_cast<std::size_t>(image_gradient_scratch(
+                                                  plan.backward()->convolution()))),
+        convolution_(plan.convolution(), x_.data(), memory.y, dx_.data(), memory.dy,
+                     memory.scratch) {}
+
+  void forward() override {
+    memory_.ends->bring_states(in_, plan_.images(), x_.data());
+    convolution_.forward();
+  }
+  void backward() override {
+    const CpuEnds& ends = *memory_.ends;
+    if (plan_.backward() == nullptr) {
+      take_relu_back();
+      convolution_.backward();
+      ends.give_gradients(in_, dx_.data());
+      return;
+    }
+    for (int chain = 0; chain < ends.chains; ++chain) {
+      const std::int64_t at = chain * out_size_;
+      image_gradient(*plan_.backward(), memory_.dy + at,
+                     plan_.operation().leaky_relu ? memory_.y + at : nullptr, scratch_.data(),
+                     ends.gradients + chain * in_.size());
+    }
+  }
+  void weight_gradient(float* gradient) override {
+    take_relu_back();
+    convolution_.weight_gradient(gradient);
+  }
+  std::int64_t gradient_values() const override { return convolution_.gradient_values(); }
+  void add_gradient(float* gradient, float* theta_gradient) override {
+    convolution_.reorder_to_plain(gradient);
+    ebm::add_gradient(convolution_, plan_.parameters(), theta_gradient);
+  }
+
+ private:
+  /// dy becomes the gradient before the LeakyReLU.
+  void take_relu_back() {
+    if (plan_.operation().leaky_relu) {
+      leaky_relu_backward({}, plan_.images() * out_size_, memory_.y, memory_.dy, memory_.dy);
+    }
+  }
+
+  const ImageConvolutionPlan& plan_;
+  CpuMemory memory_;
+  Shape in_;
+  std::int64_t out_size_;
+  Buffer<float> x_;   // channels last
+  Buffer<float> dx_;  // where image_gradient does not give the states' gradients
+  Buffer<float> scratch_;
+  Convolution convolution_;
+};
+
+std::unique_ptr<CpuOperation> ImageConvolutionPlan::bind(const CpuMemory& memory) const {
+  return std::make_unique<CpuImageConvolution>(*this, memory);
+}
+
+}  // namespace
+
+std::shared_ptr<CpuPlan> plan_convolution(const Operation& operation, const CpuTile& tile) {
+  return std::make_shared<ConvolutionOperationPlan>(operation, tile);
+}
+
+std::shared_ptr<CpuPlan> plan_image_convolution(const Operation& operation, const CpuTile& tile) {
+  return std::make_shared<ImageConvolutionPlan>(operation, tile);
+}
+
+void set_parameters(ConvolutionPlan& plan, const StackedParameters& parameters,
+                    const float* theta) {
+  std::int64_t first = 0;
+  for (const StackedParameters::Part& part : parameters.parts) {
+    std::copy_n(theta + part.weight, part.outputs * parameters.inputs(),
+                plan.weights().data() + first * parameters.inputs());
+    std::copy_n(theta + part.bias, part.outputs, plan.bias().data() + first);
+    first += part.outputs;
+  }
+  plan.prepare();
+}
+
+void add_gradient(const Convolution& from, const StackedParameters& parameters,
+                  float* theta_gradient) {
+  const auto add = [theta_gradient](std::int64_t count, const float* values, std::int64_t at) {
+    std::transform(values, values + count, theta_gradient + at, theta_gradient + at, std::plus<>());
+  };
+  std::int64_t first = 0;
+  for (const StackedParameters::Part& part : parameters.parts) {
+    add(part.outputs * parameters.inputs(),
+        from.weights_gradient().data() + first * parameters.inputs(), part.weight);
+    add(part.outputs, from.bias_gradient().data() + first, part.bias);
+    first += part.outputs;
+  }
+}
+
+}  // namespace ebm

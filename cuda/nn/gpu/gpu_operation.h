@@ -1,0 +1,99 @@
+// An operation on a CUDA device, for a batch of fixed size. In builds with CUDA only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "cuda/device/bfloat16.cuh"
+#include "cuda/device/device_buffer.h"
+#include "cuda/nn/operation.h"
+
+namespace ebm {
+
+class CudaContext;
+
+/// What operations are made for.
+struct GpuBatch {
+  CudaContext& context;
+  const CudaStream& stream;  ///< the context's
+  int images = 0;
+};
+
+/// The two ends of a network: what goes into its first operation and comes out of its last. Arrays
+/// are the network's, of all images, where they stay; df and live are read when work is enqueued.
+struct GpuEnds {
+  float* states = nullptr;     ///< channel-major
+  float* gradients = nullptr;  ///< ∇ₓ of the states
+  float* f = nullptr;          ///< energies
+  float df = 1;                ///< what the gradients are of: Σ df·f over the first `live` images
+  std::int64_t live = 0;
+};
+
+/// Arrays of images × pixels × channels of type T, float or Bfloat16; borrowed.
+template <class T>
+struct GpuMemory {
+  const GpuEnds* ends = nullptr;
+  const T* x = nullptr;
+  T* y = nullptr;
+  T* dx = nullptr;
+  T* dy = nullptr;
+  const T* skip = nullptr;     ///< of a join
+  const T* skip_dy = nullptr;  ///< of a fork
+};
+
+/// Enqueues on the batch's stream; allocates nothing after construction.
+class GpuOperation {
+ public:
+  GpuOperation() = default;
+  virtual ~GpuOperation() = default;
+  GpuOperation(const GpuOperation&) = delete;
+  GpuOperation& operator=(const GpuOperation&) = delete;
+
+  /// Takes its parameters out of θ.
+  virtual void set_parameters(const float* /*theta*/) {}
+  /// y from x.
+  virtual void forward() = 0;
+  /// dx from dy.
+  virtual void backward() = 0;
+  /// Overwrites its part of θ's gradient, after forward() and, unless it is the first operation,
+  /// backward() of the same batch.
+  virtual void weight_gradient(float* /*theta_gradient*/) {}
+};
+
+/// Makes an operation, of activations of either type.
+struct GpuFactory {
+  template <class T>
+  using Make = std::unique_ptr<GpuOperation> (*)(const GpuBatch&, const Operation&,
+                                                 const GpuMemory<T>&);
+  Make<float> of_float;
+  Make<Bfloat16> of_bfloat16;
+
+  std::unique_ptr<GpuOperation> make(const GpuBatch& batch, const Operation& operation,
+                                     const GpuMemory<float>& memory) const {
+    return of_float(batch, operation, memory);
+  }
+  std::unique_ptr<GpuOperation> make(const GpuBatch& batch, const Operation& operation,
+                                     const GpuMemory<Bfloat16>& memory) const {
+    return of_bfloat16(batch, operation, memory);
+  }
+};
+
+template <class Made, class T>
+std::unique_ptr<GpuOperation> make_gpu_operation(const GpuBatch& batch, const Operation& operation,
+                                                 const GpuMemory<T>& memory) {
+  return std::make_unique<Made>(batch, operation, memory);
+}
+
+template <template <class> class Made>
+constexpr GpuFactory gpu_factory() {
+  return {make_gpu_operation<Made<float>, float>, make_gpu_operation<Made<Bfloat16>, Bfloat16>};
+}
+
+/// Values of an operation's own, not initialized.
+template <class T>
+DeviceBuffer<T> gpu_values(const GpuBatch& batch, std::int64_t per_image) {
+  return DeviceBuffer<T>(batch.stream, static_cast<std::size_t>(batch.images * per_image));
+}
+
+}  // namespace ebm
