@@ -14,9 +14,11 @@ class Lowering;
 
 /// A key of a layer in a list of layers; all are whole numbers.
 struct LayerKey {
+  using Number = int Layer::*;
+
   const char* name;
   std::string_view about;  ///< what it counts, in a few words
-  int Layer::*value = nullptr;
+  Number value = nullptr;
   int lowest = 1;
   int highest = 1;
   std::optional<int> fallback{};  ///< none: the key is required

@@ -63,9 +63,9 @@ class GpuImageConvolution final : public GpuOperation {
                         memory_.y);
   }
   void backward() override {
-    convolution_input_gradient<T>(stream_, shape_, ImageLayout::channel_major, memory_.dy, mask(),
-                                  filter_.weight(), static_cast<const float*>(nullptr),
-                                  memory_.ends->gradients);
+    convolution_input_gradient<float, T>(
+        stream_, shape_, ImageLayout::channel_major, memory_.dy, mask(), filter_.weight(),
+        static_cast<const float*>(nullptr), memory_.ends->gradients);
   }
   void weight_gradient(float* theta_gradient) override {
     convolution_weight_gradient<float, T>(stream_, shape_, ImageLayout::channel_major, states(),
