@@ -5,6 +5,7 @@
 
 #include "cuda/kernels/leaky_relu.cuh"
 #include "cuda/nn/cpu/first_layer_gradient.h"
+#include "cuda/nn/layers/states.h"
 
 namespace ebm {
 namespace {
@@ -133,22 +134,26 @@ class CpuImageConvolution final : public CpuOperation {
         scratch_(plan.backward() == nullptr ? 0
                                             : static_cast<std::size_t>(image_gradient_scratch(
                                                   plan.backward()->convolution()))),
+        states_(
+            PlainBatch<float>{.images = plan.images(),
+                              .operation = {.in = in_},
+                              .memory = {.ends = memory.ends, .y = x_.data(), .dy = dx_.data()}}),
         convolution_(plan.convolution(), x_.data(), memory.y, dx_.data(), memory.dy,
                      memory.scratch) {}
 
   void forward() override {
-    memory_.ends->bring_states(in_, plan_.images(), x_.data());
+    states_.forward();
     convolution_.forward();
   }
   void backward() override {
-    const CpuEnds& ends = *memory_.ends;
     if (plan_.backward() == nullptr) {
       take_relu_back();
       convolution_.backward();
-      ends.give_gradients(in_, dx_.data());
+      states_.backward();
       return;
     }
-    for (int chain = 0; chain < ends.chains; ++chain) {
+    const NetworkEnds& ends = *memory_.ends;
+    for (std::int64_t chain = 0; chain < ends.live; ++chain) {
       const std::int64_t at = chain * out_size_;
       image_gradient(*plan_.backward(), memory_.dy + at,
                      plan_.operation().leaky_relu ? memory_.y + at : nullptr, scratch_.data(),
@@ -180,6 +185,7 @@ class CpuImageConvolution final : public CpuOperation {
   Buffer<float> x_;   // channels last
   Buffer<float> dx_;  // where image_gradient does not give the states' gradients
   Buffer<float> scratch_;
+  States<float> states_;
   Convolution convolution_;
 };
 

@@ -38,13 +38,12 @@ class CpuNetworkTile final : public TileEnergy {
   }
 
  private:
-  CpuMemory memory_of(const Operands& operands);
   /// Calls visit(operation, its part of a gradient of the tile's) from the last to the first.
   template <class Visit>
   void for_each_part(float* gradient, const Visit& visit);
 
   std::shared_ptr<const CpuNetwork> shared_;
-  CpuEnds ends_;
+  NetworkEnds ends_;
   std::vector<Buffer<float>> values_;
   std::vector<Buffer<float>> gradients_;
   Buffer<float> scratch_;
@@ -68,25 +67,13 @@ CpuNetworkTile::CpuNetworkTile(std::shared_ptr<const CpuNetwork> shared)
   }
   scratch_ = Buffer<float>(static_cast<std::size_t>(scratch));
   for (std::size_t i = 0; i < shared_->plans_.size(); ++i) {
-    operations_.push_back(shared_->plans_[i]->bind(memory_of(lowered.operations[i].memory)));
+    operations_.push_back(shared_->plans_[i]->bind(
+        {memory_of<float>(lowered.operations[i].memory, ends_, values_, gradients_),
+         scratch_.data()}));
     gradient_values_ += operations_.back()->gradient_values();
   }
   step_energies_ = of_tile(1);
   step_gradients_ = of_tile(state_size());
-}
-
-CpuMemory CpuNetworkTile::memory_of(const Operands& operands) {
-  const auto array = [](std::vector<Buffer<float>>& arrays, int i) {
-    return i < 0 ? nullptr : arrays[static_cast<std::size_t>(i)].data();
-  };
-  return {.ends = &ends_,
-          .x = array(values_, operands.x),
-          .y = array(values_, operands.y),
-          .dx = array(gradients_, operands.dx),
-          .dy = array(gradients_, operands.dy),
-          .skip = array(values_, operands.skip),
-          .skip_dy = array(gradients_, operands.skip_dy),
-          .scratch = scratch_.data()};
 }
 
 template <class Visit>
@@ -99,7 +86,7 @@ void CpuNetworkTile::for_each_part(float* gradient, const Visit& visit) {
 }
 
 void CpuNetworkTile::energies(const float* states, int chains, float* f) {
-  ends_ = {.chains = chains, .states = states, .f = f};
+  ends_ = {.states = states, .f = f, .live = chains};
   for (const auto& operation : operations_) {
     operation->forward();
   }

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "cuda/nn/operation.h"
+#include "cuda/nn/operation_memory.h"
 
 namespace ebm {
 
@@ -22,31 +22,9 @@ struct CpuTile {
   OperandType factors = OperandType::float32;
 };
 
-/// The two ends of a network: what goes into a tile's first operation and comes out of its last.
-/// Arrays are the caller's, of `chains` chains; what a tile has beyond these are zeros.
-struct CpuEnds {
-  int chains = 0;
-  const float* states = nullptr;  ///< channel-major
-  float* gradients = nullptr;     ///< ∇ₓ of the states
-  float* f = nullptr;             ///< energies
-  float df = 1;                   ///< what the gradients are of: Σ df·f
-
-  /// The states as activations of so many images, channels last.
-  void bring_states(const Shape& shape, int images, float* x) const;
-  /// The gradients from those of such activations.
-  void give_gradients(const Shape& shape, const float* dx) const;
-};
-
-/// A tile's memory for one operation: arrays of images × pixels × channels, borrowed.
-struct CpuMemory {
-  CpuEnds* ends = nullptr;
-  float* x = nullptr;
-  float* y = nullptr;
-  float* dx = nullptr;
-  float* dy = nullptr;
-  const float* skip = nullptr;     ///< of a join
-  const float* skip_dy = nullptr;  ///< of a fork
-  float* scratch = nullptr;        ///< CpuPlan::scratch_values(), shared by a tile's operations
+/// A tile's memory for one operation.
+struct CpuMemory : OperationMemory<float> {
+  float* scratch = nullptr;  ///< CpuPlan::scratch_values(), shared by a tile's operations
 };
 
 /// One thread's operation. Allocates nothing after construction.
@@ -84,22 +62,5 @@ class CpuPlan {
   virtual std::unique_ptr<CpuOperation> bind(const CpuMemory& memory) const = 0;
   virtual std::int64_t scratch_values() const { return 0; }
 };
-
-/// Of an operation that has no parameters.
-template <class Bound>
-std::shared_ptr<CpuPlan> plan_without_parameters(const Operation& operation, const CpuTile& tile) {
-  class Plan final : public CpuPlan {
-   public:
-    Plan(const Operation& operation, const CpuTile& tile) : operation_(operation), tile_(tile) {}
-    std::unique_ptr<CpuOperation> bind(const CpuMemory& memory) const override {
-      return std::make_unique<Bound>(operation_, tile_, memory);
-    }
-
-   private:
-    Operation operation_;
-    CpuTile tile_;
-  };
-  return std::make_shared<Plan>(operation, tile);
-}
 
 }  // namespace ebm

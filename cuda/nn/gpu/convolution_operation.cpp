@@ -15,7 +15,8 @@ namespace {
 template <class T>
 class GpuConvolution final : public GpuOperation {
  public:
-  GpuConvolution(const GpuBatch& batch, const Operation& operation, const GpuMemory<T>& memory)
+  GpuConvolution(const GpuBatch& batch, const Operation& operation,
+                 const OperationMemory<T>& memory)
       : stream_(batch.stream),
         own_derivative_(operation.own_derivative),
         outputs_(batch.images * operation.out.size()),
@@ -40,7 +41,7 @@ class GpuConvolution final : public GpuOperation {
   const CudaStream& stream_;
   bool own_derivative_;
   std::int64_t outputs_;
-  GpuMemory<T> memory_;
+  OperationMemory<T> memory_;
   std::unique_ptr<DeviceConvolution<T>> convolution_;
 };
 
@@ -48,7 +49,8 @@ class GpuConvolution final : public GpuOperation {
 template <class T>
 class GpuImageConvolution final : public GpuOperation {
  public:
-  GpuImageConvolution(const GpuBatch& batch, const Operation& operation, const GpuMemory<T>& memory)
+  GpuImageConvolution(const GpuBatch& batch, const Operation& operation,
+                      const OperationMemory<T>& memory)
       : stream_(batch.stream),
         shape_(convolution_shape(batch.images, operation)),
         leaky_relu_(operation.leaky_relu),
@@ -81,7 +83,7 @@ class GpuImageConvolution final : public GpuOperation {
   const CudaStream& stream_;
   ConvolutionShape shape_;
   bool leaky_relu_;
-  GpuMemory<T> memory_;
+  OperationMemory<T> memory_;
   Filter<float> filter_;
   DeviceBuffer<float> scratch_;
 };

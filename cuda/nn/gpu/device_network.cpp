@@ -42,7 +42,6 @@ class DeviceNetwork final : public DeviceEnergy {
   void langevin(const ChainRun& run, const Chains& chains) override;
 
  private:
-  GpuMemory<T> memory_of(const Operands& operands);
   void load(const float* states, std::int64_t count);
   void forward();
   void backward();
@@ -60,7 +59,7 @@ class DeviceNetwork final : public DeviceEnergy {
   DeviceBuffer<float> norm_sums_;
   DeviceBuffer<ChainCounter> counters_;
 
-  GpuEnds ends_;
+  NetworkEnds ends_;
   std::vector<DeviceBuffer<T>> values_;
   std::vector<DeviceBuffer<T>> gradients_;
   std::vector<std::unique_ptr<GpuOperation>> operations_;
@@ -93,24 +92,10 @@ DeviceNetwork<T>::DeviceNetwork(std::shared_ptr<CudaContext> context, const Netw
   batch_.context.compile_ahead(
       library_convolutions(network, batch_.images, batch_.context.precision()));
   for (const Operation& operation : lowered.operations) {
-    operations_.push_back(
-        operation.type->gpu->make(batch_, operation, memory_of(operation.memory)));
+    operations_.push_back(operation.type->gpu->make(
+        batch_, operation, memory_of<T>(operation.memory, ends_, values_, gradients_)));
   }
   batch_.context.forget_compiled();
-}
-
-template <class T>
-GpuMemory<T> DeviceNetwork<T>::memory_of(const Operands& operands) {
-  const auto array = [](std::vector<DeviceBuffer<T>>& arrays, int i) {
-    return i < 0 ? nullptr : arrays[static_cast<std::size_t>(i)].data();
-  };
-  return {.ends = &ends_,
-          .x = array(values_, operands.x),
-          .y = array(values_, operands.y),
-          .dx = array(gradients_, operands.dx),
-          .dy = array(gradients_, operands.dy),
-          .skip = array(values_, operands.skip),
-          .skip_dy = array(gradients_, operands.skip_dy)};
 }
 
 template <class T>

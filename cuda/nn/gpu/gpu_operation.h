@@ -7,7 +7,7 @@
 
 #include "cuda/device/bfloat16.cuh"
 #include "cuda/device/device_buffer.h"
-#include "cuda/nn/operation.h"
+#include "cuda/nn/operation_memory.h"
 
 namespace ebm {
 
@@ -18,28 +18,6 @@ struct GpuBatch {
   CudaContext& context;
   const CudaStream& stream;  ///< the context's
   int images = 0;
-};
-
-/// The two ends of a network: what goes into its first operation and comes out of its last. Arrays
-/// are the network's, of all images, where they stay; df and live are read when work is enqueued.
-struct GpuEnds {
-  float* states = nullptr;     ///< channel-major
-  float* gradients = nullptr;  ///< ∇ₓ of the states
-  float* f = nullptr;          ///< energies
-  float df = 1;                ///< what the gradients are of: Σ df·f over the first `live` images
-  std::int64_t live = 0;
-};
-
-/// Arrays of images × pixels × channels of type T, float or Bfloat16; borrowed.
-template <class T>
-struct GpuMemory {
-  const GpuEnds* ends = nullptr;
-  const T* x = nullptr;
-  T* y = nullptr;
-  T* dx = nullptr;
-  T* dy = nullptr;
-  const T* skip = nullptr;     ///< of a join
-  const T* skip_dy = nullptr;  ///< of a fork
 };
 
 /// Enqueues on the batch's stream; allocates nothing after construction.
@@ -65,23 +43,23 @@ class GpuOperation {
 struct GpuFactory {
   template <class T>
   using Make = std::unique_ptr<GpuOperation> (*)(const GpuBatch&, const Operation&,
-                                                 const GpuMemory<T>&);
+                                                 const OperationMemory<T>&);
   Make<float> of_float;
   Make<Bfloat16> of_bfloat16;
 
   std::unique_ptr<GpuOperation> make(const GpuBatch& batch, const Operation& operation,
-                                     const GpuMemory<float>& memory) const {
+                                     const OperationMemory<float>& memory) const {
     return of_float(batch, operation, memory);
   }
   std::unique_ptr<GpuOperation> make(const GpuBatch& batch, const Operation& operation,
-                                     const GpuMemory<Bfloat16>& memory) const {
+                                     const OperationMemory<Bfloat16>& memory) const {
     return of_bfloat16(batch, operation, memory);
   }
 };
 
 template <class Made, class T>
 std::unique_ptr<GpuOperation> make_gpu_operation(const GpuBatch& batch, const Operation& operation,
-                                                 const GpuMemory<T>& memory) {
+                                                 const OperationMemory<T>& memory) {
   return std::make_unique<Made>(batch, operation, memory);
 }
 

@@ -24,7 +24,7 @@ namespace {
 template <class T>
 class GpuNonlocal final : public GpuOperation {
  public:
-  GpuNonlocal(const GpuBatch& batch, const Operation& operation, const GpuMemory<T>& memory);
+  GpuNonlocal(const GpuBatch& batch, const Operation& operation, const OperationMemory<T>& memory);
 
   void set_parameters(const float* theta) override;
   void forward() override;
@@ -51,7 +51,7 @@ class GpuNonlocal final : public GpuOperation {
   std::int64_t values_;  // of the block's input, all images
   AttentionShape attention_;
   PoolShape pool_;  // over φ and g side by side
-  GpuMemory<T> memory_;
+  OperationMemory<T> memory_;
   DeviceBuffer<T> qkv_;     // N × 3k: θ, φ, g
   DeviceBuffer<T> pooled_;  // M × 2k: K, V
   DeviceBuffer<std::uint8_t> argmax_;
@@ -71,7 +71,7 @@ class GpuNonlocal final : public GpuOperation {
 
 template <class T>
 GpuNonlocal<T>::GpuNonlocal(const GpuBatch& batch, const Operation& operation,
-                            const GpuMemory<T>& memory)
+                            const OperationMemory<T>& memory)
     : stream_(batch.stream),
       shape_{.images = batch.images,
              .height = operation.in.height,

@@ -2,17 +2,33 @@
 
 #include "cuda/base/cpu_clones.h"
 #include "cuda/device/launch.cuh"
-#include "cuda/nn/cpu/cpu_operation.h"
 #include "cuda/nn/lowering.h"
-#ifdef EBM_CUDA
-#include "cuda/nn/gpu/gpu_operation.h"
-#endif
+#include "cuda/nn/plain_operation.h"
 #ifdef __CUDACC__
-#include "cuda/device/bfloat16.cuh"
 #include "cuda/device/packs.cuh"
 #endif
 
 namespace ebm {
+
+/// Images of pixels × channels; height and width are the output's.
+struct AvgPoolShape {
+  std::int64_t images = 0;
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+  std::int64_t channels = 0;
+  std::int64_t kernel = 1;
+
+  /// Where channel 0 of a window's pixel (i, j) is in the input; `pixel` counts the outputs of all
+  /// images.
+  EBM_HOST_DEVICE std::int64_t input(std::int64_t pixel, std::int64_t i, std::int64_t j) const {
+    const std::int64_t row = pixel / width;  // of all images
+    const std::int64_t column = pixel % width;
+    return ((row * kernel + i) * width * kernel + column * kernel + j) * channels;
+  }
+  EBM_HOST_DEVICE float share() const { return 1.0F / static_cast<float>(kernel * kernel); }
+  std::int64_t outputs() const { return images * height * width; }
+};
+
 namespace {
 
 constexpr LayerKey kKeys[] = {{.name = "kernel",
@@ -29,14 +45,6 @@ Shape averaged(const Layer& layer, const Shape& in) {
 
 void lower_avg_pool(const Layer& layer, const Shape& in, Lowering& to) {
   to.add(kAvgPool, layer, in, averaged(layer, in));
-}
-
-AvgPoolShape pool_shape(const Operation& operation, int images) {
-  return {.images = images,
-          .height = operation.out.height,
-          .width = operation.out.width,
-          .channels = operation.out.channels,
-          .kernel = operation.kernel};
 }
 
 /// y of a pixel and channel: the mean of its window.
@@ -94,55 +102,51 @@ EBM_CPU_CLONES void avg_pool_backward(const AvgPoolShape& shape, const float* dy
   }
 }
 
-class CpuAvgPool final : public CpuOperation {
- public:
-  CpuAvgPool(const Operation& operation, const CpuTile& tile, const CpuMemory& memory)
-      : shape_(pool_shape(operation, tile.chains)), memory_(memory) {}
-
-  void forward() override { avg_pool_forward(shape_, memory_.x, memory_.y); }
-  void backward() override { avg_pool_backward(shape_, memory_.dy, memory_.dx); }
-
- private:
-  AvgPoolShape shape_;
-  CpuMemory memory_;
-};
-
 #ifdef EBM_CUDA
 template <class T>
-class GpuAvgPool final : public GpuOperation {
- public:
-  GpuAvgPool(const GpuBatch& batch, const Operation& operation, const GpuMemory<T>& memory)
-      : stream_(batch.stream), shape_(pool_shape(operation, batch.images)), memory_(memory) {}
+void avg_pool_forward(const CudaStream& stream, const AvgPoolShape& shape, const T* x, T* y) {
+  for_each_cell(stream, shape.outputs(), shape.channels, AvgPoolBody<T>{shape, x, y});
+}
 
-  void forward() override {
-    for_each_cell(stream_, shape_.outputs(), shape_.channels,
-                  AvgPoolBody<T>{shape_, memory_.x, memory_.y});
-  }
-  void backward() override {
-    for_each_cell(stream_, shape_.outputs(), shape_.channels,
-                  AvgPoolGradientBody<T>{shape_, memory_.dy, memory_.dx});
-  }
-
- private:
-  const CudaStream& stream_;
-  AvgPoolShape shape_;
-  GpuMemory<T> memory_;
-};
-
-constexpr GpuFactory kGpuAvgPool = gpu_factory<GpuAvgPool>();
+template <class T>
+void avg_pool_backward(const CudaStream& stream, const AvgPoolShape& shape, const T* dy, T* dx) {
+  for_each_cell(stream, shape.outputs(), shape.channels, AvgPoolGradientBody<T>{shape, dy, dx});
+}
 #endif
 
 }  // namespace
 
+template <class T>
+class AvgPoolOperation {
+ public:
+  explicit AvgPoolOperation(const PlainBatch<T>& batch)
+      : queue_(batch.queue),
+        shape_{.images = batch.images,
+               .height = batch.operation.out.height,
+               .width = batch.operation.out.width,
+               .channels = batch.operation.out.channels,
+               .kernel = batch.operation.kernel},
+        memory_(batch.memory) {}
+
+  void forward() {
+    launch_on<T>(queue_, [this](const auto&... stream) {
+      avg_pool_forward(stream..., shape_, memory_.x, memory_.y);
+    });
+  }
+  void backward() {
+    launch_on<T>(queue_, [this](const auto&... stream) {
+      avg_pool_backward(stream..., shape_, memory_.dy, memory_.dx);
+    });
+  }
+
+ private:
+  Queue queue_;
+  AvgPoolShape shape_;
+  OperationMemory<T> memory_;
+};
+
 constinit const LayerType kAvgPoolLayer = {
     .name = "avg_pool", .keys = kKeys, .out_shape = averaged, .lower = lower_avg_pool};
-
-constinit const OperationType kAvgPool = {
-    .name = "avg_pool",
-    .plan_for_cpu = plan_without_parameters<CpuAvgPool>,
-#ifdef EBM_CUDA
-    .gpu = &kGpuAvgPool,
-#endif
-};
+constinit const OperationType kAvgPool = plain_operation<AvgPoolOperation>("avg_pool");
 
 }  // namespace ebm

@@ -62,11 +62,11 @@ class CpuHead final : public CpuOperation {
   void forward() override {
     energy_head_forward(plan_.images(), inputs_, plan_.weights(), plan_.bias(), memory_.x,
                         f_.data());
-    std::copy_n(f_.data(), memory_.ends->chains, memory_.ends->f);
+    std::copy_n(f_.data(), memory_.ends->live, memory_.ends->f);
   }
   void backward() override {
     std::ranges::fill(df_.span(), 0.0F);
-    std::fill_n(df_.data(), memory_.ends->chains, memory_.ends->df);
+    std::fill_n(df_.data(), memory_.ends->live, memory_.ends->df);
     energy_head_backward(plan_.images(), inputs_, plan_.weights(), df_.data(), memory_.dx);
   }
   void weight_gradient(float* gradient) override {
@@ -108,7 +108,7 @@ std::shared_ptr<CpuPlan> plan_head(const Operation& operation, const CpuTile& ti
 template <class T>
 class GpuHead final : public GpuOperation {
  public:
-  GpuHead(const GpuBatch& batch, const Operation& operation, const GpuMemory<T>& memory)
+  GpuHead(const GpuBatch& batch, const Operation& operation, const OperationMemory<T>& memory)
       : batch_(batch),
         inputs_(operation.in.size()),
         input_is_leaky_(operation.input_is_leaky),
@@ -149,7 +149,7 @@ class GpuHead final : public GpuOperation {
   GpuBatch batch_;
   std::int64_t inputs_;
   bool input_is_leaky_;
-  GpuMemory<T> memory_;
+  OperationMemory<T> memory_;
   std::optional<Filter<float>> filter_;
   DeviceBuffer<float> identity_;  // weight 1, bias 0
 };

@@ -1,13 +1,9 @@
 #include "cuda/nn/layers/residual.cuh"
 
 #include "cuda/base/cpu_clones.h"
-#include "cuda/nn/cpu/cpu_operation.h"
 #include "cuda/nn/lowering.h"
-#ifdef EBM_CUDA
-#include "cuda/nn/gpu/gpu_operation.h"
-#endif
+#include "cuda/nn/plain_operation.h"
 #ifdef __CUDACC__
-#include "cuda/device/bfloat16.cuh"
 #include "cuda/device/packs.cuh"
 #endif
 
@@ -46,32 +42,6 @@ EBM_CPU_CLONES void sum(std::int64_t n, const float* a, const float* b, float* t
   }
 }
 
-class CpuFork final : public CpuOperation {
- public:
-  CpuFork(const Operation& operation, const CpuTile& tile, const CpuMemory& memory)
-      : values_(tile.chains * operation.in.size()), memory_(memory) {}
-
-  void forward() override {}
-  void backward() override { sum(values_, memory_.dy, memory_.skip_dy, memory_.dx); }
-
- private:
-  std::int64_t values_;
-  CpuMemory memory_;
-};
-
-class CpuJoin final : public CpuOperation {
- public:
-  CpuJoin(const Operation& operation, const CpuTile& tile, const CpuMemory& memory)
-      : values_(tile.chains * operation.in.size()), memory_(memory) {}
-
-  void forward() override { sum(values_, memory_.x, memory_.skip, memory_.y); }
-  void backward() override {}
-
- private:
-  std::int64_t values_;
-  CpuMemory memory_;
-};
-
 #ifdef EBM_CUDA
 template <class T, int count>
 struct SumBody {
@@ -100,41 +70,40 @@ void sum(const CudaStream& stream, std::int64_t n, const T* a, const T* b, T* to
       a, b, to);
 }
 
-template <class T>
-class GpuFork final : public GpuOperation {
- public:
-  GpuFork(const GpuBatch& batch, const Operation& operation, const GpuMemory<T>& memory)
-      : stream_(batch.stream), values_(batch.images * operation.in.size()), memory_(memory) {}
-
-  void forward() override {}
-  void backward() override { sum<T>(stream_, values_, memory_.dy, memory_.skip_dy, memory_.dx); }
-
- private:
-  const CudaStream& stream_;
-  std::int64_t values_;
-  GpuMemory<T> memory_;
-};
-
-template <class T>
-class GpuJoin final : public GpuOperation {
- public:
-  GpuJoin(const GpuBatch& batch, const Operation& operation, const GpuMemory<T>& memory)
-      : stream_(batch.stream), values_(batch.images * operation.in.size()), memory_(memory) {}
-
-  void forward() override { sum(stream_, values_, memory_.x, memory_.skip, memory_.y); }
-  void backward() override {}
-
- private:
-  const CudaStream& stream_;
-  std::int64_t values_;
-  GpuMemory<T> memory_;
-};
-
-constexpr GpuFactory kGpuFork = gpu_factory<GpuFork>();
-constexpr GpuFactory kGpuJoin = gpu_factory<GpuJoin>();
 #endif
 
+/// to = a + b, all as large as the operation's input.
+template <class T>
+void sum_on(const PlainBatch<T>& batch, const T* a, const T* b, T* to) {
+  launch_on<T>(batch.queue,
+               [&](const auto&... stream) { sum(stream..., batch.inputs(), a, b, to); });
+}
+
 }  // namespace
+
+template <class T>
+class ForkOperation {
+ public:
+  explicit ForkOperation(const PlainBatch<T>& batch) : batch_(batch) {}
+
+  void forward() {}
+  void backward() { sum_on<T>(batch_, batch_.memory.dy, batch_.memory.skip_dy, batch_.memory.dx); }
+
+ private:
+  PlainBatch<T> batch_;
+};
+
+template <class T>
+class JoinOperation {
+ public:
+  explicit JoinOperation(const PlainBatch<T>& batch) : batch_(batch) {}
+
+  void forward() { sum_on<T>(batch_, batch_.memory.x, batch_.memory.skip, batch_.memory.y); }
+  void backward() {}
+
+ private:
+  PlainBatch<T> batch_;
+};
 
 constinit const LayerType kResidualLayer = {.name = "residual",
                                             .holds_layers = true,
@@ -142,20 +111,7 @@ constinit const LayerType kResidualLayer = {.name = "residual",
                                             .add_parameters = add_residual_parameters,
                                             .lower = lower_residual};
 
-constinit const OperationType kFork = {
-    .name = "fork",
-    .plan_for_cpu = plan_without_parameters<CpuFork>,
-#ifdef EBM_CUDA
-    .gpu = &kGpuFork,
-#endif
-};
-
-constinit const OperationType kJoin = {
-    .name = "join",
-    .plan_for_cpu = plan_without_parameters<CpuJoin>,
-#ifdef EBM_CUDA
-    .gpu = &kGpuJoin,
-#endif
-};
+constinit const OperationType kFork = plain_operation<ForkOperation>("fork");
+constinit const OperationType kJoin = plain_operation<JoinOperation>("join");
 
 }  // namespace ebm

@@ -2,11 +2,8 @@
 
 #include "cuda/base/cpu_clones.h"
 #include "cuda/kernels/elementwise.cuh"
-#include "cuda/nn/cpu/cpu_operation.h"
 #include "cuda/nn/lowering.h"
-#ifdef EBM_CUDA
-#include "cuda/nn/gpu/gpu_operation.h"
-#endif
+#include "cuda/nn/plain_operation.h"
 
 namespace ebm {
 namespace {
@@ -25,55 +22,49 @@ EBM_CPU_CLONES void silu_backward(std::int64_t n, const float* x, const float* d
   }
 }
 
-class CpuSilu final : public CpuOperation {
- public:
-  CpuSilu(const Operation& operation, const CpuTile& tile, const CpuMemory& memory)
-      : values_(tile.chains * operation.in.size()), memory_(memory) {}
-
-  void forward() override { silu_forward(values_, memory_.x, memory_.y); }
-  void backward() override { silu_backward(values_, memory_.x, memory_.dy, memory_.dx); }
-
- private:
-  std::int64_t values_;
-  CpuMemory memory_;
-};
-
 #ifdef EBM_CUDA
 template <class T>
-class GpuSilu final : public GpuOperation {
- public:
-  GpuSilu(const GpuBatch& batch, const Operation& operation, const GpuMemory<T>& memory)
-      : stream_(batch.stream), values_(batch.images * operation.in.size()), memory_(memory) {}
+void silu_forward(const CudaStream& stream, std::int64_t n, const T* x, T* y) {
+  apply(stream, Silu{}, n, x, y);
+}
 
-  void forward() override { apply(stream_, Silu{}, values_, memory_.x, memory_.y); }
-  void backward() override {
-    apply_gradient<T>(stream_, Silu{}, values_, memory_.x, memory_.dy, memory_.dx);
-  }
-
- private:
-  const CudaStream& stream_;
-  std::int64_t values_;
-  GpuMemory<T> memory_;
-};
-
-constexpr GpuFactory kGpuSilu = gpu_factory<GpuSilu>();
+template <class T>
+void silu_backward(const CudaStream& stream, std::int64_t n, const T* x, const T* dy, T* dx) {
+  apply_gradient(stream, Silu{}, n, x, dy, dx);
+}
 #endif
-
-void lower_silu(const Layer& layer, const Shape& in, Lowering& to) { to.add(kSilu, layer, in, in); }
-
-Shape same_shape(const Layer& /*layer*/, const Shape& in) { return in; }
 
 }  // namespace
 
-constinit const LayerType kSiluLayer = {
-    .name = "silu", .out_shape = same_shape, .lower = lower_silu};
+template <class T>
+class SiluOperation {
+ public:
+  explicit SiluOperation(const PlainBatch<T>& batch)
+      : queue_(batch.queue), values_(batch.inputs()), memory_(batch.memory) {}
 
-constinit const OperationType kSilu = {
-    .name = "silu",
-    .plan_for_cpu = plan_without_parameters<CpuSilu>,
-#ifdef EBM_CUDA
-    .gpu = &kGpuSilu,
-#endif
+  void forward() {
+    launch_on<T>(queue_, [this](const auto&... stream) {
+      silu_forward(stream..., values_, memory_.x, memory_.y);
+    });
+  }
+  void backward() {
+    launch_on<T>(queue_, [this](const auto&... stream) {
+      silu_backward(stream..., values_, memory_.x, memory_.dy, memory_.dx);
+    });
+  }
+
+ private:
+  Queue queue_;
+  std::int64_t values_;
+  OperationMemory<T> memory_;
 };
+
+Shape unchanged(const Layer& /*layer*/, const Shape& in) { return in; }
+
+void lower_silu(const Layer& layer, const Shape& in, Lowering& to) { to.add(kSilu, layer, in, in); }
+
+constinit const LayerType kSiluLayer = {
+    .name = "silu", .out_shape = unchanged, .lower = lower_silu};
+constinit const OperationType kSilu = plain_operation<SiluOperation>("silu");
 
 }  // namespace ebm
