@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "cuda/kernels/channel_order.cuh"
-#include "cuda/nn/plain_operation.h"
+#include "cuda/nn/plain_batch.h"
 
 namespace ebm {
 
