@@ -17,9 +17,10 @@
 #define __host__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
-// Blocks run one after the other, a kernel at a time: they can share one array. It is not cleared
-// between blocks.
-#define __shared__ static
+// Blocks run one after the other, a kernel at a time: they can share one array. The attribute tells
+// the linker which arrays these are (GCC ignores one that names a section, in templates): every
+// block finds them filled with NaN.
+#define __shared__ static __attribute__((noinit))
 
 struct alignas(8) float2 {
   float x, y;

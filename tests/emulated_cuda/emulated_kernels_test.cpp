@@ -149,17 +149,37 @@ TEST(EmulatedBarrier, WhereItLacksThereIsNaN) {
   }
 }
 
-__global__ void keep_shared(float* out) {
+/// What the block finds in shared memory, where it leaves something for the next one.
+__global__ void keep_dynamic(float* out) {
   auto* const shared = dynamic_shared<float>();
   if (threadIdx.x == 0) {
     out[blockIdx.x] = *shared;
     *shared = 1;
   }
 }
+__global__ void keep_array(float* out) {
+  __shared__ float shared[2];
+  if (threadIdx.x == 0) {
+    out[blockIdx.x] = shared[blockIdx.x % 2];
+    shared[0] = shared[1] = 1;
+  }
+}
+template <class Value>
+__global__ void keep_array_of_template(Value* out) {
+  __shared__ Value shared[3];
+  if (threadIdx.x == 0) {
+    out[blockIdx.x] = shared[blockIdx.x % 3];
+    shared[0] = shared[1] = shared[2] = 1;
+  }
+}
 
 TEST(EmulatedSharedMemory, IsNaNInEveryBlock) {
-  for (const float value : results(4, 32, keep_shared, 4, sizeof(float))) {
-    EXPECT_TRUE(std::isnan(value));
+  for (int launch = 0; launch < 2; ++launch) {
+    for (const auto kernel : {keep_dynamic, keep_array, keep_array_of_template<float>}) {
+      for (const float value : results(4, 32, kernel, 4, sizeof(float))) {
+        EXPECT_TRUE(std::isnan(value));
+      }
+    }
   }
 }
 
