@@ -1,6 +1,6 @@
-// SIMD vectors (GCC's and Clang's vector types): how wide the processor has them, and moving them
-// whole between memory and registers. Code is written for vectors of the processor's own width:
-// wider ones, which a compiler would take apart, are ten times slower.
+// SIMD vectors (GCC's and Clang's vector types): how wide the processor has them, computing with
+// those, and moving them whole between memory and registers. Code is written for vectors of the
+// processor's own width: wider ones, which a compiler would take apart, are ten times slower.
 #pragma once
 
 #include "cuda/base/host_device.cuh"
@@ -11,13 +11,7 @@ using Float4 [[gnu::vector_size(16)]] = float;
 using Float8 [[gnu::vector_size(32)]] = float;
 using Float16 [[gnu::vector_size(64)]] = float;
 
-#if defined(__x86_64__)
-#define EBM_AVX512 [[gnu::target("avx512f,avx512dq,avx512vl,avx512bw,fma")]]
-#define EBM_AVX2 [[gnu::target("avx2,fma")]]
-#endif
-
-/// Floats in this processor's widest vectors: 16, whose functions are marked EBM_AVX512, 8, marked
-/// EBM_AVX2, or 4.
+/// Floats in this processor's widest vectors: 16, 8 or 4.
 inline int widest_vectors() {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -29,6 +23,35 @@ inline int widest_vectors() {
   }
 #endif
   return 4;
+}
+
+#if defined(__x86_64__)
+template <class Work>
+[[gnu::target("avx512f,avx512dq,avx512vl,avx512bw,fma")]] auto with_avx512(const Work& work) {
+  return work.template operator()<Float16>();
+}
+template <class Work>
+[[gnu::target("avx2,fma")]] auto with_avx2(const Work& work) {
+  return work.template operator()<Float8>();
+}
+#endif
+
+/// Runs work.operator()<Lanes>() with the vectors that have `lanes` floats, widest_vectors() or
+/// fewer. What is always inlined there, down to `work` itself, is compiled for processors with such
+/// vectors:
+///
+///   const auto work = [&]<class Lanes>() __attribute__((always_inline)) { … };
+template <class Work>
+auto with_vectors([[maybe_unused]] int lanes, const Work& work) {
+#if defined(__x86_64__)
+  if (lanes == 16) {
+    return with_avx512(work);
+  }
+  if (lanes == 8) {
+    return with_avx2(work);
+  }
+#endif
+  return work.template operator()<Float4>();
 }
 
 /// A vector anywhere in memory. Copying its bytes instead would go through halves of vectors on the

@@ -189,17 +189,6 @@ EBM_HOST_DEVICE void gradient_in(const ImageGradientWeights& weights, const floa
   }
 }
 
-#if defined(__x86_64__)
-EBM_AVX512 void gradient_avx512(const ImageGradientWeights& weights, const float* dy,
-                                const float* y, float* scratch, float* dx) {
-  gradient_in<Float16>(weights, dy, y, scratch, dx);
-}
-EBM_AVX2 void gradient_avx2(const ImageGradientWeights& weights, const float* dy, const float* y,
-                            float* scratch, float* dx) {
-  gradient_in<Float8>(weights, dy, y, scratch, dx);
-}
-#endif
-
 }  // namespace
 
 ImageGradientWeights::ImageGradientWeights(const ImageConvolution& convolution)
@@ -228,15 +217,10 @@ std::int64_t image_gradient_scratch(const ImageConvolution& convolution) {
 
 void image_gradient(const ImageGradientWeights& weights, const float* dy, const float* y,
                     float* scratch, float* dx, int lanes) {
-#if defined(__x86_64__)
-  if (lanes == 16) {
-    return gradient_avx512(weights, dy, y, scratch, dx);
-  }
-  if (lanes == 8) {
-    return gradient_avx2(weights, dy, y, scratch, dx);
-  }
-#endif
-  gradient_in<Float4>(weights, dy, y, scratch, dx);
+  const auto gradient = [&]<class Lanes>() __attribute__((always_inline)) {
+    gradient_in<Lanes>(weights, dy, y, scratch, dx);
+  };
+  with_vectors(lanes, gradient);
 }
 
 }  // namespace ebm

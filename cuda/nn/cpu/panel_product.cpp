@@ -96,32 +96,14 @@ EBM_HOST_DEVICE void product_in(std::int64_t rows, std::int64_t inner, std::int6
   }
 }
 
-#if defined(__x86_64__)
-EBM_AVX512 void product_avx512(std::int64_t rows, std::int64_t inner, std::int64_t columns,
-                               const float* a, std::int64_t a_row, const float* b, float* c,
-                               std::int64_t c_row) {
-  product_in<Float16>(rows, inner, columns, a, a_row, b, c, c_row);
-}
-EBM_AVX2 void product_avx2(std::int64_t rows, std::int64_t inner, std::int64_t columns,
-                           const float* a, std::int64_t a_row, const float* b, float* c,
-                           std::int64_t c_row) {
-  product_in<Float8>(rows, inner, columns, a, a_row, b, c, c_row);
-}
-#endif
-
 }  // namespace
 
 void panel_product(std::int64_t rows, std::int64_t inner, std::int64_t columns, const float* a,
                    std::int64_t a_row, const float* b, float* c, std::int64_t c_row, int lanes) {
-#if defined(__x86_64__)
-  if (lanes == 16) {
-    return product_avx512(rows, inner, columns, a, a_row, b, c, c_row);
-  }
-  if (lanes == 8) {
-    return product_avx2(rows, inner, columns, a, a_row, b, c, c_row);
-  }
-#endif
-  product_in<Float4>(rows, inner, columns, a, a_row, b, c, c_row);
+  const auto product = [&]<class Lanes>() __attribute__((always_inline)) {
+    product_in<Lanes>(rows, inner, columns, a, a_row, b, c, c_row);
+  };
+  with_vectors(lanes, product);
 }
 
 }  // namespace ebm

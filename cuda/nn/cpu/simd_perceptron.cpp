@@ -172,23 +172,6 @@ EBM_HOST_DEVICE const float* backward_group(const Perceptron& net, const Memory&
                        : backward_in<Lanes, kPerceptronGroup>(net, memory);
 }
 
-#if defined(__x86_64__)
-EBM_AVX512 void forward_avx512(const Perceptron& net, std::size_t layers, const Memory& memory,
-                               int chains) {
-  forward_group<Float16>(net, layers, memory, chains);
-}
-EBM_AVX512 const float* backward_avx512(const Perceptron& net, const Memory& memory, int chains) {
-  return backward_group<Float16>(net, memory, chains);
-}
-EBM_AVX2 void forward_avx2(const Perceptron& net, std::size_t layers, const Memory& memory,
-                           int chains) {
-  forward_group<Float8>(net, layers, memory, chains);
-}
-EBM_AVX2 const float* backward_avx2(const Perceptron& net, const Memory& memory, int chains) {
-  return backward_group<Float8>(net, memory, chains);
-}
-#endif
-
 /// Two components, the first an even one, of one chain's noise in kNoiseSteps steps. Philox makes
 /// four at once, but points of the plane need no more than these.
 EBM_CPU_CLONES void draw_two(const LangevinUpdate& update, std::uint32_t chain, int component,
@@ -282,29 +265,19 @@ void PerceptronChains::load(const float* states, int chains) {
 
 void PerceptronChains::forward(int chains, std::size_t layers) {
   const Memory memory{offset_.data(), widest_, activations_.data(), gradients_.data()};
-#if defined(__x86_64__)
-  if (lanes_ == 16) {
-    return forward_avx512(*perceptron_, layers, memory, chains);
-  }
-  if (lanes_ == 8) {
-    return forward_avx2(*perceptron_, layers, memory, chains);
-  }
-#endif
-  forward_group<Float4>(*perceptron_, layers, memory, chains);
+  const auto pass = [&]<class Lanes>() __attribute__((always_inline)) {
+    forward_group<Lanes>(*perceptron_, layers, memory, chains);
+  };
+  with_vectors(lanes_, pass);
 }
 
 /// ∇ₓf of a group after forward(), a row a chain.
 const float* PerceptronChains::backward(int chains) {
   const Memory memory{offset_.data(), widest_, activations_.data(), gradients_.data()};
-#if defined(__x86_64__)
-  if (lanes_ == 16) {
-    return backward_avx512(*perceptron_, memory, chains);
-  }
-  if (lanes_ == 8) {
-    return backward_avx2(*perceptron_, memory, chains);
-  }
-#endif
-  return backward_group<Float4>(*perceptron_, memory, chains);
+  const auto pass = [&]<class Lanes>() __attribute__((always_inline)) {
+    return backward_group<Lanes>(*perceptron_, memory, chains);
+  };
+  return with_vectors(lanes_, pass);
 }
 
 void PerceptronChains::evaluate(const float* states, int chains, float* f, float* gradients) {

@@ -10,31 +10,7 @@
 namespace ebm {
 namespace {
 
-/// The two passes with their arguments.
-struct Forward {
-  const float* x;
-  const float* bias;
-  float slope;
-  float* scratch;
-  float* y;
-
-  template <class Passes>
-  EBM_HOST_DEVICE void operator()(const Passes& passes) const {
-    passes.forward(x, bias, slope, scratch, y);
-  }
-};
-struct Backward {
-  const float* dy;
-  const float* y;
-  float* scratch;
-  float* dx;
-
-  template <class Passes>
-  EBM_HOST_DEVICE void operator()(const Passes& passes) const {
-    passes.backward(dy, y, scratch, dx);
-  }
-};
-
+/// pass(passes) with the passes of a convolution's scheme.
 template <class Lanes, class Pass>
 EBM_HOST_DEVICE void run_in(const WinogradConvolution& plan, int stride, int tile,
                             const Pass& pass) {
@@ -47,29 +23,12 @@ EBM_HOST_DEVICE void run_in(const WinogradConvolution& plan, int stride, int til
   }
 }
 
-#if defined(__x86_64__)
-template <class Pass>
-EBM_AVX512 void run_avx512(const WinogradConvolution& plan, int stride, int tile,
-                           const Pass& pass) {
-  run_in<Float16>(plan, stride, tile, pass);
-}
-template <class Pass>
-EBM_AVX2 void run_avx2(const WinogradConvolution& plan, int stride, int tile, const Pass& pass) {
-  run_in<Float8>(plan, stride, tile, pass);
-}
-#endif
-
 template <class Pass>
 void run(const WinogradConvolution& plan, int stride, int tile, int lanes, const Pass& pass) {
-#if defined(__x86_64__)
-  if (lanes == 16) {
-    return run_avx512(plan, stride, tile, pass);
-  }
-  if (lanes == 8) {
-    return run_avx2(plan, stride, tile, pass);
-  }
-#endif
-  run_in<Float4>(plan, stride, tile, pass);
+  const auto work = [&]<class Lanes>() __attribute__((always_inline)) {
+    run_in<Lanes>(plan, stride, tile, pass);
+  };
+  with_vectors(lanes, work);
 }
 
 /// u of a vector's lanes of kernels that are `apart` values from one to the next, stored for each
@@ -190,12 +149,18 @@ std::int64_t WinogradConvolution::scratch_values() const {
 
 void WinogradConvolution::forward(const float* x, const float* bias, float slope, float* scratch,
                                   float* y, int lanes) const {
-  run(*this, shape_.stride, tile_, lanes, Forward{x, bias, slope, scratch, y});
+  const auto pass = [&](const auto& passes) __attribute__((always_inline)) {
+    passes.forward(x, bias, slope, scratch, y);
+  };
+  run(*this, shape_.stride, tile_, lanes, pass);
 }
 
 void WinogradConvolution::backward(const float* dy, const float* y, float* scratch, float* dx,
                                    int lanes) const {
-  run(*this, shape_.stride, tile_, lanes, Backward{dy, y, scratch, dx});
+  const auto pass = [&](const auto& passes) __attribute__((always_inline)) {
+    passes.backward(dy, y, scratch, dx);
+  };
+  run(*this, shape_.stride, tile_, lanes, pass);
 }
 
 }  // namespace ebm
