@@ -1,30 +1,40 @@
 #include "cuda/nn/cpu/small_product.h"
 
-#include <cstring>
-
-#include "cuda/base/cpu_clones.h"
-#include "cuda/base/host_device.cuh"
+#include "cuda/base/vector_memory.h"
 
 namespace ebm {
 namespace {
 
-constexpr std::int64_t kLanes = 16;
-using Lanes [[gnu::vector_size(kLanes * sizeof(float))]] = float;
+/// Columns that are computed together: a whole vector, or a few.
+constexpr std::int64_t kStrip = 16;
 
-/// kLanes adjacent columns of `count` rows of C, their sums in registers.
-template <int count>
+/// Rows that are computed together: their sums of a strip take 8 registers, of the 16 there are at
+/// least, which leaves enough for a row of B and a factor.
+template <class Lanes>
+constexpr int kRows = sizeof(Lanes) / sizeof(float) / 2;
+
+/// A strip of `count` rows of C, its sums in registers.
+template <class Lanes, int count>
 EBM_HOST_DEVICE void some_rows(std::int64_t inner, const MatrixView& a, const float* b,
                                std::int64_t b_row, float* c, std::int64_t c_row) {
-  Lanes sum[count] = {};
+  constexpr std::int64_t kLanes = sizeof(Lanes) / sizeof(float);
+  constexpr std::int64_t kVectors = kStrip / kLanes;
+  Lanes sum[count][kVectors] = {};
   for (std::int64_t k = 0; k < inner; ++k) {
-    Lanes columns;
-    std::memcpy(&columns, b + k * b_row, sizeof(columns));
+    Lanes columns[kVectors];
+    for (std::int64_t vector = 0; vector < kVectors; ++vector) {
+      load(b + k * b_row + vector * kLanes, columns[vector]);
+    }
     for (int i = 0; i < count; ++i) {
-      sum[i] += a.data[i * a.row + k * a.column] * columns;
+      for (std::int64_t vector = 0; vector < kVectors; ++vector) {
+        sum[i][vector] += a.data[i * a.row + k * a.column] * columns[vector];
+      }
     }
   }
   for (int i = 0; i < count; ++i) {
-    std::memcpy(c + i * c_row, &sum[i], sizeof(Lanes));
+    for (std::int64_t vector = 0; vector < kVectors; ++vector) {
+      store(c + i * c_row + vector * kLanes, sum[i][vector]);
+    }
   }
 }
 
@@ -32,23 +42,22 @@ EBM_HOST_DEVICE MatrixView from_row(const MatrixView& matrix, std::int64_t row) 
   return {matrix.data + row * matrix.row, matrix.row, matrix.column};
 }
 
-}  // namespace
-
-EBM_CPU_CLONES void small_product(std::int64_t rows, std::int64_t inner, std::int64_t columns,
-                                  const MatrixView& a, const MatrixView& b, float* c,
-                                  std::int64_t c_row) {
-  constexpr int kRows = 8;
+template <class Lanes>
+EBM_HOST_DEVICE void product_in(std::int64_t rows, std::int64_t inner, std::int64_t columns,
+                                const MatrixView& a, const MatrixView& b, float* c,
+                                std::int64_t c_row) {
   std::int64_t j = 0;
-  for (; b.column == 1 && j + kLanes <= columns; j += kLanes) {
+  for (; b.column == 1 && j + kStrip <= columns; j += kStrip) {
     std::int64_t i = 0;
-    for (; i + kRows <= rows; i += kRows) {
-      some_rows<kRows>(inner, from_row(a, i), b.data + j, b.row, c + i * c_row + j, c_row);
+    for (; i + kRows<Lanes> <= rows; i += kRows<Lanes>) {
+      some_rows<Lanes, kRows<Lanes>>(inner, from_row(a, i), b.data + j, b.row, c + i * c_row + j,
+                                     c_row);
     }
     for (; i < rows; ++i) {
-      some_rows<1>(inner, from_row(a, i), b.data + j, b.row, c + i * c_row + j, c_row);
+      some_rows<Lanes, 1>(inner, from_row(a, i), b.data + j, b.row, c + i * c_row + j, c_row);
     }
   }
-  for (; j < columns; ++j) {  // what does not fill a vector
+  for (; j < columns; ++j) {  // what does not fill a strip
     for (std::int64_t i = 0; i < rows; ++i) {
       float sum = 0;
       for (std::int64_t k = 0; k < inner; ++k) {
@@ -57,6 +66,16 @@ EBM_CPU_CLONES void small_product(std::int64_t rows, std::int64_t inner, std::in
       c[i * c_row + j] = sum;
     }
   }
+}
+
+}  // namespace
+
+void small_product(std::int64_t rows, std::int64_t inner, std::int64_t columns, const MatrixView& a,
+                   const MatrixView& b, float* c, std::int64_t c_row, int lanes) {
+  const auto product = [&]<class Lanes>() __attribute__((always_inline)) {
+    product_in<Lanes>(rows, inner, columns, a, b, c, c_row);
+  };
+  with_vectors(lanes, product);
 }
 
 }  // namespace ebm
