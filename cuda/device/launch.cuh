@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/base/host_device.cuh"
 #include "cuda/device/queue.h"
 #ifdef __CUDACC__
@@ -95,7 +96,7 @@ void for_each_index(const CudaStream& stream, std::int64_t n, const Body& body) 
   }
   constexpr std::int64_t kThreads = 256;
   constexpr std::int64_t kMostBlocks = 65536;  // more than any GPU runs at a time
-  const auto blocks = static_cast<unsigned>(std::min(kMostBlocks, (n + kThreads - 1) / kThreads));
+  const auto blocks = static_cast<unsigned>(std::min(kMostBlocks, ceil_div(n, kThreads)));
   launch_kernel(stream, blocks, kThreads, 0, for_each_index_kernel<Body>, n, body);
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/base/host_device.cuh"
 #include "cuda/device/launch.cuh"
 
@@ -84,7 +85,7 @@ void for_each_cell(const CudaStream& stream, std::int64_t rows, std::int64_t col
   constexpr std::int64_t kMostBlocks = 65536;  // more than any GPU runs at a time
   const std::int64_t across = std::min(columns, kThreads);
   const std::int64_t down = kThreads / across;
-  const auto blocks = static_cast<unsigned>(std::min(kMostBlocks, (rows + down - 1) / down));
+  const auto blocks = static_cast<unsigned>(std::min(kMostBlocks, ceil_div(rows, down)));
   launch_kernel(stream, blocks, dim3(static_cast<unsigned>(across), static_cast<unsigned>(down)), 0,
                 for_each_cell_kernel<Body>, rows, columns, body);
 }

@@ -6,6 +6,7 @@
 #include <numbers>
 #include <optional>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/base/cpu_clones.h"
 #include "cuda/base/host_device.cuh"
 #include "cuda/device/launch.cuh"
@@ -80,7 +81,7 @@ EBM_CPU_CLONES std::array<double, kLanes> kernel_sums(const Kernel& kernel,
 void launch_on_cpu(const Kernel& kernel, double scale, std::span<const float> states,
                    std::span<const float> axis, std::span<float> density) {
   const std::size_t resolution = axis.size();
-  const std::size_t blocks = (resolution + kLanes - 1) / kLanes;
+  const std::size_t blocks = ceil_div(resolution, kLanes);
   std::vector<float> x(axis.begin(), axis.end());
   x.resize(blocks * kLanes);  // the last block's spare lanes are computed and dropped
   const auto work = static_cast<std::int64_t>(states.size() * kLanes);

@@ -23,7 +23,7 @@ EBM_CPU_CLONES float update_chain(const LangevinUpdate& update, std::uint32_t ch
   float sum_of_squares = 0;
   for (std::int64_t begin = 0; begin < size; begin += kBlock) {
     const std::int64_t count = std::min(kBlock, size - begin);
-    const std::int64_t groups = (count + 3) / 4;
+    const std::int64_t groups = ceil_div(count, 4);
 #pragma omp simd
     for (std::int64_t group = 0; group < groups; ++group) {
       const Floats4 four = update.noise_of(chain, static_cast<std::uint32_t>(begin / 4 + group));
@@ -173,7 +173,7 @@ void langevin_update(const CudaStream& stream, const LangevinUpdate& update,
                      on_16_bytes(states);
   const auto kernel = whole ? langevin_update_kernel<Whole4> : langevin_update_kernel<Part4>;
   // As many threads as take the groups in the fewest turns: of the size alone, as the sum's order.
-  const std::int64_t groups = (state_size + 3) / 4;
+  const std::int64_t groups = ceil_div(state_size, 4);
   const std::int64_t turns = std::max(ceil_div(groups, kMostThreads), std::int64_t{1});
   const auto warps = static_cast<unsigned>(ceil_div(groups, turns * kWarp));
   const unsigned threads = std::max(warps, 1U) * kWarp;

@@ -1,5 +1,6 @@
 #include "cuda/kernels/random_states.cuh"
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/device/launch.cuh"
 #include "cuda/random/normal.cuh"
 
@@ -37,7 +38,7 @@ struct FillBody {
 
 template <Fill fill>
 void run(const Queue& queue, const Shard& rows, const FillBody<fill>& body) {
-  for_each_in_rows(queue, rows.count, (body.row_size + 3) / 4, body);
+  for_each_in_rows(queue, rows.count, ceil_div(body.row_size, 4), body);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "cuda/base/ceil_div.h"
 #include "host/output/atomic_file.h"
 #include "host/output/input_file.h"
 #include "host/output/shape.h"
@@ -35,7 +36,7 @@ std::string npy_header(std::string_view dtype, std::span<const std::int64_t> sha
       fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", dtype, tuple(shape));
   const std::size_t preamble = kMagic.size() + 4;  // version and length
   const std::size_t unpadded = std::max(preamble + text.size() + 1, at_least);
-  const std::size_t padded = (unpadded + kAlignment - 1) / kAlignment * kAlignment;
+  const std::size_t padded = round_up(unpadded, kAlignment);
   text.append(padded - preamble - text.size() - 1, ' ');
   text += '\n';
   if (text.size() > 0xFFFF) {

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "cuda/base/ceil_div.h"
 #include "host/errors.h"
 #include "host/output/atomic_file.h"
 #include "host/output/shape.h"
@@ -64,7 +65,7 @@ void write_png_grid(const std::filesystem::path& path, std::span<const float> st
   const auto depth = static_cast<std::size_t>(channels);
   const auto images = static_cast<std::size_t>(count);
   const auto columns = static_cast<std::size_t>(std::sqrt(count));
-  const std::size_t rows = (images + columns - 1) / columns;
+  const std::size_t rows = ceil_div(images, columns);
   const std::size_t grid_height = rows * (image_height + kPadding) + kPadding;
   const std::size_t grid_width = columns * (image_width + kPadding) + kPadding;
   std::vector<std::uint8_t> pixels(grid_height * grid_width * depth);

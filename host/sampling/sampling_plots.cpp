@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "cuda/base/ceil_div.h"
 #include "host/output/atomic_file.h"
 
 namespace ebm {
@@ -65,7 +66,7 @@ SamplingPlots::SamplingPlots(std::filesystem::path folder, const std::string& na
               fmt::format("step,energy_mean,energy_10,energy_90,gradient_mean,gradient_10,"
                           "gradient_90{}",
                           mala ? ",acceptance" : "")),
-      steps_a_point_((steps + kMostPoints - 1) / kMostPoints) {
+      steps_a_point_(ceil_div(steps, kMostPoints)) {
   const auto write = [&](std::string_view file, std::string_view quantity,
                          const std::string& plot) {
     scripts_.push_back(folder_ / fmt::format("{}.gp", file));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cublas_lt.h"
+#include "cuda/base/ceil_div.h"
 #include "launch.h"
 #include "runtime.h"
 
@@ -78,7 +79,7 @@ struct Product {
 
 float Product::element(std::int64_t row, std::int64_t column) const {
   const std::int64_t inner = a.columns();
-  const std::int64_t share = (inner + algorithm.splits - 1) / algorithm.splits;
+  const std::int64_t share = ebm::ceil_div(inner, algorithm.splits);
   float* const part = algorithm.splits == 1
                           ? nullptr
                           : parts + (row + column * a.rows()) * std::int64_t{algorithm.splits};

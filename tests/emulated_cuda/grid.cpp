@@ -11,6 +11,7 @@
 #include <random>
 #include <vector>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda_runtime.h"
 #include "fiber.h"
 
@@ -161,7 +162,7 @@ void Grid::run_block() {
   turns_ = in_order(threads_.size());
   started_ = 0;
   at_barrier_ = 0;
-  waiting_lanes_.assign((threads_.size() + kLanes - 1) / kLanes, 0);
+  waiting_lanes_.assign(ebm::ceil_div(threads_.size(), kLanes), 0);
   while (error_.empty() && next_fresh()) {
     resume(idle_fiber(), current_);
   }

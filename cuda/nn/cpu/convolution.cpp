@@ -3,6 +3,7 @@
 #include <cassert>
 #include <utility>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/kernels/leaky_relu.cuh"
 
 namespace ebm {
@@ -28,7 +29,7 @@ constexpr auto kDirect = dnnl::algorithm::convolution_direct;
 /// Floats that an array takes, and those that fill its last cache line.
 std::int64_t whole_cache_lines(const memory::desc& array) {
   constexpr std::size_t kLine = 64;
-  return static_cast<std::int64_t>((array.get_size() + kLine - 1) / kLine * kLine / sizeof(float));
+  return static_cast<std::int64_t>(round_up(array.get_size(), kLine) / sizeof(float));
 }
 
 dnnl::primitive_attr attributes(Epilogue epilogue) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/kernels/leaky_relu.cuh"
 
 namespace ebm {
@@ -23,14 +24,12 @@ constexpr int rows_together(int channels, int lanes) {
 }
 constexpr int kMostRowsTogether = 4;
 
-int rounded_up(int value, int to) { return (value + to - 1) / to * to; }
-
 /// The output gradient with its channels apart and zeros around it: [row][channel][column]. Row r
 /// of the image needs rows r … r + kernel − 1 of it; the same holds for columns.
 struct Canvas {
   explicit Canvas(const ImageConvolution& c)
       : margin(c.kernel - 1 - c.padding),
-        channel_stride(rounded_up(c.width, kVectors * kMostLanes) + c.kernel - 1),
+        channel_stride(round_up(c.width, kVectors * kMostLanes) + c.kernel - 1),
         row_stride(channel_stride * c.out_channels),
         rows(c.height + kMostRowsTogether - 1 + c.kernel - 1) {}
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cuda/base/buffer.h"
+#include "cuda/base/ceil_div.h"
 #include "cuda/base/vector_memory.h"
 #include "cuda/kernels/langevin_update.cuh"
 
@@ -31,7 +32,7 @@ class Perceptron {
 
   /// Values from one row to the next of an array of `width` values a row: whole vectors of any
   /// processor. Those beyond the width are zeros in the weights.
-  static std::int64_t row(int width) { return (std::int64_t{width} + 15) / 16 * 16; }
+  static std::int64_t row(int width) { return round_up(std::int64_t{width}, 16); }
   /// (in, row(out)): what one input contributes to each output, contiguous.
   const float* by_input(std::size_t l) const { return by_input_[l].data(); }
   /// (out, row(in)): what one output's gradient contributes to each input's.

@@ -90,7 +90,8 @@ int points(int stride, int tile) {
 }
 
 std::int64_t count_tiles(const ConvolutionShape& shape, int tile) {
-  return shape.images * ceil_div(shape.out_height(), tile) * ceil_div(shape.out_width(), tile);
+  return std::int64_t{shape.images} * ceil_div(shape.out_height(), tile) *
+         ceil_div(shape.out_width(), tile);
 }
 
 /// The side of tiles that takes the least time. Larger ones need fewer multiplications, but more of

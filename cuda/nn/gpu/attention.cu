@@ -8,6 +8,7 @@
 #include <string>
 #include <type_traits>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/device/bfloat16.cuh"
 #include "cuda/device/launch.cuh"
 #include "cuda/kernels/softmax.cuh"
@@ -302,7 +303,7 @@ void with_channels_per_lane(std::int64_t channels, const Launch& launch) {
   } else if (channels <= 32) {
     launch(std::integral_constant<int, 16>(), channels <= 16 ? 0 : 1);
   } else if (channels <= kMostAttentionChannels) {
-    const auto lanes = static_cast<unsigned>((channels + 31) / 32);
+    const auto lanes = static_cast<unsigned>(ceil_div(channels, 32));
     launch(std::integral_constant<int, 32>(), static_cast<int>(std::bit_width(lanes - 1)));
   } else {
     throw std::invalid_argument("a non-local block of " + std::to_string(2 * channels) +

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/base/host_device.cuh"
 #include "cuda/device/block_reduce.cuh"
 
@@ -113,15 +114,13 @@ struct AttentionDivision {
         columns(static_cast<int>(column_count)),
         lanes_log2(lanes_log2_) {
     const int most = kColumnBytes / static_cast<int>(sizeof(Four<float>)) / column_fours();
-    const int groups = std::min(most, columns + kTileStep - 1) / kTileStep;
+    const int groups = std::min(most / kTileStep, ceil_div(columns, kTileStep));
     tile = kTileStep * std::max(groups, 1);
   }
 
   EBM_HOST_DEVICE int lanes() const { return 1 << lanes_log2; }
   EBM_HOST_DEVICE int rows_per_block() const { return static_cast<int>(kWarp) >> lanes_log2; }
-  EBM_HOST_DEVICE int blocks_per_image() const {
-    return (rows + rows_per_block() - 1) / rows_per_block();
-  }
+  EBM_HOST_DEVICE int blocks_per_image() const { return ceil_div(rows, rows_per_block()); }
   /// From one lane's to the next one's: 16 bytes between them keep them on different banks.
   EBM_HOST_DEVICE int lane_fours() const { return 2 * kFours + (lanes_log2 > 0 ? 1 : 0); }
   /// From one column to the next.
@@ -157,7 +156,7 @@ __device__ void load_tile(const AttentionDivision<C>& division, const Rows& firs
   constexpr int kFours = AttentionDivision<C>::kFours;
   constexpr int kFoursLog2 = std::countr_zero(static_cast<unsigned>(kFours));
   const int fours_log2 = kFoursLog2 + division.lanes_log2;  // of one matrix's column
-  const int padded = (count + kTileStep - 1) / kTileStep * kTileStep;
+  const int padded = round_up(count, kTileStep);
   const auto threads = static_cast<int>(blockDim.x * blockDim.y);
   __syncthreads();  // the tile before has been used
   for (auto item = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);

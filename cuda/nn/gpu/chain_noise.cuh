@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/kernels/langevin_update.cuh"
 
 namespace ebm {
@@ -36,7 +37,7 @@ struct ChainSteps {
 };
 
 /// Groups of four components that make a state.
-__host__ __device__ constexpr int noise_groups(int size) { return (size + 3) / 4; }
+__host__ __device__ constexpr int noise_groups(int size) { return ceil_div(size, 4); }
 
 /// A block's threads draw the noise of `count` steps of chain `chain` (from 0) from the `begin`-th
 /// on, a group of four components each: noise[step][group]. That takes a thread longer than a layer

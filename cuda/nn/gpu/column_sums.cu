@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/device/bfloat16.cuh"
 #include "cuda/device/launch.cuh"
 
@@ -14,7 +15,7 @@ constexpr std::int64_t kMostGroups = 256;
 
 std::int64_t groups_of(std::int64_t rows) {
   constexpr std::int64_t kRowsWorthABlock = 32 * kStrands;
-  return std::clamp((rows + kRowsWorthABlock - 1) / kRowsWorthABlock, std::int64_t{1}, kMostGroups);
+  return std::clamp(ceil_div(rows, kRowsWorthABlock), std::int64_t{1}, kMostGroups);
 }
 
 /// sums[group·columns + j] of the rows of one group: a block's threads sum every kStrands-th row,
@@ -49,10 +50,9 @@ void sum_groups(const CudaStream& stream, std::int64_t groups, std::int64_t rows
   if (columns == 0) {
     return;
   }
-  const auto blocks = static_cast<unsigned>((columns + kColumns - 1) / kColumns);
+  const auto blocks = static_cast<unsigned>(ceil_div(columns, kColumns));
   launch_kernel(stream, dim3(blocks, static_cast<unsigned>(groups)), dim3(kColumns, kStrands), 0,
-                column_sums_kernel<T>, rows, (rows + groups - 1) / groups, stride, columns, x,
-                sums);
+                column_sums_kernel<T>, rows, ceil_div(rows, groups), stride, columns, x, sums);
 }
 
 }  // namespace

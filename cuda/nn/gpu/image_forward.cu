@@ -1,5 +1,6 @@
 #include <cstdint>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/device/bfloat16.cuh"
 #include "cuda/device/block_reduce.cuh"
 #include "cuda/device/launch.cuh"
@@ -245,7 +246,7 @@ void image_forward(const CudaStream& stream, const ConvolutionShape& shape, Imag
   if (shape.images == 0 || height <= 0 || width <= 0) {
     return;
   }
-  const auto output_groups = static_cast<unsigned>((shape.out_channels + kOutputs - 1) / kOutputs);
+  const auto output_groups = static_cast<unsigned>(ceil_div(shape.out_channels, kOutputs));
   const ImageForwardArguments<In, T> arguments{
       .shape = shape,
       .y_height = height,
@@ -260,8 +261,8 @@ void image_forward(const CudaStream& stream, const ConvolutionShape& shape, Imag
       .y = y};
   // Images first: the other two dimensions of a grid end at 65,535.
   const dim3 blocks(static_cast<unsigned>(shape.images) * output_groups,
-                    static_cast<unsigned>((width + kTileWidth - 1) / kTileWidth),
-                    static_cast<unsigned>((height + kTileHeight - 1) / kTileHeight));
+                    static_cast<unsigned>(ceil_div(width, kTileWidth)),
+                    static_cast<unsigned>(ceil_div(height, kTileHeight)));
   launch_kernel(stream, blocks, kThreads,
                 sizeof(float) * (kPatchSize + kMostChannels * kChannelPitch),
                 image_forward_kernel<In, T>, arguments);

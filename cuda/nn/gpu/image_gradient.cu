@@ -2,6 +2,7 @@
 
 #include <type_traits>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/device/bfloat16.cuh"
 #include "cuda/device/block_reduce.cuh"
 #include "cuda/device/launch.cuh"
@@ -195,7 +196,7 @@ __device__ __forceinline__ void gather_weights(const ConvolutionShape& shape, co
                                                int first, float* weights) {
   constexpr int kOfOutput = kChannels * kTaps;
   constexpr int kThreadsOfOutput = kThreads / kOutputs;
-  constexpr int kCount = (kOfOutput + kThreadsOfOutput - 1) / kThreadsOfOutput;
+  constexpr int kCount = ceil_div(kOfOutput, kThreadsOfOutput);
   const int output = static_cast<int>(threadIdx.x) / kThreadsOfOutput;
   const int begin = static_cast<int>(threadIdx.x) % kThreadsOfOutput * kCount;
   const int inside = first + output < shape.out_channels ? shape.in_channels * kTaps : 0;
@@ -364,8 +365,8 @@ void image_gradient(const CudaStream& stream, const ConvolutionShape& shape, Ima
       .dx = dx};
   // Images first: the other two dimensions of a grid end at 65,535.
   const dim3 blocks(static_cast<unsigned>(shape.images),
-                    static_cast<unsigned>((shape.width + kTileWidth - 1) / kTileWidth),
-                    static_cast<unsigned>((shape.height + kTileHeight - 1) / kTileHeight));
+                    static_cast<unsigned>(ceil_div(shape.width, kTileWidth)),
+                    static_cast<unsigned>(ceil_div(shape.height, kTileHeight)));
   const auto launch = [&](auto channels) {
     constexpr int kChannels = decltype(channels)::value;
     const std::size_t shared =

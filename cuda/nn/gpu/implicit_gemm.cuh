@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/device/launch.cuh"
 #include "cuda/device/packs.cuh"
 
@@ -21,9 +22,7 @@ struct ProductSize {
   std::int64_t terms;
   std::int64_t terms_per_group;
 
-  EBM_HOST_DEVICE std::int64_t groups() const {
-    return (terms + terms_per_group - 1) / terms_per_group;
-  }
+  EBM_HOST_DEVICE std::int64_t groups() const { return ceil_div(terms, terms_per_group); }
 };
 
 /// Where a value of A lies: the sum of a part that its row gives and one that its term gives. `row`
@@ -162,7 +161,7 @@ void implicit_gemm(const CudaStream& stream, const Problem& problem) {
     return;
   }
   const auto tiles = [](std::int64_t values, std::int64_t tile) {
-    return static_cast<unsigned>((values + tile - 1) / tile);
+    return static_cast<unsigned>(ceil_div(values, tile));
   };
   const dim3 blocks(tiles(size.rows, kTileRows), tiles(size.columns, kTileColumns),
                     static_cast<unsigned>(size.groups()));

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/device/launch.cuh"
 #include "cuda/nn/gpu/nonlocal_tile.cuh"
 
@@ -165,8 +166,7 @@ __device__ __forceinline__ Four add_four_lanes(const Tile& tile, int lane) {
 __device__ inline void key_gradient(const Sizes& sizes, const BackwardRoom& at, int begin, int rows,
                                     Four* shared) {
   const int tiles = sizes.key_fours * sizes.fours();
-  const int whole =
-      (4 * tiles + static_cast<int>(kWarp) - 1) / static_cast<int>(kWarp) * static_cast<int>(kWarp);
+  const int whole = round_up(4 * tiles, static_cast<int>(kWarp));
 #pragma unroll 1
   for (auto item = static_cast<int>(threadIdx.x); item < whole; item += kThreads) {
     const int lane = item % 4;

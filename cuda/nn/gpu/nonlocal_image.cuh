@@ -11,6 +11,7 @@
 #include <bit>
 #include <cstdint>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/base/host_device.cuh"
 #include "cuda/device/packs.cuh"
 #include "cuda/nn/gpu/nonlocal_block.cuh"
@@ -120,7 +121,7 @@ struct BackwardRoom {
         values(room.take(sizes.windows * sizes.half_stride())),
         turned_keys(room.take(sizes.half * sizes.key_stride())),
         key_gradient(room.take(sizes.windows * odd(2 * sizes.half_fours))),
-        winners(room.take((sizes.windows * 2 * sizes.half_fours + 3) / 4)),
+        winners(room.take(ceil_div(sizes.windows * 2 * sizes.half_fours, 4))),
         embed_weights(room.take(2 * sizes.half * sizes.embed_stride())),
         merge_weights(room.take(sizes.half * sizes.stride())) {}
 };

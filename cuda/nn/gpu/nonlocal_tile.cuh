@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/base/host_device.cuh"
 #include "cuda/device/block_reduce.cuh"
 #include "cuda/device/packs.cuh"
@@ -220,8 +221,7 @@ __device__ __forceinline__ void for_each_row_group(const Sizes& sizes, int group
                                                    const Body& body) {
   const int lanes_log2 = sizes.windows_log2 - 2;
   const int items = groups << lanes_log2;
-  const int whole =
-      (items + static_cast<int>(kWarp) - 1) / static_cast<int>(kWarp) * static_cast<int>(kWarp);
+  const int whole = round_up(items, static_cast<int>(kWarp));
 #pragma unroll 1
   for (auto item = static_cast<int>(threadIdx.x); item < whole; item += kThreads) {
     const int group = item >> lanes_log2;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/device/block_reduce.cuh"
 #include "cuda/device/launch.cuh"
 #include "cuda/kernels/leaky_relu.cuh"
@@ -37,7 +38,7 @@ __host__ __device__ constexpr int padded_stride(int inputs) { return (inputs + 2
 // Bytes of a block's memory, in the order in which things lie there: a state's units and its
 // gradient, noise, the layers; and the weights, where they fit.
 __host__ __device__ constexpr std::int64_t unit_bytes(int units, int state_size) {
-  return (std::int64_t{units} + state_size + 3) / 4 * 16;
+  return 16 * ceil_div(std::int64_t{units} + state_size, 4);
 }
 __host__ __device__ constexpr std::int64_t noise_bytes(int state_size) {
   const int groups = noise_groups(state_size);

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/device/block_reduce.cuh"
 #include "cuda/device/launch.cuh"
 #include "cuda/nn/gpu/chain_noise.cuh"
@@ -245,7 +246,7 @@ void DevicePerceptron::weight_gradient(const CudaStream& stream, const float* th
   for (const PerceptronLayer& layer : layers_) {
     largest = std::max(largest, (std::int64_t{layer.inputs} + 1) * layer.outputs);
   }
-  const dim3 gradient_blocks(static_cast<unsigned>((largest + kThreads - 1) / kThreads),
+  const dim3 gradient_blocks(static_cast<unsigned>(ceil_div(largest, kThreads)),
                              static_cast<unsigned>(layers_.size()));
   for (std::int64_t first = 0; first < count; first += kStatesAtATime) {
     const int some = static_cast<int>(std::min(kStatesAtATime, count - first));

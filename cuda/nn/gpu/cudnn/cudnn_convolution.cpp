@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/device/bfloat16.cuh"
 #include "cuda/device/device_buffer.h"
 #include "cuda/nn/gpu/convolution_epilogue.h"
@@ -33,8 +34,7 @@ std::int64_t weight_values(const ConvolutionShape& shape) {
 /// Bytes of floats, up to the next place that any device's loads like to begin at.
 std::size_t float_bytes(std::int64_t values) {
   constexpr std::size_t kAlignment = 256;
-  return (static_cast<std::size_t>(values) * sizeof(float) + kAlignment - 1) / kAlignment *
-         kAlignment;
+  return round_up(static_cast<std::size_t>(values) * sizeof(float), kAlignment);
 }
 
 /// Bytes of weight_gradient()'s float copies of x and dy.
