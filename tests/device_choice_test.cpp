@@ -16,18 +16,9 @@ constexpr std::size_t kGiB = 1024 * kMiB;
 
 CudaSurvey two_devices(const std::string& first_unusable, const std::string& second_unusable) {
   return {.unusable = {},
-          .devices = {{.index = 0,
-                       .name = "Old",
-                       .major = 7,
-                       .minor = 5,
-                       .memory = kGiB,
-                       .unusable = first_unusable},
-                      {.index = 1,
-                       .name = "New",
-                       .major = 9,
-                       .minor = 0,
-                       .memory = kGiB,
-                       .unusable = second_unusable}}};
+          .devices = {
+              {.index = 0, .name = "Old", .major = 7, .minor = 5, .unusable = first_unusable},
+              {.index = 1, .name = "New", .major = 9, .minor = 0, .unusable = second_unusable}}};
 }
 
 CudaSurvey no_devices() { return {.unusable = "nothing here", .devices = {}}; }

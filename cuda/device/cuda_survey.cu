@@ -53,7 +53,6 @@ CudaDevice describe_device(int index) {
   device.name = properties.name;
   device.major = properties.major;
   device.minor = properties.minor;
-  device.memory = properties.totalGlobalMem;
   device.unusable = why_unusable(device);
   return device;
 }

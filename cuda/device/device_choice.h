@@ -15,7 +15,6 @@ struct CudaDevice {
   std::string name{};
   int major = 0;  ///< compute capability
   int minor = 0;
-  std::size_t memory = 0;  ///< bytes in all
   std::string unusable{};  ///< why this program cannot compute there; empty when it can
 };
 

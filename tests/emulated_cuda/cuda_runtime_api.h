@@ -47,7 +47,6 @@ const char* cudaGetErrorString(cudaError_t error);
 
 struct cudaDeviceProp {
   char name[256];
-  std::size_t totalGlobalMem;
   int major;
   int minor;
   int multiProcessorCount;
