@@ -14,6 +14,7 @@
 #include "cuda/learning/energy_difference.h"
 #include "cuda/mcmc/chain_runner.h"
 #include "cuda/nn/cpu/cpu_energy.h"
+#include "tests/layers.h"
 #include "tests/run_training.h"
 
 namespace {
@@ -155,10 +156,7 @@ INSTANTIATE_TEST_SUITE_P(Networks, WorkingMemory, testing::Values("vanilla", "no
                          [](const auto& instance) { return std::string(instance.param); });
 
 TEST(WorkingMemoryOfLargeTiles, IsWhatIsDocumented) {
-  const auto conv = [](const char* key, int outputs, int kernel, int stride, int padding) {
-    return Layer{LayerKind::conv, key, outputs, kernel, stride, padding};
-  };
-  const Layer relu{LayerKind::leaky_relu, {}};
+  const Layer relu = leaky_relu();
   const Network network("strided", {3, 32, 32},
                         {conv("a", 16, 3, 1, 1), relu, conv("b", 256, 4, 2, 1), relu,
                          conv("c", 512, 4, 2, 1), relu, conv("d", 1, 8, 1, 0)});

@@ -16,6 +16,7 @@
 #include "host/training/compute_device.h"
 #include "tests/host_energy.h"
 #include "tests/kernel_launch.h"
+#include "tests/layers.h"
 #include "tests/numbers.h"
 #include "tests/plan_folder.h"
 #include "tests/temporary_folder.h"
@@ -157,12 +158,7 @@ TEST_P(CudaLearnerTest, AnIterationThatIsGivenUpLeavesNoTrace) {
 
 /// Whose steps take an emulated device no time.
 Network tiny_network() {
-  return {"tiny",
-          {1, 4, 4},
-          {{LayerKind::conv, "a", 2, 3, 1, 1},
-           {LayerKind::leaky_relu, {}},
-           {LayerKind::flatten, {}},
-           {LayerKind::linear, "b", 1}}};
+  return {"tiny", {1, 4, 4}, {conv("a", 2, 3, 1, 1), leaky_relu(), flatten(), linear("b", 1)}};
 }
 
 /// Two chains after some steps, and their norm sums.
@@ -213,18 +209,6 @@ TEST(SamplingSlice, IsAWholeRunOrWholeGraphs) {
   EXPECT_EQ(slice_steps(false, 60000 * kImage, 500), 1);
   EXPECT_EQ(slice_steps(false, 100 * 2, 500), 500);
   EXPECT_EQ(slice_steps(false, 100 * 2, 0), 1);
-}
-
-TEST(CudaNetwork, ThatOnlyTheCpuComputesIsRefused) {
-  const Network network("flat", {1, 2, 2},
-                        {{LayerKind::flatten, {}},
-                         {LayerKind::conv, "a", 3, 3, 1, 1},
-                         {LayerKind::leaky_relu, {}},
-                         {LayerKind::linear, "b", 1}});
-  const ComputeDevice device = choose_compute_device("cuda", Precision::fp32, network);
-  const std::string message =
-      message_of<ConfigurationError>([&] { make_energy(device, network, 1); });
-  EXPECT_TRUE(mentions(message, {"cuda:0", "layer 1", "flatten", "--device cpu"})) << message;
 }
 
 }  // namespace

@@ -17,7 +17,9 @@
 #include <vector>
 
 #include "tests/goldens.h"
+#include "tests/layers.h"
 #include "tests/numbers.h"
+#include "tests/other_networks.h"
 #include "tests/reference_network.h"
 #include "tests/tested_energy.h"
 #include "tests/threads.h"
@@ -41,15 +43,6 @@ constexpr bool kSameBitsEverywhere = true;
 #endif
 constexpr int kChains = 17;   // whole tiles and a partial one, of images and of points
 constexpr int kCapacity = 7;  // of a device: two whole parts of kChains and a rest
-
-Layer conv(std::string key, int outputs, int kernel, int stride = 1, int padding = 0) {
-  return {LayerKind::conv, std::move(key), outputs, kernel, stride, padding};
-}
-Layer linear(std::string key, int outputs) { return {LayerKind::linear, std::move(key), outputs}; }
-Layer nonlocal(std::string key) { return {LayerKind::nonlocal, std::move(key)}; }
-Layer leaky_relu() { return {LayerKind::leaky_relu, {}}; }
-Layer max_pool() { return {LayerKind::max_pool, {}}; }
-Layer flatten() { return {LayerKind::flatten, {}}; }
 
 std::vector<Network> published_networks() {
   std::vector<Network> networks;
@@ -77,53 +70,6 @@ std::vector<Network> published_networks() {
     }
   }
   return networks;
-}
-
-/// Layer lists that no published network has.
-std::vector<Network> other_networks() {
-  return {
-      {"leaky_relu_first",
-       {2, 4, 4},
-       {leaky_relu(), conv("a", 3, 3, 1, 1), leaky_relu(), flatten(), linear("b", 1)}},
-      {"leaky_relu_last",
-       {1, 6, 6},
-       {conv("a", 4, 3), leaky_relu(), conv("b", 1, 4), leaky_relu()}},
-      {"leaky_relu_twice",
-       {3, 4, 4},
-       {conv("a", 5, 4), leaky_relu(), leaky_relu(), linear("b", 1)}},
-      {"no_leaky_relu", {1, 8, 8}, {conv("a", 3, 4, 2, 1), conv("b", 6, 4, 2, 1), conv("c", 1, 2)}},
-      {"max_pool_first",
-       {3, 8, 8},
-       {max_pool(), conv("a", 4, 3, 1, 1), leaky_relu(), flatten(), linear("b", 1)}},
-      {"max_pool_before_leaky_relu",
-       {3, 8, 8},
-       {conv("a", 5, 3, 1, 1), max_pool(), leaky_relu(), flatten(), linear("b", 7), leaky_relu(),
-        linear("c", 1)}},
-      {"max_pool_twice",
-       {2, 8, 12},
-       {conv("a", 3, 1), max_pool(), max_pool(), leaky_relu(), flatten(), linear("b", 1)}},
-      {"wide_states",
-       {1, 6, 10},
-       {conv("a", 4, 3, 1, 1), leaky_relu(), max_pool(), conv("b", 3, 3, 2, 1), leaky_relu(),
-        flatten(), linear("c", 1)}},
-      {"stride_leaves_a_rest",
-       {3, 7, 11},
-       {conv("a", 4, 2, 3), leaky_relu(), conv("b", 5, 3, 2, 2), leaky_relu(), flatten(),
-        linear("c", 1)}},
-      {"nonlocal_first", {2, 4, 4}, {nonlocal("a"), conv("b", 3, 4), leaky_relu(), linear("c", 1)}},
-      {"nonlocal_in_the_middle",
-       {2, 8, 8},
-       {conv("a", 6, 3, 1, 1), leaky_relu(), nonlocal("b"), conv("c", 4, 3, 2, 1), leaky_relu(),
-        nonlocal("d"), flatten(), linear("e", 1)}},
-      {"nonlocal_before_leaky_relu",
-       {1, 4, 6},
-       {conv("a", 4, 1), nonlocal("b"), leaky_relu(), max_pool(), flatten(), linear("c", 1)}},
-      {"linear_perceptron",
-       {5, 1, 1},
-       {linear("a", 9), leaky_relu(), linear("b", 3), leaky_relu(), linear("c", 1)}},
-      {"one_layer", {3, 1, 1}, {linear("a", 1)}},
-      {"flatten_first", {2, 3, 5}, {flatten(), linear("a", 6), leaky_relu(), linear("b", 1)}},
-  };
 }
 
 /// Σ|terms| of the last layer's sum of one state.
@@ -347,6 +293,7 @@ std::string name_of(const testing::TestParamInfo<Network>& info) { return info.p
 
 INSTANTIATE_TEST_SUITE_P(Published, EnergyTest, testing::ValuesIn(published_networks()), name_of);
 INSTANTIATE_TEST_SUITE_P(Other, EnergyTest, testing::ValuesIn(other_networks()), name_of);
+INSTANTIATE_TEST_SUITE_P(Drawn, EnergyTest, testing::ValuesIn(drawn_networks(8)), name_of);
 
 class EnergyThreads : public testing::TestWithParam<Network> {};
 

@@ -1,6 +1,6 @@
 // The arithmetic of the published networks, counted by hand.
 
-#include "cuda/nn/operation_count.h"
+#include "cuda/nn/lowering.h"
 
 #include <gtest/gtest.h>
 

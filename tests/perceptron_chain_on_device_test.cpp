@@ -19,6 +19,7 @@
 #include "tests/goldens.h"
 #include "tests/host_energy.h"
 #include "tests/kernel_launch.h"
+#include "tests/layers.h"
 #include "tests/numbers.h"
 #include "tests/reference_network.h"
 
@@ -47,9 +48,9 @@ Network network_of(const Widths& widths) {
   std::vector<Layer> layers;
   for (std::size_t l = 1; l < widths.size(); ++l) {
     if (l > 1) {
-      layers.push_back({LayerKind::leaky_relu, {}});
+      layers.push_back(leaky_relu());
     }
-    layers.push_back({LayerKind::linear, std::to_string(l), widths[l]});
+    layers.push_back(linear(std::to_string(l), widths[l]));
   }
   return {name_of(widths), {widths.front(), 1, 1}, layers};
 }

@@ -234,7 +234,8 @@ TEST_F(PublishedJson, WhatIsNotAJsonObjectIsRefused) {
       {"12", "x.json: must be a map of keys, not '12'"},
       {"{}", "x.json: data: required key is missing"},
       {"{\"\": 1}", "x.json: data: required key is missing"},
-      {"{\"_comment\": [[[[[[[[[[1]]]]]]]]]]}", "x.json:1: nested more than 8 levels deep"},
+      {"{\"_comment\": " + std::string(16, '[') + "1" + std::string(16, ']') + "}",
+       "x.json:1: nested more than 16 levels deep"},
   };
   for (const auto& [bytes, says] : cases) {
     write_bytes(folder_ / "x.json", bytes);

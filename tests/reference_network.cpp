@@ -9,11 +9,13 @@
 #include <deque>
 #include <functional>
 #include <limits>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "cuda/base/cpu_clones.h"
 #include "cuda/device/bfloat16.cuh"
+#include "tests/layers.h"
 
 namespace ebm {
 namespace {
@@ -129,16 +131,8 @@ class Tape {
     return x;
   }
 
-  /// A convolution is one affine map, applied to the patch under every output pixel; a linear layer
-  /// is a convolution of a single pixel.
-  Node& affine(Node& x, const Layer& layer);
-  Node& leaky_relu(Node& x, std::size_t layer);
-  Node& max_pool(Node& x, std::size_t layer, Branch::Site site);
-  Node& flatten(Node& x);
-  /// y_n = Σ_m softmax_m(q_n·k_m) v_m, n and m running over pixels, vectors over channels.
-  Node& attention(Node& q, Node& k, Node& v);
-  Node& add(Node& x, Node& y);
-  Node& nonlocal(Node& x, const std::string& key, std::size_t layer);
+  /// The layers one behind the other. They are numbered as they come, a residual's among them.
+  Node& run(Node& x, const std::vector<Layer>& layers);
 
   void run_backward(Node& output) {
     output.backward.value.assign(1, 1.0);
@@ -152,6 +146,20 @@ class Tape {
   std::vector<Branch>& undecided() { return undecided_; }
 
  private:
+  /// A convolution is one affine map, applied to the patch under every output pixel; a linear layer
+  /// is a convolution of a single pixel.
+  Node& affine(Node& x, const Layer& layer);
+  Node& leaky_relu(Node& x, std::size_t layer);
+  /// y = x·σ(x).
+  Node& silu(Node& x);
+  Node& max_pool(Node& x, std::size_t layer, Branch::Site site);
+  Node& avg_pool(Node& x, int kernel);
+  Node& flatten(Node& x);
+  /// y_n = Σ_m softmax_m(q_n·k_m) v_m, n and m running over pixels, vectors over channels.
+  Node& attention(Node& q, Node& k, Node& v);
+  Node& add(Node& x, Node& y);
+  Node& nonlocal(Node& x, const std::string& key, std::size_t layer);
+
   Node& node(const Shape& shape) { return nodes_.emplace_back(shape); }
 
   bool rounds_factors(const Layer& layer) const {
@@ -177,6 +185,7 @@ class Tape {
   std::span<const Branch> other_way_;
   Values parameters_;
   std::vector<Branch> undecided_;
+  std::size_t layers_ = 0;  // run so far
   std::deque<Node> nodes_;  // whose addresses the backward steps hold
   std::vector<std::function<void()>> backward_;
 };
@@ -288,6 +297,30 @@ Node& Tape::leaky_relu(Node& x, std::size_t layer) {
   return y;
 }
 
+Node& Tape::silu(Node& x) {
+  Node& y = node(x.shape);
+  std::vector<Sum> slopes;  // x's rounding moves them by their own slope
+  for (std::size_t i = 0; i < x.forward.value.size(); ++i) {
+    const double v = x.forward.value[i];
+    const double s = 1 / (1 + std::exp(-v));
+    const double slope = s * (1 + v * (1 - s));
+    const double curvature = s * (1 - s) * (2 + v * (1 - 2 * s));
+    slopes.push_back(
+        {slope, s * (1 + std::abs(v) * (1 - s)) + std::abs(curvature) * x.forward.magnitude[i]});
+    y.forward.value[i] = v * s;
+    y.forward.magnitude[i] = std::abs(v) * s + std::abs(slope) * x.forward.magnitude[i];
+  }
+  backward_.emplace_back([slopes = std::move(slopes), &x, &y] {
+    for (std::size_t i = 0; i < slopes.size(); ++i) {
+      const double dy = y.backward.value[i];
+      x.backward.value[i] += slopes[i].value * dy;
+      x.backward.magnitude[i] +=
+          slopes[i].magnitude * std::abs(dy) + std::abs(slopes[i].value) * y.backward.magnitude[i];
+    }
+  });
+  return y;
+}
+
 Node& Tape::max_pool(Node& x, std::size_t layer, Branch::Site site) {
   Node& y = node({x.shape.channels, x.shape.height / 2, x.shape.width / 2});
   std::vector<std::size_t> winners;
@@ -316,6 +349,32 @@ Node& Tape::max_pool(Node& x, std::size_t layer, Branch::Site site) {
       x.backward.value[winners[i]] += y.backward.value[i];
       x.backward.magnitude[winners[i]] += y.backward.magnitude[i];
     }
+  });
+  return y;
+}
+
+Node& Tape::avg_pool(Node& x, int kernel) {
+  Node& y = node({x.shape.channels, x.shape.height / kernel, x.shape.width / kernel});
+  const double share = 1.0 / (kernel * kernel);
+  const auto for_each_term = [=, &x, &y](const auto& visit) {
+    for (int c = 0; c < x.shape.channels; ++c) {
+      for (int i = 0; i < x.shape.height; ++i) {
+        for (int j = 0; j < x.shape.width; ++j) {
+          visit(at(c, i, j, x.shape.height, x.shape.width),
+                at(c, i / kernel, j / kernel, y.shape.height, y.shape.width));
+        }
+      }
+    }
+  };
+  for_each_term([=, &x, &y](std::size_t from, std::size_t to) {
+    y.forward.value[to] += share * x.forward.value[from];
+    y.forward.magnitude[to] += share * std::abs(x.forward.value[from]);
+  });
+  backward_.emplace_back([=, &x, &y] {
+    for_each_term([=, &x, &y](std::size_t from, std::size_t to) {
+      x.backward.value[from] += share * y.backward.value[to];
+      x.backward.magnitude[from] += share * y.backward.magnitude[to];
+    });
   });
   return y;
 }
@@ -405,7 +464,7 @@ Node& Tape::add(Node& x, Node& y) {
 
 Node& Tape::nonlocal(Node& x, const std::string& key, std::size_t layer) {
   const auto pointwise = [&](const std::string& part, Node& from, int outputs) -> Node& {
-    return affine(from, {LayerKind::conv, key + part, outputs});
+    return affine(from, conv(key + part, outputs, 1));
   };
   const int half = x.shape.channels / 2;
   Node& q = pointwise(".theta", x, half);
@@ -414,35 +473,41 @@ Node& Tape::nonlocal(Node& x, const std::string& key, std::size_t layer) {
   return add(x, pointwise(".W", attention(q, k, v), x.shape.channels));
 }
 
+Node& Tape::run(Node& input, const std::vector<Layer>& layers) {
+  Node* x = &input;
+  for (const Layer& layer : layers) {
+    const std::size_t number = layers_++;
+    if (layer.type == &kConvolutionLayer || layer.type == &kLinearLayer) {
+      x = &affine(*x, layer);
+    } else if (layer.type == &kLeakyReluLayer) {
+      x = &leaky_relu(*x, number);
+    } else if (layer.type == &kSiluLayer) {
+      x = &silu(*x);
+    } else if (layer.type == &kMaxPoolLayer) {
+      x = &max_pool(*x, number, Branch::Site::layer);
+    } else if (layer.type == &kAvgPoolLayer) {
+      x = &avg_pool(*x, layer.kernel);
+    } else if (layer.type == &kNonlocalLayer) {
+      x = &nonlocal(*x, layer.key, number);
+    } else if (layer.type == &kFlattenLayer) {
+      x = &flatten(*x);
+    } else if (layer.type == &kResidualLayer) {
+      x = &add(*x, run(*x, layer.layers));
+    } else {
+      throw std::logic_error("the reference lacks " + std::string(layer.type->name));
+    }
+  }
+  return *x;
+}
+
 ReferenceEvaluation evaluate(const Network& network, std::span<const double> theta,
                              std::span<const double> state, std::span<const Branch> other_way,
                              bool with_parameters, const OperandType& factors = {}) {
   Tape tape(network, theta, with_parameters, factors, other_way);
   Node& input = tape.input(state);
-  Node* x = &input;
-  for (std::size_t i = 0; i < network.layers().size(); ++i) {
-    const Layer& layer = network.layers()[i];
-    switch (layer.kind) {
-      case LayerKind::conv:
-      case LayerKind::linear:
-        x = &tape.affine(*x, layer);
-        break;
-      case LayerKind::leaky_relu:
-        x = &tape.leaky_relu(*x, i);
-        break;
-      case LayerKind::max_pool:
-        x = &tape.max_pool(*x, i, Branch::Site::layer);
-        break;
-      case LayerKind::nonlocal:
-        x = &tape.nonlocal(*x, layer.key, i);
-        break;
-      case LayerKind::flatten:
-        x = &tape.flatten(*x);
-        break;
-    }
-  }
-  tape.run_backward(*x);
-  return {.energy = x->forward.value.front(),
+  Node& output = tape.run(input, network.layers());
+  tape.run_backward(output);
+  return {.energy = output.forward.value.front(),
           .input_gradient = std::move(input.backward.value),
           .parameter_gradient = std::move(tape.parameters().value),
           .parameter_magnitude = std::move(tape.parameters().magnitude),

@@ -16,7 +16,7 @@ namespace ebm {
 struct Branch {
   enum class Site { layer, phi, g };  ///< phi, g: the poolings inside a non-local block
 
-  std::size_t layer = 0;
+  std::size_t layer = 0;  ///< counted in the order of the forward pass, a residual's layers, too
   Site site = Site::layer;
   std::int64_t index = 0;  ///< of the LeakyReLU's or pooling's output, channel-major
   double margin = 0;  ///< the distance to the other branch / the magnitude of what it is made of

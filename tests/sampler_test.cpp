@@ -14,6 +14,7 @@
 #include "cuda/mcmc/chain_runner.h"
 #include "cuda/nn/cpu/cpu_energy.h"
 #include "cuda/nn/cpu/tiled_energy.h"
+#include "tests/layers.h"
 #include "tests/separable_energy.h"
 
 namespace ebm {
@@ -210,11 +211,11 @@ const SeparableTile::Potential kLaplace{[](double x) { return kSlope * std::abs(
 Network laplace_network(bool as_perceptron) {
   std::vector<Layer> layers;
   if (!as_perceptron) {
-    layers.push_back({.kind = LayerKind::flatten, .key = ""});
+    layers.push_back(flatten());
   }
-  layers.push_back({.kind = LayerKind::linear, .key = "a", .outputs = 2});
-  layers.push_back({.kind = LayerKind::leaky_relu, .key = ""});
-  layers.push_back({.kind = LayerKind::linear, .key = "b", .outputs = 1});
+  layers.push_back(linear("a", 2));
+  layers.push_back(leaky_relu());
+  layers.push_back(linear("b", 1));
   return {"laplace", {1, 1, 1}, layers};
 }
 
@@ -258,11 +259,11 @@ std::unique_ptr<HostEnergy> gaussian_network(bool as_perceptron) {
   const int units = knots() + 1;
   std::vector<Layer> layers;
   if (!as_perceptron) {
-    layers.push_back({.kind = LayerKind::flatten, .key = ""});
+    layers.push_back(flatten());
   }
-  layers.push_back({.kind = LayerKind::linear, .key = "a", .outputs = 2 * units});
-  layers.push_back({.kind = LayerKind::leaky_relu, .key = ""});
-  layers.push_back({.kind = LayerKind::linear, .key = "b", .outputs = 1});
+  layers.push_back(linear("a", 2 * units));
+  layers.push_back(leaky_relu());
+  layers.push_back(linear("b", 1));
   const auto n = static_cast<std::size_t>(units);
   std::vector<float> in(4 * n);
   std::vector<float> in_bias(2 * n);

@@ -19,7 +19,7 @@
 #include "cuda/kernels/random_states.cuh"
 #include "cuda/learning/learner.h"
 #include "cuda/nn/cpu/cpu_energy.h"
-#include "cuda/nn/operation_count.h"
+#include "cuda/nn/lowering.h"
 #include "tools/benchmark/machine_limits.h"
 
 namespace ebm {

@@ -31,7 +31,7 @@
 #include "cuda/learning/learner.h"
 #include "cuda/nn/gpu/cuda_context.h"
 #include "cuda/nn/gpu/cuda_energy.h"
-#include "cuda/nn/operation_count.h"
+#include "cuda/nn/lowering.h"
 #ifndef EBM_EMULATED_CUDA
 #include "tools/benchmark/gpu_limits.h"
 #endif
