@@ -29,6 +29,7 @@ namespace {
 
 constexpr double kFloat32 = 1e-5;          // energies and gradients, of their norm
 constexpr double kFloat32Repeated = 1e-4;  // states after Langevin steps
+constexpr double kBfloat16 = 0.01;         // the same; branches change, and gradients jump
 constexpr double kRoundings = 8;           // of any one component of a weight gradient
 // What another order of sums may change: roundings of the last layer's terms in an energy, and of
 // its norm in a gradient, of which more may cancel. The CPU and the kernels of this project, which
@@ -190,6 +191,29 @@ TEST_P(EnergyTest, MatchesTheReference) {
         << tensor.name;
   }
 }
+
+#ifdef EBM_TEST_ON_CUDA
+TEST_P(EnergyTest, InBfloat16ItIsNear) {
+  energy_ = std::make_unique<HostEnergy>(
+      make_cuda_energy(network_, kCapacity, Precision::bf16, plan_folder()));
+  energy_->set_parameters(theta_);
+  std::vector<double> f;
+  std::vector<double> gradients;
+  std::vector<double> theta_gradient(theta_.size());
+  for (int chain = 0; chain < kChains; ++chain) {
+    const ReferenceEvaluation exact =
+        evaluate_reference(network_, doubles(theta_), doubles(states(chain, 1)));
+    f.push_back(exact.energy);
+    gradients.insert(gradients.end(), exact.input_gradient.begin(), exact.input_gradient.end());
+    std::ranges::transform(theta_gradient, exact.parameter_gradient, theta_gradient.begin(),
+                           std::plus<>());
+  }
+  const Result result = evaluate(0, kChains);
+  EXPECT_LT(relative_error(result.f, f), kBfloat16);
+  EXPECT_LT(relative_error(result.gradients, gradients), kBfloat16);
+  EXPECT_LT(relative_error(weight_gradient(), theta_gradient), kBfloat16);
+}
+#endif
 
 TEST_P(EnergyTest, WeightGradientIsScaled) {
   const std::vector<float> gradient = weight_gradient();

@@ -9,6 +9,7 @@
 #include "host/config/config.h"
 #include "host/errors.h"
 #include "tests/custom_networks.h"
+#include "tests/layers.h"
 #include "tests/temporary_folder.h"
 
 namespace ebm {
@@ -34,10 +35,8 @@ class LayerLists : public testing::Test {
 
 TEST_F(LayerLists, ListsAreReadInBothStyles) {
   const std::vector<Layer> expected{
-      {LayerKind::conv, "0", 4, 3, 1, 1}, {LayerKind::leaky_relu, ""},
-      {LayerKind::max_pool, ""},          {LayerKind::nonlocal, "3"},
-      {LayerKind::conv, "4", 6, 4, 2, 1}, {LayerKind::leaky_relu, ""},
-      {LayerKind::flatten, ""},           {LayerKind::linear, "7", 1},
+      conv("0", 4, 3, 1, 1), leaky_relu(), max_pool(), nonlocal("3"),
+      conv("4", 6, 4, 2, 1), leaky_relu(), flatten(),  linear("7", 1),
   };
   const TrainConfig flow = load_train_config(written(image_config(kImages, "digits")));
   EXPECT_EQ(flow.network.kind, NetworkKind::custom);
@@ -62,7 +61,69 @@ TEST_F(LayerLists, ListsAreReadInBothStyles) {
   EXPECT_EQ(load_train_config(written(plane_config(kPlane)),
                               std::vector<std::string>{"network.layers=[linear: {outputs: 1}]"})
                 .network.layers,
-            (std::vector<Layer>{{LayerKind::linear, "0", 1}}));
+            (std::vector<Layer>{linear("0", 1)}));
+}
+
+TEST_F(LayerLists, ResidualsHoldListsOfTheirOwn) {
+  const std::string list =
+      "[conv: {outputs: 4, kernel: 3, padding: 1}, silu, avg_pool, "
+      "residual: {layers: [silu, conv: {outputs: 4, kernel: 1}, "
+      "residual: {layers: [nonlocal, silu]}]}, avg_pool: {kernel: 4}, conv: {outputs: 1, kernel: "
+      "2}]";
+  const std::vector<Layer> expected{
+      conv("0", 4, 3, 1, 1),
+      silu(),
+      avg_pool(2),
+      residual({silu(), conv("3.1", 4, 1), residual({nonlocal("3.2.0"), silu()}, "3.2")}, "3"),
+      avg_pool(4),
+      conv("5", 1, 2),
+  };
+  const TrainConfig flow = load_train_config(written(image_config(list, "digits")));
+  EXPECT_EQ(flow.network.layers, expected);
+  const TrainConfig block =
+      load_train_config(written(image_config("\n"
+                                             "  - conv: {outputs: 4, kernel: 3, padding: 1}\n"
+                                             "  - silu:\n"
+                                             "  - avg_pool: {}\n"
+                                             "  - residual:\n"
+                                             "      layers:\n"
+                                             "        - silu\n"
+                                             "        - conv: {outputs: 4, kernel: 1}\n"
+                                             "        - residual:\n"
+                                             "            layers:\n"
+                                             "            - nonlocal\n"
+                                             "            - silu\n"
+                                             "  - avg_pool:\n"
+                                             "      kernel: 4\n"
+                                             "  - conv: {outputs: 1, kernel: 2}\n",
+                                             "digits")));
+  EXPECT_EQ(block, flow);
+  EXPECT_EQ(load_train_config(written(to_yaml(flow))), flow) << to_yaml(flow);
+  EXPECT_EQ(parse_layers(to_yaml(flow.network.layers), "a checkpoint"), expected);
+
+  std::vector<std::string> names;
+  const Network network = make_network(flow.network);
+  for (const ParameterTensor& tensor : network.parameters()) {
+    names.push_back(tensor.name);
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"0.weight", "0.bias", "3.1.weight", "3.1.bias",
+                                             "3.2.0.g.0.weight", "3.2.0.g.0.bias", "3.2.0.W.weight",
+                                             "3.2.0.W.bias", "3.2.0.theta.weight",
+                                             "3.2.0.theta.bias", "3.2.0.phi.0.weight",
+                                             "3.2.0.phi.0.bias", "5.weight", "5.bias"}));
+}
+
+TEST_F(LayerLists, ResidualsCanBeThreeDeep) {
+  const auto nested = [](int depth) {
+    std::string list = "[conv: {outputs: 1, kernel: 1}]";
+    for (int i = 0; i < depth; ++i) {
+      list = "[residual: {layers: " + list + "}]";
+    }
+    return list.substr(0, list.size() - 1) + ", conv: {outputs: 1, kernel: 16}]";
+  };
+  const TrainConfig config = load_train_config(written(image_config(nested(3), "digits")));
+  EXPECT_EQ(config.network.layers[0].layers[0].layers[0].layers[0].key, "0.0.0.0");
+  EXPECT_EQ(refusal(nested(4)), "x.yaml:4: nested more than 16 levels deep");
 }
 
 TEST_F(LayerLists, SamplingConfigurationsSurviveWriting) {
@@ -79,7 +140,8 @@ TEST_F(LayerLists, SamplingConfigurationsSurviveWriting) {
 }
 
 TEST_F(LayerLists, ErrorsNameTheLayer) {
-  const std::string kinds = "conv, leaky_relu, max_pool, nonlocal, flatten, linear";
+  const std::string kinds =
+      "conv, leaky_relu, silu, max_pool, avg_pool, nonlocal, flatten, linear, residual";
   const std::vector<std::pair<std::string, std::string>> cases{
       {"[leaky_rleu]",
        "[0]: must be one of " + kinds + ", not 'leaky_rleu'; did you mean 'leaky_relu'?"},
@@ -111,6 +173,30 @@ TEST_F(LayerLists, ErrorsNameTheLayer) {
       {"[conv: {outputs: 65536, kernel: 1, padding: 1024}]",
        ": network custom: layer 0 (conv) given 1x16x16: its output would be 65536x2064x2064, which "
        "is too large"},
+      {"[avg_pool: {kernel: 0}]",
+       "[0].avg_pool.kernel: must be an integer between 1 and 1024, not '0'"},
+      {"[avg_pool: {kernel: 3}]",
+       ": network custom: layer 0 (avg_pool) given 1x16x16: needs a height and a width that are "
+       "multiples of its kernel"},
+      {"[silu: {beta: 1}]", "[0].silu.beta: unknown key; none is valid here"},
+      {"[flatten, residual]",
+       ": network custom: layer 1 (residual) given 256x1x1: needs layers, a list of at least one"},
+      {"[residual: {}]",
+       ": network custom: layer 0 (residual) given 1x16x16: needs layers, a list of at least one"},
+      {"[residual: [silu]]", "[0].residual: must be a map of keys, not a list"},
+      {"[residual: {layer: [silu]}]", "[0].residual.layer: unknown key; did you mean 'layers'?"},
+      {"[residual: {layers: []}]",
+       "[0].residual.layers: must be a list of at least one item, not an empty one"},
+      {"[flatten, residual: {layers: [silu, relu]}]",
+       "[1].residual.layers[1]: must be one of " + kinds + ", not 'relu'; did you mean 'silu'?"},
+      {"[residual: {layers: [residual: {layers: [conv: {kernel: 3}]}]}]",
+       "[0].residual.layers[0].residual.layers[0].conv.outputs: required key is missing"},
+      {"[silu, residual: {layers: [conv: {outputs: 2, kernel: 3}]}]",
+       ": network custom: layer 1 (residual) given 1x16x16: its layers give 2x14x14, which cannot "
+       "be added to its input"},
+      {"[silu, residual: {layers: [silu, nonlocal]}]",
+       ": network custom: layer 1 (residual) given 1x16x16: layer 1 (nonlocal) given 1x16x16: "
+       "needs an even number of channels"},
       {"[flatten, linear: {outputs: 2}]",
        ": network custom: an energy is one number, but the last layer gives 2x1x1"},
   };

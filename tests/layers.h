@@ -28,8 +28,8 @@ inline Layer silu() { return {.type = &kSiluLayer}; }
 inline Layer max_pool() { return {.type = &kMaxPoolLayer}; }
 inline Layer avg_pool(int kernel) { return {.type = &kAvgPoolLayer, .kernel = kernel}; }
 inline Layer flatten() { return {.type = &kFlattenLayer}; }
-inline Layer residual(std::vector<Layer> layers) {
-  return {.type = &kResidualLayer, .layers = std::move(layers)};
+inline Layer residual(std::vector<Layer> layers, std::string key = {}) {
+  return {.type = &kResidualLayer, .key = std::move(key), .layers = std::move(layers)};
 }
 
 }  // namespace ebm

@@ -120,7 +120,7 @@ class ReferenceWriter {
   template <class Item, class Visit>
   void list(const Key& key, const std::vector<Item>& /*items*/, Visit visit) {
     if (in_item_) {
-      write(key, {key.about}, "[]", {});
+      write(key, {"required", key.about}, "[]", {});
       return;
     }
     ReferenceWriter lines(indent_, true);

@@ -17,8 +17,8 @@
 namespace ebm {
 namespace {
 
-// The deepest legal path has three keys. The parser recurses once a level, so this also bounds its
-// stack.
+// A convolution in three residuals, one in the other, is 14 levels deep. The parser recurses once a
+// level, so this also bounds its stack.
 constexpr std::size_t kMaxNesting = 16;
 
 std::string place_of(const YamlSource& source, const YAML::Mark& mark) {

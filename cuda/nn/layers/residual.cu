@@ -11,6 +11,7 @@ namespace ebm {
 namespace {
 
 Shape residual_out_shape(const Layer& layer, const Shape& in) {
+  require_fit(!layer.layers.empty(), "needs layers, a list of at least one");
   const Shape out = shape_behind(layer.layers, in);
   if (out != in) {
     throw std::invalid_argument("its layers give " + to_string(out) +
