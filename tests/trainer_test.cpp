@@ -155,6 +155,22 @@ TEST(Trainer, EveryImageExperimentRuns) {
   }
 }
 
+TEST(Trainer, ANetworkOfResidualsRuns) {
+  const TemporaryFolder folder;
+  const EnvironmentVariable cache("XDG_CACHE_HOME", folder.path().string());
+  write_small_images(folder / "data", DataKind::folder);
+  const TrainConfig config = load_train_config(
+      shipped_configs() / "quick/residual.yaml",
+      std::vector<std::string>{"data={kind: folder, path: " + (folder / "data").string() +
+                                   ", image_size: 16, channels: 1}",
+                               "langevin.steps=3", "train={iterations: 2, batch_size: 5}",
+                               "longrun={every: 2, steps: 4, init: data}"});
+  train(config, folder / "out");
+  const auto rows = read_csv(folder / "out/diagnostics.csv", 3);
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_TRUE(std::isfinite(rows[1][1]) && rows[1][2] > 0);
+}
+
 TEST(Trainer, DiagnosticsOutliveAFailureBetweenLogPoints) {
   TrainConfig config = toy_config();
   config.train.iterations = 5;

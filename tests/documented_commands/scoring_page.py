@@ -15,23 +15,28 @@ from safetensors.numpy import load_file
 from safetensors.torch import save_file
 
 SCORE = Path(os.environ["EBM_PROGRAMS"]) / "ebm_score"
+# The list of layers that the page has in PyTorch: docs/training.md's.
+LAYERS = """layers: [conv: {outputs: 32, kernel: 3, padding: 1}, leaky_relu, max_pool, nonlocal,
+  residual: {layers: [silu, conv: {outputs: 32, kernel: 3, padding: 1}]}, silu,
+  avg_pool: {kernel: 4}, flatten, linear: {outputs: 1}]"""
 IMAGES = Path(sys.argv[1]) / "tests/data/images.safetensors"
 
 
-def check_network(name, net, channels, side):
+def check_network(name, net, channels, side, metadata=None):
     """With every weight random, those that start at zero too. The gradients' mean is compared: one
     that jumps, where a LeakyReLU is within rounding of 0, is one of many."""
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.05)
     x = torch.rand(5, channels, side, side) * 2 - 1
-    save_file(net.state_dict(), "page.safetensors")
+    save_file(net.state_dict(), "page.safetensors", metadata)
     np.save("page_x.npy", x.numpy())
     command = [SCORE, "--checkpoint", "page.safetensors", "--input", "page_x.npy", "--energy",
-               "page_f.npy", "--gradient", "page_g.npy", "--network", name, "--channels",
-               str(channels)]  # fmt: skip
+               "page_f.npy", "--gradient", "page_g.npy"]  # fmt: skip
+    if metadata is None:
+        command += ["--network", name, "--channels", str(channels)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     x.requires_grad_(True)
-    f = net(x)
+    f = net(x).flatten()
     (gradient,) = torch.autograd.grad(f.sum(), x)
     for ours, theirs, bound in ((np.load("page_f.npy"), f.detach().numpy(), 1e-4),
                                 (np.load("page_g.npy"), gradient.numpy(), 0.1)):  # fmt: skip
@@ -44,6 +49,8 @@ check_network("toy", page.Toy(), 2, 1)
 for channels in (1, 3):
     check_network("vanilla", page.Vanilla(channels), channels, 32)
     check_network("nonlocal", page.Nonlocal(channels), channels, 32)
+check_network("custom", page.net, 1, 16, {"network": "custom", "channels": "1",
+                                          "image_size": "16", "layers": LAYERS})  # fmt: skip
 
 stored = load_file(IMAGES)
 for name in {key.split(".")[0] for key in stored}:

@@ -28,8 +28,7 @@ constexpr int steps_in_whole_graphs(int steps) {
 
 /// The network for at most `capacity` states in one call, in the context's precision. Langevin
 /// steps are captured as graphs and replayed. θ must be set before use. Throws
-/// std::invalid_argument for a list of layers that only the CPU computes: a convolution with a
-/// kernel above 1 behind a flatten.
+/// std::invalid_argument for a non-local block of more channels than a kernel has room for.
 std::unique_ptr<Energy> make_device_network(std::shared_ptr<CudaContext> context,
                                             const Network& network, std::int64_t capacity);
 
