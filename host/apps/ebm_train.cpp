@@ -13,12 +13,12 @@
 #include <string_view>
 #include <utility>
 
+#include "cuda/base/atomic_file.h"
+#include "cuda/base/errors.h"
 #include "host/apps/exit_status.h"
 #include "host/apps/run_options.h"
 #include "host/config/config.h"
 #include "host/config/reference.h"
-#include "host/errors.h"
-#include "host/output/atomic_file.h"
 #include "host/parse_number.h"
 #include "host/training/compute_device.h"
 #include "host/training/environment.h"

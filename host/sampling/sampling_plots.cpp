@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "host/output/atomic_file.h"
+#include "cuda/base/atomic_file.h"
 
 namespace ebm {
 namespace {

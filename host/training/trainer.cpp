@@ -7,12 +7,12 @@
 #include <stdexcept>
 #include <utility>
 
+#include "cuda/base/errors.h"
 #include "cuda/device/profile_range.h"
 #include "cuda/kernels/gaussian_kde.h"
 #include "cuda/nn/host_states.h"
 #include "host/data/load_images.h"
 #include "host/data/make_batches.h"
-#include "host/errors.h"
 
 namespace ebm {
 namespace {
