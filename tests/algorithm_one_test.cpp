@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "host/data/load_images.h"
-#include "host/output/safetensors.h"
+#include "host/files/safetensors.h"
 #include "tests/custom_networks.h"
 #include "tests/environment_variable.h"
 #include "tests/goldens.h"

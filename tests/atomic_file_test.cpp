@@ -1,4 +1,4 @@
-#include "host/output/atomic_file.h"
+#include "cuda/base/atomic_file.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -6,9 +6,11 @@
 
 #include <array>
 #include <string>
+#include <thread>
+#include <vector>
 
-#include "host/errors.h"
-#include "host/output/append_file.h"
+#include "cuda/base/errors.h"
+#include "host/files/append_file.h"
 #include "tests/file_size_limit.h"
 #include "tests/temporary_folder.h"
 
@@ -40,6 +42,36 @@ TEST(AtomicFile, ReplacesALongerFileAndALeftOverTemporary) {
   write_file_atomically(folder / "file", "new");
   EXPECT_EQ(read_bytes(folder / "file"), "new");
   EXPECT_EQ(folder.names(), Names{"file"});
+}
+
+TEST(AtomicFile, KeepsWhatIsThereWhereItIsAskedTo) {
+  const TemporaryFolder folder;
+  write_file_atomically(folder / "file", "first", Existing::kept);
+  write_file_atomically(folder / "file", "second", Existing::kept);
+  EXPECT_EQ(read_bytes(folder / "file"), "first");
+  EXPECT_EQ(folder.names(), Names{"file"});
+}
+
+TEST(AtomicFile, IsWholeWhenSeveralWriteAtOnce) {
+  const TemporaryFolder folder;
+  const auto text_of = [](int writer) {
+    return std::string(100'000 + static_cast<std::size_t>(writer), static_cast<char>('a' + writer));
+  };
+  for (int round = 0; round < 20; ++round) {
+    const std::filesystem::path path = folder / "file";
+    {
+      std::vector<std::jthread> writers;
+      for (int writer = 0; writer < 4; ++writer) {
+        writers.emplace_back(
+            [&, writer] { write_file_atomically(path, text_of(writer), Existing::kept); });
+      }
+    }
+    const std::string written = read_bytes(path);
+    ASSERT_FALSE(written.empty());
+    EXPECT_EQ(written, text_of(written.front() - 'a'));
+    EXPECT_EQ(folder.names(), Names{"file"});
+    std::filesystem::remove(path);
+  }
 }
 
 TEST(AtomicFile, GetsThePermissionsOfAnOrdinaryFile) {

@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
-#include "host/errors.h"
-#include "host/output/checked_tensors.h"
+#include "cuda/base/errors.h"
+#include "host/files/checked_tensors.h"
 #include "tests/temporary_folder.h"
 
 namespace ebm {

@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 
 namespace ebm {
 namespace {

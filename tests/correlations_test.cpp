@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "host/output/safetensors.h"
+#include "host/files/safetensors.h"
 #include "tests/places.h"
 #include "tests/statistics.h"
 

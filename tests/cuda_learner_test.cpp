@@ -10,9 +10,9 @@
 #include <memory>
 #include <vector>
 
+#include "cuda/base/errors.h"
 #include "cuda/device/cuda_status.h"
 #include "cuda/nn/gpu/cuda_energy.h"
-#include "host/errors.h"
 #include "host/training/compute_device.h"
 #include "tests/host_energy.h"
 #include "tests/kernel_launch.h"

@@ -11,11 +11,11 @@
 #include <utility>
 #include <vector>
 
+#include "cuda/base/errors.h"
 #include "cuda/nn/cpu/cpu_energy.h"
 #include "host/config/config.h"
-#include "host/errors.h"
-#include "host/output/checked_tensors.h"
-#include "host/output/npy.h"
+#include "host/files/checked_tensors.h"
+#include "host/files/npy.h"
 #include "host/training/checkpoint.h"
 #include "tests/custom_networks.h"
 #include "tests/host_energy.h"

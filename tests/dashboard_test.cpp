@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 #include "tests/event_records.h"
 #include "tests/file_size_limit.h"
 #include "tests/picture_files.h"

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "cuda/kernels/gaussian_kde.h"
-#include "host/output/safetensors.h"
+#include "host/files/safetensors.h"
 #include "tests/kernel_launch.h"
 #include "tests/places.h"
 

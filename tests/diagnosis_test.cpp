@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "cuda/base/errors.h"
 #include "cuda/diagnostics/correlations.h"
-#include "host/errors.h"
 #include "host/output/diagnostics_csv.h"
 #include "host/output/plot.h"
 #include "tests/temporary_folder.h"

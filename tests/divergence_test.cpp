@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
-#include "host/errors.h"
-#include "host/output/safetensors.h"
+#include "cuda/base/errors.h"
+#include "host/files/safetensors.h"
 #include "tests/stopped_runs.h"
 
 namespace ebm {

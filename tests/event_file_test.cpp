@@ -8,7 +8,7 @@
 #include <numeric>
 #include <string>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 #include "tests/event_records.h"
 #include "tests/file_size_limit.h"
 #include "tests/picture_files.h"

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "host/output/safetensors.h"
+#include "host/files/safetensors.h"
 #include "host/training/checkpoint.h"
 #include "tests/picture_files.h"
 #include "tests/places.h"

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "cuda/nn/network.h"
-#include "host/output/safetensors.h"
+#include "host/files/safetensors.h"
 #include "tests/places.h"
 
 namespace ebm {

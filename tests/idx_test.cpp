@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 #include "tests/idx_bytes.h"
 #include "tests/temporary_folder.h"
 

@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "host/output/npy.h"
+#include "host/files/npy.h"
 #include "host/output/plot.h"
 #include "tests/temporary_folder.h"
 

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 #include "tests/environment_variable.h"
 #include "tests/file_size_limit.h"
 #include "tests/idx_bytes.h"

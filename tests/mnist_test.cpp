@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "cuda/base/errors.h"
 #include "host/data/prepare_image.h"
-#include "host/errors.h"
 #include "tests/idx_bytes.h"
 #include "tests/temporary_folder.h"
 

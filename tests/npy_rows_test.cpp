@@ -1,9 +1,9 @@
-#include "host/output/npy_rows.h"
+#include "host/files/npy_rows.h"
 
 #include <gtest/gtest.h>
 
-#include "host/errors.h"
-#include "host/output/npy.h"
+#include "cuda/base/errors.h"
+#include "host/files/npy.h"
 #include "tests/file_size_limit.h"
 #include "tests/temporary_folder.h"
 

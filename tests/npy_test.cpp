@@ -1,4 +1,4 @@
-#include "host/output/npy.h"
+#include "host/files/npy.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 #include "tests/file_size_limit.h"
 #include "tests/temporary_folder.h"
 

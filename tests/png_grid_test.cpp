@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 #include "tests/file_size_limit.h"
 #include "tests/temporary_folder.h"
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "host/output/safetensors.h"
+#include "host/files/safetensors.h"
 #include "tests/places.h"
 
 namespace ebm {

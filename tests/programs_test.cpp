@@ -7,8 +7,8 @@
 #include <sstream>
 #include <string>
 
-#include "host/output/npy.h"
-#include "host/output/safetensors.h"
+#include "host/files/npy.h"
+#include "host/files/safetensors.h"
 #include "tests/goldens.h"
 #include "tests/places.h"
 #include "tests/run_training.h"

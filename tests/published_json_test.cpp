@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "cuda/base/errors.h"
 #include "host/config/config.h"
-#include "host/errors.h"
 #include "tests/places.h"
 #include "tests/temporary_folder.h"
 

@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "host/errors.h"
-#include "host/output/safetensors.h"
+#include "cuda/base/errors.h"
+#include "host/files/safetensors.h"
 #include "tests/stopped_runs.h"
 
 namespace ebm {

@@ -1,4 +1,4 @@
-#include "host/output/safetensors.h"
+#include "host/files/safetensors.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 #include "tests/file_size_limit.h"
 #include "tests/places.h"
 #include "tests/temporary_folder.h"

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "host/data/mnist.h"
-#include "host/output/npy.h"
+#include "host/files/npy.h"
 #include "host/sampling/sampling_run.h"
 #include "tests/places.h"
 #include "tests/run_training.h"

@@ -12,7 +12,7 @@
 #include <optional>
 #include <string>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 #include "tests/places.h"
 #include "tests/shell.h"
 #include "tests/stopped_runs.h"

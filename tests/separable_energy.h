@@ -8,7 +8,6 @@
 #include <memory>
 #include <utility>
 
-#include "cuda/base/buffer.h"
 #include "cuda/nn/cpu/tiled_energy.h"
 #include "tests/host_energy.h"
 
@@ -23,10 +22,7 @@ class SeparableTile final : public TileEnergy {
   };
 
   SeparableTile(Potential potential, std::int64_t dimensions)
-      : potential_(std::move(potential)),
-        dimensions_(dimensions),
-        f_(kCapacity),
-        gradients_(static_cast<std::size_t>(kCapacity * dimensions)) {}
+      : potential_(std::move(potential)), dimensions_(dimensions) {}
 
   int capacity() const override { return kCapacity; }
   std::int64_t state_size() const override { return dimensions_; }
@@ -52,16 +48,11 @@ class SeparableTile final : public TileEnergy {
   }
   std::int64_t gradient_values() const override { return 0; }
   void add_in_order_of_parameters(float* /*gradient*/, float* /*theta_gradient*/) override {}
-  void langevin(const ChainRun& run, const Chains& chains) override {
-    langevin_by_steps(*this, run, chains, f_.span(), gradients_.span());
-  }
 
  private:
   static constexpr int kCapacity = 64;
   Potential potential_;
   std::int64_t dimensions_;
-  Buffer<float> f_;
-  Buffer<float> gradients_;
 };
 
 inline std::unique_ptr<HostEnergy> separable(const SeparableTile::Potential& potential,

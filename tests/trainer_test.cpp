@@ -9,7 +9,7 @@
 #include <map>
 #include <vector>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 #include "tests/environment_variable.h"
 #include "tests/picture_files.h"
 #include "tests/places.h"

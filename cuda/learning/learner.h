@@ -56,6 +56,7 @@ class Learner {
   /// Goes on from `state`, whose random numbers are those of `seed`. Borrowed, and up to date only
   /// after synchronize(), until the next begin().
   void begin(LearnerState& state, std::uint64_t seed);
+  std::uint64_t seed() const { return seed_; }
 
   /// The next iteration. Now and then asks whether to give it up, and if so returns false and
   /// leaves everything as it was before it. A device may still be at work on it, and on some before

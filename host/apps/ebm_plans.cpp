@@ -14,13 +14,13 @@
 #include <utility>
 #include <vector>
 
+#include "cuda/base/errors.h"
 #include "cuda/device/cudnn_handle.h"
 #include "cuda/device/driver_stand_in.h"
 #include "cuda/nn/gpu/cudnn/plan_compilation.h"
 #include "host/apps/exit_status.h"
 #include "host/config/config.h"
-#include "host/errors.h"
-#include "host/output/cache_folder.h"
+#include "host/files/cache_folder.h"
 #include "host/training/environment.h"
 
 namespace {

@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <vector>
 
+#include "cuda/base/errors.h"
 #include "host/apps/exit_status.h"
-#include "host/errors.h"
 #include "host/output/diagnosis.h"
 #include "host/output/diagnostics_csv.h"
 #include "host/output/plot.h"

@@ -7,11 +7,11 @@
 #include <filesystem>
 #include <span>
 
+#include "cuda/base/atomic_file.h"
 #include "host/apps/exit_status.h"
 #include "host/apps/run_options.h"
 #include "host/config/config.h"
 #include "host/config/reference.h"
-#include "host/output/atomic_file.h"
 #include "host/sampling/sampling_run.h"
 #include "host/training/compute_device.h"
 #include "host/training/environment.h"

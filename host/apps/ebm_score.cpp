@@ -15,12 +15,12 @@
 #include <utility>
 #include <vector>
 
+#include "cuda/base/errors.h"
 #include "cuda/device/device_choice.h"
 #include "cuda/nn/host_states.h"
 #include "host/apps/exit_status.h"
 #include "host/config/config.h"
-#include "host/errors.h"
-#include "host/output/npy.h"
+#include "host/files/npy.h"
 #include "host/training/checkpoint.h"
 #include "host/training/compute_device.h"
 #include "host/training/environment.h"

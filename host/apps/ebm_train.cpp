@@ -13,12 +13,12 @@
 #include <string_view>
 #include <utility>
 
+#include "cuda/base/atomic_file.h"
+#include "cuda/base/errors.h"
 #include "host/apps/exit_status.h"
 #include "host/apps/run_options.h"
 #include "host/config/config.h"
 #include "host/config/reference.h"
-#include "host/errors.h"
-#include "host/output/atomic_file.h"
 #include "host/parse_number.h"
 #include "host/training/compute_device.h"
 #include "host/training/environment.h"
@@ -59,9 +59,31 @@ std::pair<std::int64_t, std::int64_t> parse_iterations(const std::string& text) 
   return {numbers->front(), numbers->back()};
 }
 
-/// Trains into a folder that the run has for itself. `is_new`: to be removed if it cannot start.
-int train(const TrainConfig& config, const RunFolder& folder, bool is_new, const Options& options,
-          const ComputeDevice& device, std::span<const char* const> command_line) {
+/// What a run is begun with; it has the folder for itself.
+struct Run {
+  TrainConfig config;
+  ComputeDevice device;
+  RunFolder folder;
+};
+
+Run new_run(const Options& options) {
+  const TrainConfig config = load_train_config(options.config, options.overrides);
+  const ComputeDevice device = device_for(config, options);
+  return {config, device,
+          RunFolder::create(options.out.empty() ? std::filesystem::path("runs") / config.name
+                                                : options.out)};
+}
+
+Run stopped_run(const Options& options) {
+  RunFolder folder = RunFolder::reopen(options.resume);
+  const TrainConfig config = load_resumed_config(folder.config(), options.overrides);
+  return {config, device_for(config, options), std::move(folder)};
+}
+
+int train(Options options, std::span<const char* const> command_line) {
+  apply_run_options(options);
+  const bool is_new = options.resume.empty();
+  const auto [config, device, folder] = is_new ? new_run(options) : stopped_run(options);
   if (is_new) {
     write_file_atomically(folder.config(), to_yaml(config));
   }
@@ -81,7 +103,7 @@ int train(const TrainConfig& config, const RunFolder& folder, bool is_new, const
     trainer.emplace(config, folder, log, seconds_since_signal, device);
     trainer->profile(options.profile.first, options.profile.second);
   } catch (...) {
-    if (is_new) {
+    if (is_new) {  // the same command can be given again
       folder.discard();
     }
     throw;
@@ -104,20 +126,6 @@ int train(const TrainConfig& config, const RunFolder& folder, bool is_new, const
   }
   log.info(fmt::format("done: {}", folder.root().string()));
   return 0;
-}
-
-int train(Options options, std::span<const char* const> command_line) {
-  apply_run_options(options);
-  if (!options.resume.empty()) {
-    const RunFolder folder = RunFolder::reopen(options.resume);
-    const TrainConfig config = load_resumed_config(folder.config(), options.overrides);
-    return train(config, folder, false, options, device_for(config, options), command_line);
-  }
-  const TrainConfig config = load_train_config(options.config, options.overrides);
-  const ComputeDevice device = device_for(config, options);
-  const RunFolder folder = RunFolder::create(
-      options.out.empty() ? std::filesystem::path("runs") / config.name : options.out);
-  return train(config, folder, true, options, device, command_line);
 }
 
 }  // namespace

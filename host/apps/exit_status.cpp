@@ -7,7 +7,7 @@
 #include <exception>
 #include <new>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 
 namespace ebm {
 

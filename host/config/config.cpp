@@ -9,6 +9,7 @@
 #include <fstream>
 #include <system_error>
 
+#include "cuda/base/errors.h"
 #include "host/config/keys.h"
 #include "host/config/layers.h"
 #include "host/config/published_json.h"
@@ -16,7 +17,6 @@
 #include "host/config/yaml_reader.h"
 #include "host/config/yaml_tree.h"
 #include "host/config/yaml_writer.h"
-#include "host/errors.h"
 
 namespace ebm {
 namespace {

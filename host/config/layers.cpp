@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "cuda/base/errors.h"
 #include "host/config/config.h"
 #include "host/config/yaml_tree.h"
 #include "host/config/yaml_writer.h"
-#include "host/errors.h"
 
 namespace ebm {
 

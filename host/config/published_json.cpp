@@ -11,9 +11,9 @@
 #include <string_view>
 #include <utility>
 
+#include "cuda/base/errors.h"
 #include "host/config/config.h"
 #include "host/config/yaml_reader.h"
-#include "host/errors.h"
 
 namespace ebm {
 namespace {

@@ -9,7 +9,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 #include "host/parse_number.h"
 
 namespace ebm {

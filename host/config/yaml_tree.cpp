@@ -12,7 +12,7 @@
 #include <sstream>
 #include <utility>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 
 namespace ebm {
 namespace {

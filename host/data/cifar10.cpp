@@ -7,8 +7,8 @@
 #include <system_error>
 #include <vector>
 
+#include "cuda/base/errors.h"
 #include "host/data/image_folder.h"
-#include "host/errors.h"
 
 namespace ebm {
 namespace {

@@ -8,10 +8,10 @@
 #include <utility>
 #include <vector>
 
+#include "cuda/base/errors.h"
 #include "host/data/image_archive.h"
 #include "host/data/image_cache.h"
 #include "host/data/image_folder.h"
-#include "host/errors.h"
 
 namespace ebm {
 namespace {

@@ -14,9 +14,9 @@
 #include <string_view>
 #include <system_error>
 
-#include "host/errors.h"
-#include "host/output/input_file.h"
-#include "host/output/shape.h"
+#include "cuda/base/errors.h"
+#include "host/files/input_file.h"
+#include "host/files/shape.h"
 
 namespace ebm {
 namespace {

@@ -9,8 +9,8 @@
 #include <new>
 #include <string_view>
 
+#include "cuda/base/errors.h"
 #include "host/data/image_folder.h"
-#include "host/errors.h"
 
 namespace ebm {
 namespace {

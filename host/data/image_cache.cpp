@@ -1,7 +1,6 @@
 #include "host/data/image_cache.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <limits>
@@ -11,9 +10,10 @@
 #include <utility>
 #include <vector>
 
-#include "host/errors.h"
-#include "host/output/cache_folder.h"
-#include "host/output/safetensors.h"
+#include "cuda/base/errors.h"
+#include "cuda/base/posix_file.h"
+#include "host/files/cache_folder.h"
+#include "host/files/safetensors.h"
 
 namespace ebm {
 namespace {
@@ -71,24 +71,16 @@ void keep_prepared(const PreparedImages& key, const ImageDataset& dataset) {
   if (!folder) {
     return;
   }
-  std::error_code error;
-  fs::create_directories(*folder, error);
-  // A name of its own for each process, which takes the final one in one step.
   const fs::path path = *folder / file_name(key);
-  const fs::path unfinished = fmt::format("{}.{}", path.string(), ::getpid());
-  TensorFile file{
-      .tensors = {Tensor{.name = kImages,
-                         .shape = {dataset.count, dataset.channels, dataset.height, dataset.width},
-                         .values = dataset.images}},
-      .metadata = {{kDigest, digest_text(dataset.images)}}};
+  const TensorView images{
+      kImages, {dataset.count, dataset.channels, dataset.height, dataset.width}, dataset.images};
   try {
-    write_safetensors(unfinished, file);
-  } catch (const OutputError&) {
-    return;  // the next start takes longer, that is all
-  }
-  fs::rename(unfinished, path, error);
-  if (error) {
-    fs::remove(unfinished, error);
+    make_folder(*folder);
+    std::error_code ignored;
+    fs::remove(path, ignored);  // a damaged file, if there is one
+    write_safetensors(path, std::span(&images, 1), {{kDigest, digest_text(dataset.images)}},
+                      Existing::kept);
+  } catch (const OutputError&) {  // NOLINT(bugprone-empty-catch): the next start takes longer
   }
 }
 

@@ -6,8 +6,8 @@
 
 #include <optional>
 
+#include "cuda/base/content_digest.h"
 #include "host/data/image_dataset.h"
-#include "host/output/content_digest.h"
 
 namespace ebm {
 

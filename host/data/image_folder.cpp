@@ -11,9 +11,9 @@
 #include <system_error>
 #include <utility>
 
+#include "cuda/base/errors.h"
 #include "host/data/image_cache.h"
-#include "host/errors.h"
-#include "host/output/input_file.h"
+#include "host/files/input_file.h"
 
 namespace ebm {
 namespace {

@@ -8,9 +8,9 @@
 #include <stdexcept>
 #include <vector>
 
+#include "cuda/base/errors.h"
 #include "host/data/idx.h"
 #include "host/data/prepare_images.h"
-#include "host/errors.h"
 
 namespace ebm {
 namespace {

@@ -15,7 +15,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 
 namespace ebm {
 namespace {

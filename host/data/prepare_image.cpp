@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "host/output/shape.h"
+#include "host/files/shape.h"
 
 namespace ebm {
 namespace {

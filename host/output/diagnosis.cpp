@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "cuda/base/atomic_file.h"
 #include "cuda/diagnostics/correlations.h"
-#include "host/output/atomic_file.h"
 
 namespace ebm {
 namespace {

@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "host/output/input_file.h"
+#include "host/files/input_file.h"
 #include "host/parse_number.h"
 
 namespace ebm {

@@ -7,7 +7,7 @@
 #include <span>
 #include <string>
 
-#include "host/output/posix_file.h"
+#include "cuda/base/posix_file.h"
 
 namespace ebm {
 

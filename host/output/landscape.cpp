@@ -10,10 +10,10 @@
 #include <system_error>
 #include <utility>
 
-#include "host/errors.h"
-#include "host/output/atomic_file.h"
-#include "host/output/npy.h"
-#include "host/output/posix_file.h"
+#include "cuda/base/atomic_file.h"
+#include "cuda/base/errors.h"
+#include "cuda/base/posix_file.h"
+#include "host/files/npy.h"
 #include "host/parse_number.h"
 
 namespace ebm {

@@ -10,7 +10,7 @@
 
 #include "cuda/diagnostics/density.h"
 #include "cuda/kernels/gaussian_kde.h"
-#include "host/output/append_file.h"
+#include "host/files/append_file.h"
 #include "host/output/plot.h"
 
 namespace ebm {

@@ -9,10 +9,10 @@
 #include <stdexcept>
 #include <vector>
 
+#include "cuda/base/atomic_file.h"
 #include "cuda/base/ceil_div.h"
-#include "host/errors.h"
-#include "host/output/atomic_file.h"
-#include "host/output/shape.h"
+#include "cuda/base/errors.h"
+#include "host/files/shape.h"
 
 namespace ebm {
 namespace {

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include "cuda/base/atomic_file.h"
 #include "cuda/base/ceil_div.h"
-#include "host/output/atomic_file.h"
 
 namespace ebm {
 namespace {

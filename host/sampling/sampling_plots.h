@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "host/output/append_file.h"
+#include "host/files/append_file.h"
 #include "host/output/plot.h"
 
 namespace ebm {

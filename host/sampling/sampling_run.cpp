@@ -10,12 +10,12 @@
 #include <system_error>
 #include <vector>
 
+#include "cuda/base/errors.h"
 #include "cuda/kernels/random_states.cuh"
 #include "cuda/nn/host_states.h"
 #include "host/data/load_images.h"
 #include "host/data/make_batches.h"
-#include "host/errors.h"
-#include "host/output/npy.h"
+#include "host/files/npy.h"
 #include "host/output/png_grid.h"
 
 namespace ebm {

@@ -11,7 +11,7 @@
 
 #include "cuda/mcmc/recorded_sampler.h"
 #include "host/config/config.h"
-#include "host/output/npy_rows.h"
+#include "host/files/npy_rows.h"
 #include "host/output/plot.h"
 #include "host/sampling/sampling_plots.h"
 #include "host/training/checkpoint.h"

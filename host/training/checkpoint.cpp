@@ -10,11 +10,11 @@
 #include <utility>
 #include <vector>
 
+#include "cuda/base/errors.h"
 #include "host/config/config.h"
 #include "host/config/layers.h"
-#include "host/errors.h"
-#include "host/output/checked_tensors.h"
-#include "host/output/metadata_number.h"
+#include "host/files/checked_tensors.h"
+#include "host/files/metadata_number.h"
 
 namespace ebm {
 namespace {

@@ -5,11 +5,11 @@
 #include <filesystem>
 #include <stdexcept>
 
+#include "cuda/base/errors.h"
 #include "cuda/device/cuda_survey.h"
 #include "cuda/nn/cpu/convolution.h"
 #include "cuda/nn/cpu/cpu_energy.h"
-#include "host/errors.h"
-#include "host/output/cache_folder.h"
+#include "host/files/cache_folder.h"
 #ifdef EBM_CUDNN
 #include "cuda/device/cudnn_handle.h"
 #endif

@@ -10,7 +10,7 @@
 #include <span>
 #include <string>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 
 namespace ebm {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "host/output/posix_file.h"
+#include "cuda/base/posix_file.h"
 
 namespace ebm {
 

@@ -5,8 +5,8 @@
 #include <system_error>
 #include <utility>
 
-#include "host/errors.h"
-#include "host/output/posix_file.h"
+#include "cuda/base/errors.h"
+#include "cuda/base/posix_file.h"
 
 namespace ebm {
 

@@ -9,7 +9,7 @@
 #include <cstdio>
 #include <mutex>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 
 namespace ebm {
 

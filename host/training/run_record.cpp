@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 #include "host/output/diagnosis.h"
 #include "host/output/diagnostics_csv.h"
 

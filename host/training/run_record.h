@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "host/output/append_file.h"
+#include "host/files/append_file.h"
 #include "host/training/progress.h"
 #include "host/training/run_folder.h"
 

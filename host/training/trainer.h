@@ -14,10 +14,12 @@
 #include "host/data/image_dataset.h"
 #include "host/training/checkpoint_folder.h"
 #include "host/training/compute_device.h"
+#include "host/training/diagnostic_chains.h"
 #include "host/training/interruption.h"
 #include "host/training/run_folder.h"
 #include "host/training/run_log.h"
 #include "host/training/run_outputs.h"
+#include "host/training/schedule.h"
 #include "host/training/training_state.h"
 
 namespace ebm {
@@ -48,20 +50,14 @@ class Trainer {
  private:
   std::unique_ptr<Energy> make_energy_on(const ComputeDevice& device) const;
   void use_state();
-  bool run_iterations();
   bool iterate();
-  void take_results(bool all);
-  bool something_is_due() const;
-  void run_diagnostic_chains(Purpose noise, int first_step, int steps, std::int64_t chains,
-                             float* states);
+  bool take_results(bool all);
   double learning_rate() const;
   double optimizer_rate() const;
-  void handle_divergence(const std::string& reason);
+  void handle_divergence();
   void roll_back(const std::string& what);
-  bool run_scheduled_work();
-  std::int64_t landscape_chains() const;
-  void write_landscape();
-  bool run_long_chains();
+  bool write_what_is_due(const Due& due);
+  bool finish_long_run();
   bool must_give_up() const;
   void save_and_stop();
 
@@ -74,8 +70,7 @@ class Trainer {
   std::unique_ptr<Energy> energy_;
   std::unique_ptr<DataBatches> data_;
   Learner learner_;
-  ChainRunner runner_;      // of diagnostics
-  std::uint64_t seed_ = 0;  // the configuration's, or another after a rollback
+  DiagnosticChains diagnostic_chains_;
   CheckpointFolder checkpoints_;
   RunOutputs outputs_;
   IterationResult last_;  // the newest that is known

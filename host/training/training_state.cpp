@@ -10,9 +10,9 @@
 #include <string>
 #include <utility>
 
-#include "host/errors.h"
-#include "host/output/checked_tensors.h"
-#include "host/output/metadata_number.h"
+#include "cuda/base/errors.h"
+#include "host/files/checked_tensors.h"
+#include "host/files/metadata_number.h"
 #include "host/parse_number.h"
 
 namespace ebm {

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <span>
 
-#include "host/output/posix_file.h"
+#include "cuda/base/posix_file.h"
 
 namespace ebm {
 

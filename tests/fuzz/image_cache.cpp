@@ -2,8 +2,8 @@
 
 #include <filesystem>
 
-#include "host/errors.h"
-#include "host/output/safetensors.h"
+#include "cuda/base/errors.h"
+#include "host/files/safetensors.h"
 #include "tests/environment_variable.h"
 #include "tests/fuzz/hostile_input.h"
 #include "tests/temporary_folder.h"

@@ -1,7 +1,7 @@
 // Runs a target under libFuzzer: https://llvm.org/docs/LibFuzzer.html
 #include <cstdint>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 #include "tests/fuzz/hostile_input.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

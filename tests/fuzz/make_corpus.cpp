@@ -14,8 +14,8 @@
 
 #include "cuda/nn/network.h"
 #include "host/config/layers.h"
-#include "host/output/npy.h"
-#include "host/output/safetensors.h"
+#include "host/files/npy.h"
+#include "host/files/safetensors.h"
 #include "host/training/checkpoint.h"
 #include "tests/fuzz/small_state.h"
 #include "tests/idx_bytes.h"

@@ -1,4 +1,4 @@
-#include "host/output/npy.h"
+#include "host/files/npy.h"
 
 #include "tests/fuzz/hostile_input.h"
 

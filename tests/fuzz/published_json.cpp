@@ -5,8 +5,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "cuda/base/errors.h"
 #include "host/config/config.h"
-#include "host/errors.h"
 #include "tests/fuzz/hostile_input.h"
 
 namespace ebm {

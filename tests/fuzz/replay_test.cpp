@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 #include "tests/fuzz/corpus.h"
 #include "tests/fuzz/hostile_input.h"
 #include "tests/temporary_folder.h"

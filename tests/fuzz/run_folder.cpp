@@ -15,7 +15,7 @@
 #include <string>
 #include <string_view>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 #include "host/training/checkpoint_folder.h"
 #include "host/training/run_record.h"
 #include "tests/fuzz/hostile_input.h"

@@ -1,4 +1,4 @@
-#include "host/output/safetensors.h"
+#include "host/files/safetensors.h"
 
 #include "tests/fuzz/hostile_input.h"
 

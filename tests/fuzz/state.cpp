@@ -2,7 +2,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "host/output/checked_tensors.h"
+#include "host/files/checked_tensors.h"
 #include "host/training/training_state.h"
 #include "tests/fuzz/hostile_input.h"
 #include "tests/fuzz/small_state.h"

@@ -52,14 +52,6 @@ class SplitTile final : public TileEnergy {
   void add_in_order_of_parameters(float* gradient, float* theta_gradient) override {
     whole_->add_in_order_of_parameters(gradient, theta_gradient);
   }
-  void langevin(const ChainRun& run, const Chains& chains) override {
-    if (chains.count == capacity()) {
-      return whole_->langevin(run, chains);
-    }
-    for (std::int64_t c = 0; c < chains.count; ++c) {
-      single_->langevin(run, chains.part(c, 1, state_size()));
-    }
-  }
 
  private:
   std::unique_ptr<TileEnergy> whole_;

@@ -71,14 +71,18 @@ class RecordedTile {
 
 }  // namespace
 
-void langevin_by_steps(TileEnergy& energy, const ChainRun& run, const Chains& chains,
-                       std::span<float> f, std::span<float> gradients) {
-  const std::int64_t size = energy.state_size();
+void TileEnergy::langevin(const ChainRun& run, const Chains& chains) {
+  const std::int64_t size = state_size();
   const auto count = static_cast<int>(chains.count);
+  if (std::ssize(step_energies_.span()) < chains.count) {
+    step_energies_ = Buffer<float>(static_cast<std::size_t>(chains.count));
+    step_gradients_ = Buffer<float>(static_cast<std::size_t>(chains.count * size));
+  }
   LangevinUpdate update = run.update;
   for (int step = 0; step < run.steps; ++step, ++update.step) {
-    energy.energies_and_gradients(chains.memory.states, count, f.data(), gradients.data());
-    langevin_update(update, chains.first, count, size, gradients.data(),
+    energies_and_gradients(chains.memory.states, count, step_energies_.data(),
+                           step_gradients_.data());
+    langevin_update(update, chains.first, count, size, step_gradients_.data(),
                     chains.row_of(chains.given_noise, step, size), chains.memory.states,
                     chains.norm_sums);
   }

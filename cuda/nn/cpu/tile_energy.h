@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <span>
 
+#include "cuda/base/buffer.h"
 #include "cuda/nn/chain_run.h"
 
 namespace ebm {
 
 /// f(x; θ) and its gradients for a tile of chains, with all the memory they need: nothing is
-/// allocated after construction. Used by one thread at a time. States are chains × state size.
+/// allocated after construction, but for what the first steps make for themselves. Used by one
+/// thread at a time. States are chains × state size.
 class TileEnergy {
  public:
   virtual ~TileEnergy() = default;
@@ -45,14 +47,19 @@ class TileEnergy {
   /// theta_gradient, in θ's order, += such a gradient, or a sum of them.
   virtual void add_in_order_of_parameters(float* gradient, float* theta_gradient) = 0;
 
-  /// Langevin steps that are not recorded.
-  virtual void langevin(const ChainRun& run, const Chains& chains) = 0;
+  /// Langevin steps that are not recorded: one at a time, unless the energy can do better.
+  virtual void langevin(const ChainRun& run, const Chains& chains);
+
+ private:
+  Buffer<float> step_energies_;  // of the largest tile so far
+  Buffer<float> step_gradients_;
 };
 
-/// TileEnergy::langevin one step at a time, for energies that cannot do better. `f` and `gradients`
-/// are memory for a tile's energies and gradients.
-void langevin_by_steps(TileEnergy& energy, const ChainRun& run, const Chains& chains,
-                       std::span<float> f, std::span<float> gradients);
+/// TileEnergy::langevin one step at a time; its own memory serves, and not what is given.
+inline void langevin_by_steps(TileEnergy& energy, const ChainRun& run, const Chains& chains,
+                              std::span<float> /*f*/, std::span<float> /*gradients*/) {
+  energy.TileEnergy::langevin(run, chains);
+}
 
 /// Steps of either kind, recorded.
 void run_recorded(TileEnergy& energy, const ChainRun& run, const Chains& chains);

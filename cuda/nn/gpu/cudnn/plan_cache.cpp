@@ -1,41 +1,33 @@
 #include "cuda/nn/gpu/cudnn/plan_cache.h"
 
-#include <unistd.h>
-
-#include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <span>
 #include <sstream>
 #include <string_view>
 #include <system_error>
 
+#include "cuda/base/atomic_file.h"
+#include "cuda/base/content_digest.h"
+#include "cuda/base/errors.h"
+#include "cuda/base/posix_file.h"
+
 namespace ebm {
 namespace {
 
-constexpr std::string_view kFormat = "ebm plan 1\n";
+constexpr std::string_view kFormat = "ebm plan 2\n";
 
-/// FNV-1a (Fowler, Noll, Vo), 64 bits.
-std::uint64_t hash_of(std::string_view bytes) {
-  std::uint64_t hash = 14695981039346656037U;
-  for (const char byte : bytes) {
-    hash = (hash ^ static_cast<unsigned char>(byte)) * 1099511628211U;
-  }
-  return hash;
+std::string digest_text(std::string_view bytes) {
+  return to_text(digest_of(std::as_bytes(std::span(bytes))));
 }
 
-std::string hexadecimal(std::uint64_t value) {
-  char digits[17];
-  std::snprintf(digits, sizeof(digits), "%016llx", static_cast<unsigned long long>(value));
-  return digits;
-}
-
-/// A file's text: the format, the key, then the hash of the plan, then the plan.
+/// A file's text: the format, the key, then the digest of the plan, then the plan.
 std::string head_of(const std::string& key, std::string_view plan) {
-  return std::string(kFormat) + key + "\n" + hexadecimal(hash_of(plan)) + "\n";
+  return std::string(kFormat) + key + "\n" + digest_text(plan) + "\n";
 }
 
 std::filesystem::path file_of(const std::filesystem::path& folder, const std::string& key) {
-  return folder / ("plan_" + hexadecimal(hash_of(key)));
+  return folder / ("plan_" + digest_text(key));
 }
 
 std::optional<std::vector<std::uint8_t>> read(const std::filesystem::path& path,
@@ -81,27 +73,19 @@ bool PlanCache::keep(const std::string& key, const std::vector<std::uint8_t>& pl
   if (folder_.empty()) {
     return false;
   }
-  std::error_code failure;
-  std::filesystem::create_directories(folder_, failure);
   const std::filesystem::path path = file_of(folder_, key);
-  const std::filesystem::path part = path.string() + "." + std::to_string(getpid());
-  {
-    std::ofstream file(part, std::ios::binary);
-    const std::string bytes(plan.begin(), plan.end());
-    file << head_of(key, bytes) << bytes;
-    file.close();
-    if (file.fail()) {
-      std::filesystem::remove(part, failure);
-      return false;
-    }
+  if (read(path, key)) {
+    return true;
   }
-  // A link, unlike a renaming, leaves the file of a program that was faster as it is.
-  std::filesystem::create_hard_link(part, path, failure);
-  if (failure && !read(path, key)) {
-    std::filesystem::rename(part, path, failure);  // a damaged file, or no links on this disk
+  const std::string bytes(plan.begin(), plan.end());
+  try {
+    make_folder(folder_);
+    std::error_code ignored;
+    std::filesystem::remove(path, ignored);  // a damaged file, if there is one
+    write_file_atomically(path, head_of(key, bytes) + bytes, Existing::kept);
+  } catch (const OutputError&) {
+    return false;
   }
-  std::error_code ignored;
-  std::filesystem::remove(part, ignored);
   return read(path, key).has_value();
 }
 

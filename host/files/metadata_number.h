@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "host/errors.h"
-#include "host/output/safetensors.h"
+#include "cuda/base/errors.h"
+#include "host/files/safetensors.h"
 #include "host/parse_number.h"
 
 namespace ebm {

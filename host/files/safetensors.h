@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "cuda/base/atomic_file.h"
+
 namespace ebm {
 
 /// A named array in C order: the last index of `shape` varies fastest.
@@ -46,7 +48,7 @@ struct TensorFile {
 /// Throws OutputError; std::invalid_argument when a name repeats or is `__metadata__`, a shape is
 /// not that of its values, or a text is not UTF-8.
 void write_safetensors(const std::filesystem::path& path, std::span<const TensorView> tensors,
-                       const TensorMetadata& metadata);
+                       const TensorMetadata& metadata, Existing existing = Existing::replaced);
 
 /// The same for a file's content; `file.path` is ignored.
 void write_safetensors(const std::filesystem::path& path, const TensorFile& file);

@@ -1,4 +1,4 @@
-#include "host/output/content_digest.h"
+#include "cuda/base/content_digest.h"
 
 #include <fmt/format.h>
 #include <xxhash.h>

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "host/output/posix_file.h"
+#include "cuda/base/posix_file.h"
 
 namespace ebm {
 

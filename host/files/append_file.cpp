@@ -1,4 +1,4 @@
-#include "host/output/append_file.h"
+#include "host/files/append_file.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -10,7 +10,7 @@
 #include <string>
 #include <utility>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 
 namespace ebm {
 namespace {

@@ -1,5 +1,5 @@
 // The kinds of failure a user can act on, one exception each. Every program's main() turns them
-// into its exit status; nothing else catches them.
+// into its exit status; whoever can do without what failed catches them earlier.
 #pragma once
 
 #include <stdexcept>

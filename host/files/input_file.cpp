@@ -1,4 +1,4 @@
-#include "host/output/input_file.h"
+#include "host/files/input_file.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <system_error>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 
 namespace ebm {
 

@@ -1,4 +1,4 @@
-#include "host/output/safetensors.h"
+#include "host/files/safetensors.h"
 
 #include <fmt/format.h>
 
@@ -11,10 +11,9 @@
 #include <stdexcept>
 #include <utility>
 
-#include "host/errors.h"
-#include "host/output/atomic_file.h"
-#include "host/output/input_file.h"
-#include "host/output/shape.h"
+#include "cuda/base/errors.h"
+#include "host/files/input_file.h"
+#include "host/files/shape.h"
 
 namespace ebm {
 namespace {
@@ -229,13 +228,13 @@ const Tensor& TensorFile::at(std::string_view name) const {
 }
 
 void write_safetensors(const std::filesystem::path& path, std::span<const TensorView> tensors,
-                       const TensorMetadata& metadata) {
+                       const TensorMetadata& metadata, Existing existing) {
   const std::string header = header_bytes(tensors, metadata);
   std::vector<std::span<const std::byte>> pieces = {std::as_bytes(std::span(header))};
   for (const TensorView& tensor : tensors) {
     pieces.push_back(std::as_bytes(tensor.values));
   }
-  write_file_atomically(path, pieces);
+  write_file_atomically(path, pieces, existing);
 }
 
 void write_safetensors(const std::filesystem::path& path, const TensorFile& file) {

@@ -6,7 +6,7 @@
 #include <functional>
 #include <string_view>
 
-#include "host/output/posix_file.h"
+#include "cuda/base/posix_file.h"
 
 namespace ebm {
 

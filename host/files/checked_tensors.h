@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <span>
 
-#include "host/output/safetensors.h"
+#include "host/files/safetensors.h"
 
 namespace ebm {
 

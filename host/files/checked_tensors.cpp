@@ -1,4 +1,4 @@
-#include "host/output/checked_tensors.h"
+#include "host/files/checked_tensors.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "host/errors.h"
-#include "host/output/content_digest.h"
+#include "cuda/base/content_digest.h"
+#include "cuda/base/errors.h"
 
 namespace ebm {
 namespace {

@@ -1,4 +1,4 @@
-#include "host/output/posix_file.h"
+#include "cuda/base/posix_file.h"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -8,7 +8,7 @@
 #include <system_error>
 #include <utility>
 
-#include "host/errors.h"
+#include "cuda/base/errors.h"
 
 namespace ebm {
 namespace {

@@ -1,4 +1,4 @@
-#include "host/output/cache_folder.h"
+#include "host/files/cache_folder.h"
 
 #include <cstdlib>
 

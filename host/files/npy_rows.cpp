@@ -1,4 +1,4 @@
-#include "host/output/npy_rows.h"
+#include "host/files/npy_rows.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -8,7 +8,7 @@
 #include <limits>
 #include <utility>
 
-#include "host/output/npy.h"
+#include "host/files/npy.h"
 
 namespace ebm {
 

@@ -1,4 +1,4 @@
-#include "host/output/npy.h"
+#include "host/files/npy.h"
 
 #include <fmt/format.h>
 
@@ -10,10 +10,10 @@
 #include <string_view>
 #include <utility>
 
+#include "cuda/base/atomic_file.h"
 #include "cuda/base/ceil_div.h"
-#include "host/output/atomic_file.h"
-#include "host/output/input_file.h"
-#include "host/output/shape.h"
+#include "host/files/input_file.h"
+#include "host/files/shape.h"
 #include "host/parse_number.h"
 
 namespace ebm {

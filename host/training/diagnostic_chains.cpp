@@ -1,0 +1,74 @@
+#include "host/training/diagnostic_chains.h"
+
+#include <algorithm>
+
+#include "cuda/nn/host_states.h"
+
+namespace ebm {
+
+DiagnosticChains::DiagnosticChains(const TrainConfig& config, std::int64_t bank_rows,
+                                   Energy& energy, Learner& learner)
+    : config_(config),
+      energy_(energy),
+      learner_(learner),
+      runner_(energy),
+      landscape_chains_(config.landscape.kde.chains) {
+  if (config.langevin.init == InitialStates::persistent) {
+    landscape_chains_ = std::min(landscape_chains_, bank_rows);
+  }
+}
+
+/// Some steps, in place; the noise is numbered by the iteration.
+void DiagnosticChains::take_steps(Purpose noise, std::int64_t iteration, int first_step, int steps,
+                                  std::int64_t chains, float* states) {
+  Array<float> norm_sums(energy_.queue(), chains);
+  clear(energy_.queue(), norm_sums.size(), norm_sums.data());
+  const RandomStream stream{learner_.seed(), noise, static_cast<std::uint32_t>(iteration)};
+  runner_.run(learner_.langevin_steps(stream, steps, static_cast<std::uint32_t>(first_step)),
+              {.count = chains, .memory = {.states = states}, .norm_sums = norm_sums.data()},
+              [] { return false; });
+}
+
+Buffer<float> DiagnosticChains::energies(std::span<const float> states) {
+  Buffer<float> f(states.size() / static_cast<std::size_t>(energy_.state_size()));
+  HostStates(energy_).energies(states, f.span());
+  return f;
+}
+
+KernelDensity DiagnosticChains::short_run_density(std::int64_t iteration,
+                                                  std::span<const float> axis) {
+  const Queue& queue = energy_.queue();
+  Buffer<float> states(static_cast<std::size_t>(landscape_chains_ * energy_.state_size()));
+  Mirror<float> there(queue, states.span());
+  learner_.draw_starts(config_.langevin.init, DataUse::landscape,
+                       static_cast<std::uint32_t>(iteration), landscape_chains_, there.data());
+  take_steps(Purpose::landscape_langevin, iteration, 0, config_.langevin.steps, landscape_chains_,
+             there.data());
+  there.read_back(queue);
+  queue.wait();
+  return gaussian_kde(queue, states.span(), config_.landscape.kde.bandwidth, axis);
+}
+
+bool DiagnosticChains::finish(LongRun& run, std::int64_t iteration, const StopRequest& stop,
+                              const std::function<void(int step)>& show) {
+  constexpr int kBetweenStops = 20;  // steps; results do not depend on it
+  const Queue& queue = energy_.queue();
+  const std::int64_t chains = config_.train.batch_size;
+  Mirror<float> states(queue, run.states.span());
+  if (run.steps == 0) {
+    learner_.draw_starts(config_.longrun.init, DataUse::longrun,
+                         static_cast<std::uint32_t>(iteration), chains, states.data());
+  }
+  while (run.steps < config_.longrun.steps && !stop()) {
+    const int steps = std::min(kBetweenStops, config_.longrun.steps - run.steps);
+    take_steps(Purpose::longrun_langevin, iteration, run.steps, steps, chains, states.data());
+    queue.wait();
+    run.steps += steps;
+    show(run.steps);
+  }
+  states.read_back(queue);
+  queue.wait();
+  return run.steps >= config_.longrun.steps;
+}
+
+}  // namespace ebm
