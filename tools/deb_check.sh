@@ -95,7 +95,7 @@ fi
 
 # use FOLDER: all programs, in that folder of a user who is not root.
 in_root useradd --create-home user
-cp tests/installed_use.sh "$root/usr/local/bin/"
+cp tests/tools/installed_use.sh "$root/usr/local/bin/"
 use() {
   quietly chroot --userspec=user:user "$root" /usr/bin/env -i HOME=/home/user LC_ALL=C.UTF-8 \
     PATH=/usr/bin:/bin sh -c "mkdir ~/$1 && cd ~/$1 && /usr/local/bin/installed_use.sh /usr"

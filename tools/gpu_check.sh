@@ -78,8 +78,8 @@ source tools/gpu_check/machine.sh
 source tools/gpu_check/parts.sh
 # shellcheck source=tools/benchmark/python_with.sh
 source tools/benchmark/python_with.sh
-# shellcheck source=tests/interrupted_runs.sh
-source tests/interrupted_runs.sh
+# shellcheck source=tests/support/interrupted_runs.sh
+source tests/support/interrupted_runs.sh
 [[ -n $minutes ]] || patience=4
 
 if [[ -f $build ]]; then

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "tests/fuzz/hostile_input.h"
-#include "tests/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 void ebm::read_hostile(std::span<const std::byte> bytes) {
   const HostileFile file(bytes);

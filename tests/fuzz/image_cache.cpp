@@ -4,9 +4,9 @@
 
 #include "cuda/base/errors.h"
 #include "host/files/safetensors.h"
-#include "tests/environment_variable.h"
 #include "tests/fuzz/hostile_input.h"
-#include "tests/temporary_folder.h"
+#include "tests/support/environment_variable.h"
+#include "tests/support/temporary_folder.h"
 
 namespace ebm {
 namespace {

@@ -7,9 +7,9 @@
 #include <optional>
 #include <vector>
 
-#include "tests/environment_variable.h"
 #include "tests/fuzz/hostile_input.h"
-#include "tests/temporary_folder.h"
+#include "tests/support/environment_variable.h"
+#include "tests/support/temporary_folder.h"
 
 namespace ebm {
 namespace {

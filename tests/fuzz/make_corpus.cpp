@@ -18,9 +18,9 @@
 #include "host/files/safetensors.h"
 #include "host/training/checkpoint.h"
 #include "tests/fuzz/small_state.h"
-#include "tests/idx_bytes.h"
-#include "tests/picture_files.h"
-#include "tests/temporary_folder.h"
+#include "tests/support/idx_bytes.h"
+#include "tests/support/picture_files.h"
+#include "tests/support/temporary_folder.h"
 
 namespace ebm {
 namespace {

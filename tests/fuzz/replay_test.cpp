@@ -15,7 +15,7 @@
 #include "cuda/base/errors.h"
 #include "tests/fuzz/corpus.h"
 #include "tests/fuzz/hostile_input.h"
-#include "tests/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace ebm {
 namespace {

@@ -20,7 +20,7 @@
 #include "host/training/run_record.h"
 #include "tests/fuzz/hostile_input.h"
 #include "tests/fuzz/small_state.h"
-#include "tests/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace ebm {
 namespace {

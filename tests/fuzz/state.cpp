@@ -6,7 +6,7 @@
 #include "host/training/training_state.h"
 #include "tests/fuzz/hostile_input.h"
 #include "tests/fuzz/small_state.h"
-#include "tests/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace ebm {
 namespace {

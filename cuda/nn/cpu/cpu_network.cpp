@@ -33,9 +33,6 @@ class CpuNetworkTile final : public TileEnergy {
                        float* gradient) override;
   std::int64_t gradient_values() const override { return gradient_values_; }
   void add_in_order_of_parameters(float* gradient, float* theta_gradient) override;
-  void langevin(const ChainRun& run, const Chains& chains) override {
-    langevin_by_steps(*this, run, chains, step_energies_.span(), step_gradients_.span());
-  }
 
  private:
   /// Calls visit(operation, its part of a gradient of the tile's) from the last to the first.
@@ -49,8 +46,6 @@ class CpuNetworkTile final : public TileEnergy {
   Buffer<float> scratch_;
   std::vector<std::unique_ptr<CpuOperation>> operations_;
   std::int64_t gradient_values_ = 0;
-  Buffer<float> step_energies_;  // of a tile, for the Langevin loop
-  Buffer<float> step_gradients_;
 };
 
 CpuNetworkTile::CpuNetworkTile(std::shared_ptr<const CpuNetwork> shared)
@@ -72,8 +67,6 @@ CpuNetworkTile::CpuNetworkTile(std::shared_ptr<const CpuNetwork> shared)
          scratch_.data()}));
     gradient_values_ += operations_.back()->gradient_values();
   }
-  step_energies_ = of_tile(1);
-  step_gradients_ = of_tile(state_size());
 }
 
 template <class Visit>

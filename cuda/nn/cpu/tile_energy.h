@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
 #include "cuda/base/buffer.h"
 #include "cuda/nn/chain_run.h"
@@ -54,12 +53,6 @@ class TileEnergy {
   Buffer<float> step_energies_;  // of the largest tile so far
   Buffer<float> step_gradients_;
 };
-
-/// TileEnergy::langevin one step at a time; its own memory serves, and not what is given.
-inline void langevin_by_steps(TileEnergy& energy, const ChainRun& run, const Chains& chains,
-                              std::span<float> /*f*/, std::span<float> /*gradients*/) {
-  energy.TileEnergy::langevin(run, chains);
-}
 
 /// Steps of either kind, recorded.
 void run_recorded(TileEnergy& energy, const ChainRun& run, const Chains& chains);

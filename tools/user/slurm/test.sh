@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 EBM_TRAIN=$(realpath "${1:-build/cpu/ebm_train}")
 export EBM_TRAIN
-source tests/interrupted_runs.sh
+source tests/support/interrupted_runs.sh
 if [[ $EUID -ne 0 ]] || ! command -v slurmctld slurmd munged >/dev/null; then
   echo "skipped: needs root, and slurm-wlm: apt-get install slurm-wlm" >&2
   exit 77

@@ -1,0 +1,175 @@
+// Runs that were stopped, killed or damaged, and go on: the same bits as the run that never
+// stopped.
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "cuda/base/errors.h"
+#include "host/files/safetensors.h"
+#include "tests/host/training/stopped_runs.h"
+
+namespace ebm {
+namespace {
+
+namespace fs = std::filesystem;
+
+TrainConfig toy_with_landscapes() {
+  TrainConfig config = toy_config();
+  config.landscape.every = 4;
+  config.checkpoint.every = 2;
+  config.checkpoint.keep = 2;
+  return config;
+}
+
+TEST_F(Resume, AToyRunGoesOnFromWhereverItWasStopped) {
+  expect_same_bits_wherever_stopped(toy_with_landscapes(), false, 1);
+  expect_same_bits_wherever_stopped(toy_with_landscapes(), true, 2);
+}
+
+TEST_F(Resume, AnAdamRunWithLongChainsGoesOnFromWhereverItWasStopped) {
+  const TemporaryFolder folder;
+  write_small_mnist(folder / "data", 30);
+  TrainConfig config = image_config(NetworkKind::vanilla, folder / "data");
+  config.network.features = 2;
+  expect_same_bits_wherever_stopped(config, false, 1);
+  config.langevin.init = InitialStates::uniform;
+  config.optimizer.lr_decay = 0.5;
+  config.optimizer.lr_min = 1e-5;
+  expect_same_bits_wherever_stopped(config, true, 2);
+}
+
+TEST_F(Resume, StoppedInEveryIterationItEndsInTheSameBits) {
+  const TrainConfig config = toy_with_landscapes();
+  const TemporaryFolder folder;
+  train(config, folder / "whole");
+  int starts = 1;
+  // The second question of a process comes in its first iteration.
+  while (!train(config, folder / "run", stop_at(3, false))) {
+    ++starts;
+  }
+  EXPECT_GT(starts, 3);
+  EXPECT_EQ(differing_files(folder / "run", folder / "whole"), "");
+}
+
+TEST_F(Resume, AFinishedRunStaysAsItIsAndCanBeMadeLonger) {
+  TrainConfig config = toy_with_landscapes();
+  const TemporaryFolder folder;
+  train(config, folder / "whole");
+  config.train.iterations = 4;
+  train(config, folder / "run");
+  fs::copy(folder / "run", folder / "finished", fs::copy_options::recursive);
+  EXPECT_TRUE(train(config, folder / "run"));
+  EXPECT_EQ(differing_files(folder / "run", folder / "finished"), "");
+  config.train.iterations = 6;
+  train(config, folder / "run");
+  EXPECT_EQ(differing_files(folder / "run", folder / "whole"), "");
+}
+
+TEST_F(Resume, WhatAKilledProcessLeftBehindItsStateIsCutOff) {
+  const TrainConfig config = toy_with_landscapes();
+  const TemporaryFolder folder;
+  train(config, folder / "whole");
+  ASSERT_FALSE(train(config, folder / "run", stop_at(5 * 2, false)));
+  const auto append = [&](const char* file, const std::string& text) {
+    write_bytes(folder / "run" / file, read_bytes(folder / "run" / file) + text);
+  };
+  append("diagnostics.csv", "6,1,1,0.1\n7,1");
+  append("landscape/landscape.csv", "6,1,1,1\n");
+  append("events.csv", "6,rollback,\"x\",2,0.5\n");
+  write_bytes(folder / "run/checkpoints/state_000006.safetensors.tmp", "half");
+  train(config, folder / "run");
+  EXPECT_EQ(differing_files(folder / "run", folder / "whole"), "");
+}
+
+/// A run of four iterations of six, its newest state that of the fourth.
+class DamagedRun : public Resume {
+ protected:
+  void SetUp() override {
+    train(config_, folder_ / "whole");
+    TrainConfig shorter = config_;
+    shorter.train.iterations = 4;
+    train(shorter, folder_ / "run");
+  }
+  fs::path checkpoint(const char* name) const { return folder_ / "run/checkpoints" / name; }
+  /// Changes a byte well inside.
+  static void damage(const fs::path& file) {
+    std::string bytes = read_bytes(file);
+    bytes[bytes.size() * 3 / 4] ^= 1;
+    write_bytes(file, bytes);
+  }
+  std::string log() const { return read_bytes(folder_ / "run/log.txt"); }
+
+  TrainConfig config_ = toy_with_landscapes();
+  TemporaryFolder folder_;
+};
+
+TEST_F(DamagedRun, FallsBackToTheStateBeforeWithAWarning) {
+  damage(checkpoint("state_000004.safetensors"));
+  EXPECT_TRUE(train(config_, folder_ / "run"));
+  EXPECT_TRUE(mentions(log(), {"state_000004.safetensors", "digest", "the state before it"}))
+      << log();
+  EXPECT_EQ(differing_files(folder_ / "run", folder_ / "whole"), "");
+}
+
+TEST_F(DamagedRun, FallsBackFromACutAndFromAMissingState) {
+  const std::string bytes = read_bytes(checkpoint("state_000004.safetensors"));
+  write_bytes(checkpoint("state_000004.safetensors"), bytes.substr(0, bytes.size() / 2));
+  EXPECT_TRUE(train(config_, folder_ / "run"));
+  EXPECT_EQ(differing_files(folder_ / "run", folder_ / "whole"), "");
+  fs::remove(checkpoint("state_000006.safetensors"));
+  EXPECT_TRUE(train(config_, folder_ / "run"));
+  EXPECT_TRUE(mentions(log(), {"state_000006.safetensors", "the state before it"})) << log();
+  EXPECT_EQ(differing_files(folder_ / "run", folder_ / "whole"), "");
+}
+
+TEST_F(DamagedRun, WithoutLatestTheNewestStateIsTaken) {
+  fs::remove(checkpoint("latest"));
+  EXPECT_TRUE(train(config_, folder_ / "run"));
+  EXPECT_EQ(differing_files(folder_ / "run", folder_ / "whole"), "");
+}
+
+TEST_F(DamagedRun, IsRefusedWhenNoStateIsWhole) {
+  damage(checkpoint("state_000002.safetensors"));
+  damage(checkpoint("state_000004.safetensors"));
+  fs::copy(folder_ / "run", folder_ / "before", fs::copy_options::recursive);
+  config_.train.iterations = 4;
+  const std::string message = message_of<InputFileError>([&] { train(config_, folder_ / "run"); });
+  EXPECT_TRUE(mentions(message, {"run/checkpoints", "none of the states"})) << message;
+  EXPECT_EQ(differing_files(folder_ / "run", folder_ / "before"), "");
+}
+
+TEST_F(DamagedRun, IsRefusedWhenTheRecordIsShorterThanTheState) {
+  write_bytes(folder_ / "run/diagnostics.csv", "iteration,d_s,r_s,learning_rate\n1,1,1,0.1\n");
+  const std::string message = message_of<InputFileError>([&] { train(config_, folder_ / "run"); });
+  EXPECT_TRUE(mentions(message, {"diagnostics.csv", "1 lines", "4"})) << message;
+}
+
+TEST(Checkpoints, TheNewestAndEveryFewAreKept) {
+  TrainConfig config = toy_config();
+  config.train.iterations = 12;
+  config.checkpoint = {.every = 1, .keep = 2, .keep_every = 5};
+  const TemporaryFolder folder;
+  train(config, folder / "run");
+  std::vector<std::string> names;
+  for (const auto& [name, content] : results(folder / "run/checkpoints")) {
+    names.push_back(name);
+  }
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"latest", "net_000005.safetensors", "net_000010.safetensors",
+                                      "net_000011.safetensors", "net_000012.safetensors",
+                                      "state_000011.safetensors", "state_000012.safetensors"}));
+  EXPECT_EQ(read_bytes(folder / "run/checkpoints/latest"), "state_000012.safetensors\n");
+}
+
+TEST(TrainingState, OfAnotherRunIsRefused) {
+  const TemporaryFolder folder;
+  TrainConfig config = toy_config();
+  train(config, folder / "run");
+  config.langevin.bank_size = 61;
+  const std::string bank = message_of<InputFileError>([&] { train(config, folder / "run"); });
+  EXPECT_TRUE(mentions(bank, {"checkpoints", "none of the states"})) << bank;
+  EXPECT_TRUE(mentions(read_bytes(folder / "run/log.txt"), {"'bank'", "120", "122"}));
+}
+
+}  // namespace
+}  // namespace ebm
