@@ -12,7 +12,7 @@ namespace ebm {
 namespace {
 
 EBM_CPU_CLONES void pool_row(const LeakyRelu& after, int outputs, int channels, std::int64_t pixel,
-                             std::int64_t row, const float* x, float* y, std::uint8_t* places) {
+                             std::int64_t row, const float* x, float* y, std::uint8_t* argmax) {
   const LeakyRelu f = after;
   for (int j = 0; j < outputs; ++j) {
     const float* corner = x + 2 * pixel * j;
@@ -21,14 +21,14 @@ EBM_CPU_CLONES void pool_row(const LeakyRelu& after, int outputs, int channels, 
     for (int c = 0; c < channels; ++c) {
       y[out + c] =
           f(pool_maximum({{corner[c], corner[pixel + c], corner[row + c], corner[row + pixel + c]}},
-                         places[out + c]));
+                         argmax[out + c]));
     }
   }
 }
 
 EBM_CPU_CLONES void unpool_row(const LeakyRelu& after, int outputs, int channels,
                                std::int64_t pixel, std::int64_t row, const float* y,
-                               const float* dy, const std::uint8_t* places, float* dx) {
+                               const float* dy, const std::uint8_t* argmax, float* dx) {
   const LeakyRelu f = after;
   for (int j = 0; j < outputs; ++j) {
     float* corner = dx + 2 * pixel * j;
@@ -36,7 +36,7 @@ EBM_CPU_CLONES void unpool_row(const LeakyRelu& after, int outputs, int channels
 #pragma omp simd
     for (int c = 0; c < channels; ++c) {
       const float gradient = f.gradient(y[out + c], dy[out + c]);
-      const std::uint8_t place = places[out + c];
+      const std::uint8_t place = argmax[out + c];
       corner[c] = place == 0 ? gradient : 0.0F;
       corner[pixel + c] = place == 1 ? gradient : 0.0F;
       corner[row + c] = place == 2 ? gradient : 0.0F;
@@ -47,7 +47,7 @@ EBM_CPU_CLONES void unpool_row(const LeakyRelu& after, int outputs, int channels
 
 }  // namespace
 
-void max_pool_forward(const PoolShape& shape, const float* x, float* y, std::uint8_t* places) {
+void max_pool_forward(const PoolShape& shape, const float* x, float* y, std::uint8_t* argmax) {
   const std::int64_t row = std::int64_t{shape.width} * shape.pixel_stride;
   const int outputs = shape.width / 2;
   const std::int64_t out_row = std::int64_t{outputs} * shape.channels;
@@ -55,19 +55,19 @@ void max_pool_forward(const PoolShape& shape, const float* x, float* y, std::uin
   const std::int64_t out_rows = std::int64_t{shape.images} * shape.height / 2;
   for (std::int64_t i = 0; i < out_rows; ++i) {
     pool_row(shape.after, outputs, shape.channels, shape.pixel_stride, row, x + 2 * i * row,
-             y + i * out_row, places + i * out_row);
+             y + i * out_row, argmax + i * out_row);
   }
 }
 
 void max_pool_backward(const PoolShape& shape, const float* y, const float* dy,
-                       const std::uint8_t* places, float* dx) {
+                       const std::uint8_t* argmax, float* dx) {
   const std::int64_t row = std::int64_t{shape.width} * shape.pixel_stride;
   const int outputs = shape.width / 2;
   const std::int64_t out_row = std::int64_t{outputs} * shape.channels;
   const std::int64_t out_rows = std::int64_t{shape.images} * shape.height / 2;
   for (std::int64_t i = 0; i < out_rows; ++i) {
     unpool_row(shape.after, outputs, shape.channels, shape.pixel_stride, row, y + i * out_row,
-               dy + i * out_row, places + i * out_row, dx + 2 * i * row);
+               dy + i * out_row, argmax + i * out_row, dx + 2 * i * row);
   }
 }
 
@@ -105,7 +105,7 @@ struct PoolBody {
   LeakyRelu after;
   const T* x;
   T* y;
-  std::uint8_t* places;
+  std::uint8_t* argmax;
 
   EBM_HOST_DEVICE void operator()(std::int64_t output, std::int64_t pack) const {
     const std::int64_t channel = pack * count;
@@ -122,11 +122,11 @@ struct PoolBody {
     }
     const std::int64_t out = output * at.channels + channel;
     store_pack(y + out, largest);
-    *reinterpret_cast<Pack<std::uint8_t, count>*>(places + out) = winners;
+    *reinterpret_cast<Pack<std::uint8_t, count>*>(argmax + out) = winners;
   }
 };
 
-/// A pack of one input pixel: neighbouring threads write neighbouring places, and what they read of
+/// A pack of one input pixel: neighbouring threads write neighbours, and what they read of
 /// the window that they share is in the cache.
 template <class T, int count>
 struct UnpoolBody {
@@ -136,7 +136,7 @@ struct UnpoolBody {
   LeakyRelu after;
   const T* y;
   const T* dy;
-  const std::uint8_t* places;
+  const std::uint8_t* argmax;
   T* dx;
 
   EBM_HOST_DEVICE void operator()(std::int64_t pixel, std::int64_t pack) const {
@@ -147,7 +147,7 @@ struct UnpoolBody {
     const std::int64_t output = std::int64_t{row / 2} * (width / 2) + column / 2;
     const std::int64_t out = output * channels + pack * count;
     const Floats<count> outputs = load_pack<count>(y + out);
-    const auto winners = *reinterpret_cast<const Pack<std::uint8_t, count>*>(places + out);
+    const auto winners = *reinterpret_cast<const Pack<std::uint8_t, count>*>(argmax + out);
     Floats<count> gradient = load_pack<count>(dy + out);
     for (int k = 0; k < count; ++k) {
       gradient.v[k] = winners.v[k] == place ? after.gradient(outputs.v[k], gradient.v[k]) : 0.0F;
@@ -169,29 +169,29 @@ std::int64_t run_of_values(const PoolShape& shape) {
 
 template <class T>
 void max_pool_forward(const CudaStream& stream, const PoolShape& shape, const T* x, T* y,
-                      std::uint8_t* places) {
+                      std::uint8_t* argmax) {
   with_widest_pack<T>(
       run_of_values(shape),
       [&](auto width) {
         constexpr int kCount = decltype(width)::value;
         for_each_cell(stream, outputs_of(shape), shape.channels / kCount,
-                      PoolBody<T, kCount>{PoolPlaces(shape), shape.after, x, y, places});
+                      PoolBody<T, kCount>{PoolPlaces(shape), shape.after, x, y, argmax});
       },
-      x, y, places);
+      x, y, argmax);
 }
 
 template <class T>
 void max_pool_backward(const CudaStream& stream, const PoolShape& shape, const T* y, const T* dy,
-                       const std::uint8_t* places, T* dx) {
+                       const std::uint8_t* argmax, T* dx) {
   with_widest_pack<T>(
       run_of_values(shape),
       [&](auto width) {
         constexpr int kCount = decltype(width)::value;
         for_each_cell(stream, 4 * outputs_of(shape), shape.channels / kCount,
                       UnpoolBody<T, kCount>{static_cast<std::uint32_t>(shape.width), shape.channels,
-                                            shape.pixel_stride, shape.after, y, dy, places, dx});
+                                            shape.pixel_stride, shape.after, y, dy, argmax, dx});
       },
-      y, dy, places, dx);
+      y, dy, argmax, dx);
 }
 
 template void max_pool_forward(const CudaStream&, const PoolShape&, const float*, float*,

@@ -19,7 +19,7 @@ struct PoolWindow {
 };
 
 /// The largest of a window and where it was: the first of equals, as PyTorch's; a NaN wins.
-EBM_HOST_DEVICE float pool_maximum(const PoolWindow& window, std::uint8_t& place) {
+EBM_HOST_DEVICE float pool_maximum(const PoolWindow& window, std::uint8_t& argmax) {
   float best = window.v[0];
   std::uint8_t at = 0;
   for (std::uint8_t k = 1; k < 4; ++k) {
@@ -27,7 +27,7 @@ EBM_HOST_DEVICE float pool_maximum(const PoolWindow& window, std::uint8_t& place
     best = larger ? window.v[k] : best;
     at = larger ? k : at;
   }
-  place = at;
+  argmax = at;
   return best;
 }
 
@@ -43,22 +43,23 @@ struct PoolShape {
   LeakyRelu after{.slope = 1};
 };
 
-/// y (images × height/2 × width/2 × channels, dense) and the winners' places, of the same shape.
-void max_pool_forward(const PoolShape& shape, const float* x, float* y, std::uint8_t* places);
+/// y (images × height/2 × width/2 × channels, dense) and argmax, where in their windows the largest
+/// were, of the same shape.
+void max_pool_forward(const PoolShape& shape, const float* x, float* y, std::uint8_t* argmax);
 
 /// dx (the input's shape and stride; every pooled channel is overwritten) from dy and the output
-/// and the places of the forward pass.
+/// and the argmax of the forward pass.
 void max_pool_backward(const PoolShape& shape, const float* y, const float* dy,
-                       const std::uint8_t* places, float* dx);
+                       const std::uint8_t* argmax, float* dx);
 
 #ifdef EBM_CUDA
 /// The same, enqueued on a stream; the pointers are the device's. T is float or Bfloat16.
 template <class T>
 void max_pool_forward(const CudaStream& stream, const PoolShape& shape, const T* x, T* y,
-                      std::uint8_t* places);
+                      std::uint8_t* argmax);
 template <class T>
 void max_pool_backward(const CudaStream& stream, const PoolShape& shape, const T* y, const T* dy,
-                       const std::uint8_t* places, T* dx);
+                       const std::uint8_t* argmax, T* dx);
 #endif
 
 }  // namespace ebm

@@ -42,10 +42,10 @@ struct ImageRows {
 };
 
 template <class T>
-__device__ ImageRows<T> image_rows(const T* embedded, const T* pooled, std::int64_t image,
+__device__ ImageRows<T> image_rows(const T* qkv, const T* pooled, std::int64_t image,
                                    std::int64_t queries, std::int64_t keys, int channels) {
   const T* pixels = pooled + image * keys * 2 * channels;
-  return {{embedded + image * queries * 3 * channels, 3 * channels, channels},
+  return {{qkv + image * queries * 3 * channels, 3 * channels, channels},
           {pixels, 2 * channels, channels},
           {pixels + channels, 2 * channels, channels}};
 }
@@ -118,11 +118,11 @@ __device__ __forceinline__ void mask(int count, float (&scores)[N]) {
 /// Rows are queries, columns keys.
 template <class T, int C>
 __global__ void __launch_bounds__(kWarp* kQueryWarps, 2)
-    attention_forward_kernel(AttentionDivision<C> division, int channels, const T* embedded,
-                             const T* pooled, T* mixed, float* log_sums) {
+    attention_forward_kernel(AttentionDivision<C> division, int channels, const T* qkv,
+                             const T* pooled, T* attended, float* log_sums) {
   const AttentionPlace place(division);
   const auto image =
-      image_rows(embedded, pooled, place.image, division.rows, division.columns, channels);
+      image_rows(qkv, pooled, place.image, division.rows, division.columns, channels);
   auto* const tile = dynamic_shared<Four<float>>();
   const Four<float>* const own = tile + place.lane * division.lane_fours();
   const int first_channel = place.lane * C;
@@ -163,7 +163,7 @@ __global__ void __launch_bounds__(kWarp* kQueryWarps, 2)
   if (place.owns && place.warp == 0 && place.lane == 0) {
     log_sums[pixel] = whole.log_sum;
   }
-  const PixelRows<T> result{mixed, channels, channels};
+  const PixelRows<T> result{attended, channels, channels};
   add_warps<kQueryWarps>(sum, tile, [&](int i, Four<float> total) {
     const Four<float> first = image.values.load(0, first_channel + 4 * i);
 #pragma unroll
@@ -180,12 +180,12 @@ __global__ void __launch_bounds__(kWarp* kQueryWarps, 2)
 /// is not known before the last key, dQ_i = Σ_j A_ij (dA'_ij − D_i) K'_j is summed in two parts.
 template <class T, int C>
 __global__ void __launch_bounds__(kWarp* kQueryWarps, 2)
-    query_gradient_kernel(AttentionDivision<C> division, int channels, const T* embedded,
-                          const T* pooled, const float* log_sums, const T* mixed_gradient,
-                          float* means, T* embedded_gradient) {
+    query_gradient_kernel(AttentionDivision<C> division, int channels, const T* qkv,
+                          const T* pooled, const float* log_sums, const T* attended_gradient,
+                          float* means, T* qkv_gradient) {
   const AttentionPlace place(division);
   const auto image =
-      image_rows(embedded, pooled, place.image, division.rows, division.columns, channels);
+      image_rows(qkv, pooled, place.image, division.rows, division.columns, channels);
   const std::int64_t pixel = place.image * division.rows + place.row;
   auto* const tile = dynamic_shared<Four<float>>();
   const Four<float>* const own = tile + place.lane * division.lane_fours();
@@ -193,7 +193,7 @@ __global__ void __launch_bounds__(kWarp* kQueryWarps, 2)
   float query[C];
   float gradient[C];
   load_channels(image.queries, place.row, first_channel, query);
-  load_channels(PixelRows<const T>{mixed_gradient, channels, channels}, pixel, first_channel,
+  load_channels(PixelRows<const T>{attended_gradient, channels, channels}, pixel, first_channel,
                 gradient);
   const float log_sum = log_sums[pixel];
 
@@ -238,8 +238,7 @@ __global__ void __launch_bounds__(kWarp* kQueryWarps, 2)
   }
   add_warps<kQueryWarps>(weighted, tile, [&](int i, const Four<float>& total) {
     if (place.owns) {
-      PixelRows<T>{embedded_gradient, 3 * channels, channels}.store(pixel, first_channel + 4 * i,
-                                                                    total);
+      PixelRows<T>{qkv_gradient, 3 * channels, channels}.store(pixel, first_channel + 4 * i, total);
     }
   });
 }
@@ -247,14 +246,15 @@ __global__ void __launch_bounds__(kWarp* kQueryWarps, 2)
 /// Rows are keys, columns queries: the gradients of K and V.
 template <class T, int C>
 __global__ void __launch_bounds__(kWarp* kKeyWarps, C <= 16 ? 2 : 1)
-    key_gradient_kernel(AttentionDivision<C> division, int channels, const T* embedded,
-                        const T* pooled, const float* log_sums, const T* mixed_gradient,
-                        const float* means, T* pooled_gradient) {
+    key_gradient_kernel(AttentionDivision<C> division, int channels, const T* qkv, const T* pooled,
+                        const float* log_sums, const T* attended_gradient, const float* means,
+                        T* pooled_gradient) {
   const AttentionPlace place(division);
   const auto image =
-      image_rows(embedded, pooled, place.image, division.columns, division.rows, channels);
+      image_rows(qkv, pooled, place.image, division.columns, division.rows, channels);
   const std::int64_t first_query = place.image * division.columns;
-  const PixelRows<const T> gradients{mixed_gradient + first_query * channels, channels, channels};
+  const PixelRows<const T> gradients{attended_gradient + first_query * channels, channels,
+                                     channels};
   auto* const tile = dynamic_shared<Four<float>>();
   const Four<float>* const own = tile + place.lane * division.lane_fours();
   const int first_channel = place.lane * C;
@@ -327,28 +327,27 @@ void launch_attention(const CudaStream& stream, std::int64_t images,
 }  // namespace
 
 template <class T>
-void attention_forward(const CudaStream& stream, const AttentionShape& shape, const T* embedded,
-                       const T* pooled, T* mixed, float* log_sums) {
+void attention_forward(const CudaStream& stream, const AttentionShape& shape, const T* qkv,
+                       const T* pooled, T* attended, float* log_sums) {
   with_channels_per_lane(shape.channels, [&](auto c, int lanes_log2) {
     const AttentionDivision<c()> queries(shape.queries, shape.keys, lanes_log2);
     launch_attention(stream, shape.images, queries, kQueryWarps, attention_forward_kernel<T, c()>,
-                     static_cast<int>(shape.channels), embedded, pooled, mixed, log_sums);
+                     static_cast<int>(shape.channels), qkv, pooled, attended, log_sums);
   });
 }
 
 template <class T>
-void attention_backward(const CudaStream& stream, const AttentionShape& shape, const T* embedded,
-                        const T* pooled, const float* log_sums, const T* mixed_gradient,
-                        float* workspace, T* embedded_gradient, T* pooled_gradient) {
+void attention_backward(const CudaStream& stream, const AttentionShape& shape, const T* qkv,
+                        const T* pooled, const float* log_sums, const T* attended_gradient,
+                        float* workspace, T* qkv_gradient, T* pooled_gradient) {
   with_channels_per_lane(shape.channels, [&](auto c, int lanes_log2) {
     const auto channels = static_cast<int>(shape.channels);
     const AttentionDivision<c()> queries(shape.queries, shape.keys, lanes_log2);
     launch_attention(stream, shape.images, queries, kQueryWarps, query_gradient_kernel<T, c()>,
-                     channels, embedded, pooled, log_sums, mixed_gradient, workspace,
-                     embedded_gradient);
+                     channels, qkv, pooled, log_sums, attended_gradient, workspace, qkv_gradient);
     const AttentionDivision<c()> keys(shape.keys, shape.queries, lanes_log2);
     launch_attention(stream, shape.images, keys, kKeyWarps, key_gradient_kernel<T, c()>, channels,
-                     embedded, pooled, log_sums, mixed_gradient, workspace, pooled_gradient);
+                     qkv, pooled, log_sums, attended_gradient, workspace, pooled_gradient);
   });
 }
 

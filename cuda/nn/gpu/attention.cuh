@@ -14,9 +14,9 @@ class CudaStream;
 
 /// Memory is channels last, dense and aligned to 16 bytes (as a DeviceBuffer is); T is float or
 /// Bfloat16, and arithmetic is float:
-///   embedded  images × N × 3k   θ, φ and g of each pixel; Q is the first k
+///   qkv  images × N × 3k   θ, φ and g of each pixel; Q is the first k
 ///   pooled    images × M × 2k   K and V of each pooled pixel
-///   mixed     images × N × k    O
+///   attended     images × N × k    O
 struct AttentionShape {
   std::int64_t images = 0;
   std::int64_t queries = 0;   ///< N: pixels
@@ -25,19 +25,19 @@ struct AttentionShape {
 };
 inline constexpr std::int64_t kMostAttentionChannels = 1024;
 
-/// Enqueues O = A V into `mixed`, and into `log_sums` (images × N), for the backward pass,
+/// Enqueues O = A V into `attended`, and into `log_sums` (images × N), for the backward pass,
 /// log Σ_j exp(Q_i·(K_j − K_0)). Throws std::invalid_argument of too many channels.
 template <class T>
-void attention_forward(const CudaStream& stream, const AttentionShape& shape, const T* embedded,
-                       const T* pooled, T* mixed, float* log_sums);
+void attention_forward(const CudaStream& stream, const AttentionShape& shape, const T* qkv,
+                       const T* pooled, T* attended, float* log_sums);
 
 /// Enqueues the gradients of Q, K and V from that of O: the first k channels of each pixel of
-/// `embedded_gradient` (the other 2k are left alone), and all of `pooled_gradient`. `embedded`,
+/// `qkv_gradient` (the other 2k are left alone), and all of `pooled_gradient`. `qkv`,
 /// `pooled` and `log_sums` are as attention_forward had and left them. `workspace` is images × N
 /// floats, whatever they are. No gradient may overlap anything else. The same bits every time.
 template <class T>
-void attention_backward(const CudaStream& stream, const AttentionShape& shape, const T* embedded,
-                        const T* pooled, const float* log_sums, const T* mixed_gradient,
-                        float* workspace, T* embedded_gradient, T* pooled_gradient);
+void attention_backward(const CudaStream& stream, const AttentionShape& shape, const T* qkv,
+                        const T* pooled, const float* log_sums, const T* attended_gradient,
+                        float* workspace, T* qkv_gradient, T* pooled_gradient);
 
 }  // namespace ebm

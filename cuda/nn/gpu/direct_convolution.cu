@@ -117,7 +117,7 @@ int taps(const ConvolutionShape& shape) { return shape.in_channels * shape.kerne
 /// y: output pixels × output channels, summed over taps.
 template <class In, class T>
 struct ForwardProblem {
-  static constexpr bool kTermsAreNeighbours = true;
+  static constexpr bool kNeighboursAlongK = true;
 
   ProductSize size;
   Input<In> input;
@@ -130,13 +130,9 @@ struct ForwardProblem {
   __device__ GatheredPlace place_of_row(std::int64_t row) const {
     return input.place_of_output(row);
   }
-  __device__ GatheredPlace place_of_term(std::int64_t term) const {
-    return input.place_of_tap(term);
-  }
+  __device__ GatheredPlace place_of_k(std::int64_t k) const { return input.place_of_tap(k); }
   __device__ float a(const GatheredPlace& place) const { return input.at(place); }
-  __device__ float b(std::int64_t term, int column) const {
-    return weight[column * size.terms + term];
-  }
+  __device__ float b(std::int64_t k, int column) const { return weight[column * size.k + k]; }
   __device__ Floats<4> start(int column) const {
     Floats<4> biases{};
 #pragma unroll
@@ -177,7 +173,7 @@ struct ForwardProblem {
 /// dx: input pixels × input channels, summed over the taps that dy was made with.
 template <class In, class T>
 struct InputGradientProblem {
-  static constexpr bool kTermsAreNeighbours = true;
+  static constexpr bool kNeighboursAlongK = true;
 
   ProductSize size;
   Input<In> input;  // its x is the mask, or null
@@ -191,8 +187,8 @@ struct InputGradientProblem {
     return {pixel.image * gradient.size.pixels() * gradient.channels, pixel.row + input.padding,
             pixel.column + input.padding};
   }
-  __device__ GatheredPlace place_of_term(std::int64_t term) const {
-    const Tap tap(term, input.kernel);  // its channel is dy's
+  __device__ GatheredPlace place_of_k(std::int64_t k) const {
+    const Tap tap(k, input.kernel);  // its channel is dy's
     return {tap.channel, -tap.row, -tap.column};
   }
   __device__ float a(const GatheredPlace& place) const {
@@ -210,10 +206,10 @@ struct InputGradientProblem {
                              std::int64_t{row * gradient.size.width + column} * gradient.channels)
                : 0.0F;
   }
-  __device__ float b(std::int64_t term, int column) const {
+  __device__ float b(std::int64_t k, int column) const {
     const int positions = input.kernel * input.kernel;
-    const int output = static_cast<int>(term) / positions;
-    const int position = static_cast<int>(term) % positions;
+    const int output = static_cast<int>(k) / positions;
+    const int position = static_cast<int>(k) % positions;
     return weight[(std::int64_t{output} * size.columns + column) * positions + position];
   }
   __device__ Floats<4> start(int /*column*/) const { return {}; }
@@ -241,7 +237,7 @@ struct InputGradientProblem {
 /// ones in A, that is the bias's. A group's sums lie as the gradients do: weights, then biases.
 template <class In, class T>
 struct WeightGradientProblem {
-  static constexpr bool kTermsAreNeighbours = false;
+  static constexpr bool kNeighboursAlongK = false;
 
   ProductSize size;
   Input<In> input;
@@ -253,14 +249,12 @@ struct WeightGradientProblem {
   __device__ GatheredPlace place_of_row(std::int64_t row) const {
     return row < size.rows - 1 ? input.place_of_tap(row) : GatheredPlace{0, kOnes, 0};
   }
-  __device__ GatheredPlace place_of_term(std::int64_t term) const {
-    return input.place_of_output(term);
-  }
+  __device__ GatheredPlace place_of_k(std::int64_t k) const { return input.place_of_output(k); }
   __device__ float a(const GatheredPlace& place) const {
     return place.row >= kOnes / 2 ? 1.0F : input.at(place);
   }
-  __device__ float b(std::int64_t term, int column) const {
-    return gradient.at(term * size.columns + column);
+  __device__ float b(std::int64_t k, int column) const {
+    return gradient.at(k * size.columns + column);
   }
   __device__ Floats<4> start(int /*column*/) const { return {}; }
 
@@ -287,9 +281,9 @@ ProductSize weight_gradient_size(const ConvolutionShape& shape) {
   const std::int64_t pixels = out_pixels(shape);
   const std::int64_t groups =
       std::clamp(ceil_div(pixels, kPixelsWorthABlock), std::int64_t{1}, ceil_div(kBlocks, tiles));
-  const std::int64_t turns =
-      std::max(ceil_div(ceil_div(pixels, groups), kTileTerms), std::int64_t{1});
-  return {rows, shape.out_channels, pixels, turns * kTileTerms};
+  const std::int64_t k_tiles =
+      std::max(ceil_div(ceil_div(pixels, groups), kTileK), std::int64_t{1});
+  return {rows, shape.out_channels, pixels, k_tiles * kTileK};
 }
 
 }  // namespace
@@ -321,14 +315,13 @@ void convolution_input_gradient(const CudaStream& stream, const ConvolutionShape
     image_gradient(stream, shape, layout, dy, y, weight, x, dx);
     return;
   }
-  const std::int64_t terms = std::int64_t{shape.out_channels} * shape.kernel * shape.kernel;
+  const std::int64_t k = std::int64_t{shape.out_channels} * shape.kernel * shape.kernel;
   const std::int64_t pixels = std::int64_t{shape.images} * shape.height * shape.width;
-  implicit_gemm(stream,
-                InputGradientProblem<In, T>{.size = {pixels, shape.in_channels, terms, terms},
-                                            .input = Input<In>(shape, layout, x),
-                                            .gradient = OutputGradient<T>(shape, dy, y),
-                                            .weight = weight,
-                                            .dx = dx});
+  implicit_gemm(stream, InputGradientProblem<In, T>{.size = {pixels, shape.in_channels, k, k},
+                                                    .input = Input<In>(shape, layout, x),
+                                                    .gradient = OutputGradient<T>(shape, dy, y),
+                                                    .weight = weight,
+                                                    .dx = dx});
 }
 
 std::size_t convolution_weight_gradient_scratch(const ConvolutionShape& shape) {

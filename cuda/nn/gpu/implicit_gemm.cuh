@@ -1,8 +1,8 @@
-// C = A·B where A and B are gathered from memory as they are read: what all passes of a convolution
-// are. A block has a tile of C, and takes the terms of its sums in turns: its threads put what they
-// need of A and B into shared memory, and each sums for 4 rows and 8 columns. A turn's terms are
-// summed on their own: thousands of terms one after the other would lose a digit that turns keep.
-// For nvcc only.
+// Implicit GEMM: C = A·B, M × N of M × K and K × N, where A and B are gathered from memory as they
+// are read: what all passes of a convolution are. A block has a tile of C, and takes K a K-tile at
+// a time: its threads put what they need of A and B into shared memory, and each sums for 4 rows
+// and 8 columns. A K-tile is summed on its own: thousands of terms one after the other would lose a
+// digit that K-tiles keep. For nvcc only.
 #pragma once
 
 #include <algorithm>
@@ -15,17 +15,17 @@
 
 namespace ebm {
 
-/// The sizes of a product. Its terms are split into groups, whose sums stay apart.
+/// The sizes of a product. K is split into groups, whose sums stay apart.
 struct ProductSize {
   std::int64_t rows;
   int columns;
-  std::int64_t terms;
-  std::int64_t terms_per_group;
+  std::int64_t k;
+  std::int64_t k_per_group;
 
-  EBM_HOST_DEVICE std::int64_t groups() const { return ceil_div(terms, terms_per_group); }
+  EBM_HOST_DEVICE std::int64_t groups() const { return ceil_div(k, k_per_group); }
 };
 
-/// Where a value of A lies: the sum of a part that its row gives and one that its term gives. `row`
+/// Where a value of A lies: the sum of a part that its row gives and one that its k gives. `row`
 /// and `column` are of an image, which need not contain them; `offset` is in memory.
 struct GatheredPlace {
   std::int64_t offset;
@@ -42,23 +42,23 @@ inline constexpr GatheredPlace kNowhere{.offset = 0, .row = -(1 << 30), .column 
 
 inline constexpr int kTileRows = 128;  // and threads of a block: each gathers one row of A
 inline constexpr int kTileColumns = 32;
-inline constexpr int kTileTerms = 32;
+inline constexpr int kTileK = 32;
 inline constexpr int kGathered = 8;              // reads that are under way at a time
 inline constexpr int kPitch = kTileColumns + 4;  // rows of B on different banks, and on 16 bytes
 inline constexpr std::size_t kTileBytes =
-    kTileTerms * (sizeof(GatheredPlace) + sizeof(float) * (kTileRows + kPitch));
-static_assert(kTileTerms % kGathered == 0);
+    kTileK * (sizeof(GatheredPlace) + sizeof(float) * (kTileRows + kPitch));
+static_assert(kTileK % kGathered == 0);
 
-/// `depth` terms of one row of A, and zeros behind them up to a multiple of kGathered.
+/// `depth` values of one row of A, and zeros behind them up to a multiple of kGathered.
 template <class Problem>
 __device__ __forceinline__ void gather_row(const Problem& problem, const GatheredPlace& row,
-                                           const GatheredPlace* terms, int depth,
+                                           const GatheredPlace* places, int depth,
                                            float* column_of_tile) {
   for (int begin = 0; begin < depth; begin += kGathered) {
     float values[kGathered];
 #pragma unroll
     for (int k = 0; k < kGathered; ++k) {
-      values[k] = problem.a(row + terms[begin + k]);
+      values[k] = problem.a(row + places[begin + k]);
     }
 #pragma unroll
     for (int k = 0; k < kGathered; ++k) {
@@ -67,35 +67,35 @@ __device__ __forceinline__ void gather_row(const Problem& problem, const Gathere
   }
 }
 
-/// The same terms of the tile's columns of B. Neighbouring threads read neighbours in memory.
+/// The same of the tile's columns of B. Neighbouring threads read neighbours in memory.
 template <class Problem>
 __device__ __forceinline__ void gather_columns(const Problem& problem, std::int64_t first,
                                                int depth, int first_column, float* tile) {
   const int columns = problem.size.columns - first_column;
 #pragma unroll
-  for (int i = 0; i < kTileTerms * kTileColumns; i += kTileRows) {
+  for (int i = 0; i < kTileK * kTileColumns; i += kTileRows) {
     const int at = i + static_cast<int>(threadIdx.x);
-    const int term = Problem::kTermsAreNeighbours ? at % kTileTerms : at / kTileColumns;
-    const int column = Problem::kTermsAreNeighbours ? at / kTileTerms : at % kTileColumns;
-    const bool inside = term < depth && column < columns;
-    tile[term * kPitch + column] = inside ? problem.b(first + term, first_column + column) : 0.0F;
+    const int k = Problem::kNeighboursAlongK ? at % kTileK : at / kTileColumns;
+    const int column = Problem::kNeighboursAlongK ? at / kTileK : at % kTileColumns;
+    const bool inside = k < depth && column < columns;
+    tile[k * kPitch + column] = inside ? problem.b(first + k, first_column + column) : 0.0F;
   }
 }
 
-/// A Problem has a ProductSize `size`; place_of_row(row) and place_of_term(term) for those within
-/// the size, and a(their sum), 0 for kNowhere; b(term, column); start(column), what the sums of 4
+/// A Problem has a ProductSize `size`; place_of_row(row) and place_of_k(k) for those within
+/// the size, and a(their sum), 0 for kNowhere; b(k, column); start(column), what the sums of 4
 /// columns start from; and store(group, row, column, sums), which takes those of as many of them as
 /// there are.
 template <class Problem>
 __global__ void __launch_bounds__(kTileRows, 4) implicit_gemm_kernel(Problem problem) {
   auto* const a = dynamic_shared<float>();
-  float* const b = a + kTileTerms * kTileRows;
-  auto* const terms = reinterpret_cast<GatheredPlace*>(b + kTileTerms * kPitch);
+  float* const b = a + kTileK * kTileRows;
+  auto* const places = reinterpret_cast<GatheredPlace*>(b + kTileK * kPitch);
   const int thread = static_cast<int>(threadIdx.x);
   const std::int64_t first_row = std::int64_t{blockIdx.x} * kTileRows;
   const int first_column = static_cast<int>(blockIdx.y) * kTileColumns;
-  const std::int64_t begin = std::int64_t{blockIdx.z} * problem.size.terms_per_group;
-  const std::int64_t end = std::min(problem.size.terms, begin + problem.size.terms_per_group);
+  const std::int64_t begin = std::int64_t{blockIdx.z} * problem.size.k_per_group;
+  const std::int64_t end = std::min(problem.size.k, begin + problem.size.k_per_group);
   // A thread's rows are neighbours; its columns are two groups of 4, so that 4 threads store 64
   // neighbouring bytes.
   const int row = thread / 4 * 4;
@@ -110,17 +110,17 @@ __global__ void __launch_bounds__(kTileRows, 4) implicit_gemm_kernel(Problem pro
   for (int i = 0; i < 8; ++i) {
     sums[i / 2][i % 2] = start[i % 2];
   }
-  for (std::int64_t term = begin; term < end; term += kTileTerms) {
-    const int depth = static_cast<int>(std::min<std::int64_t>(kTileTerms, end - term));
-    __syncthreads();  // the last turn's values have been used
-    if (thread < kTileTerms) {
-      terms[thread] = thread < depth ? problem.place_of_term(term + thread) : kNowhere;
+  for (std::int64_t first = begin; first < end; first += kTileK) {
+    const int depth = static_cast<int>(std::min<std::int64_t>(kTileK, end - first));
+    __syncthreads();  // the last K-tile's values have been used
+    if (thread < kTileK) {
+      places[thread] = thread < depth ? problem.place_of_k(first + thread) : kNowhere;
     }
-    gather_columns(problem, term, depth, first_column, b);
+    gather_columns(problem, first, depth, first_column, b);
     __syncthreads();
-    gather_row(problem, gathered, terms, depth, a + thread);
+    gather_row(problem, gathered, places, depth, a + thread);
     __syncthreads();
-    Floats<4> turn[4][2] = {};
+    Floats<4> of_tile[4][2] = {};
     for (int k = 0; k < depth; ++k) {
       const Floats<4> left = load_pack<4>(a + k * kTileRows + row);
       const Floats<4> right[2] = {load_pack<4>(b + k * kPitch + column),
@@ -129,7 +129,7 @@ __global__ void __launch_bounds__(kTileRows, 4) implicit_gemm_kernel(Problem pro
       for (int i = 0; i < 4; ++i) {
 #pragma unroll
         for (int j = 0; j < 8; ++j) {
-          turn[i][j / 4].v[j % 4] += left.v[i] * right[j / 4].v[j % 4];
+          of_tile[i][j / 4].v[j % 4] += left.v[i] * right[j / 4].v[j % 4];
         }
       }
     }
@@ -137,7 +137,7 @@ __global__ void __launch_bounds__(kTileRows, 4) implicit_gemm_kernel(Problem pro
     for (int i = 0; i < 4; ++i) {
 #pragma unroll
       for (int j = 0; j < 8; ++j) {
-        sums[i][j / 4].v[j % 4] += turn[i][j / 4].v[j % 4];
+        sums[i][j / 4].v[j % 4] += of_tile[i][j / 4].v[j % 4];
       }
     }
   }

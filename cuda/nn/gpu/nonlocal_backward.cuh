@@ -10,7 +10,7 @@
 
 namespace ebm::nonlocal {
 
-// An image's places are ints. NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result)
+// An image's argmax are ints. NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result)
 
 __device__ __forceinline__ auto log_sums_of(const Sizes& sizes, const BackwardRoom& at,
                                             const float* from, Four* shared) {
@@ -20,10 +20,10 @@ __device__ __forceinline__ auto log_sums_of(const Sizes& sizes, const BackwardRo
               }};
 }
 
-/// K and V, less the first, and K turned; and where they were pooled.
+/// K and V, less the first, and K transposed; and where they were pooled.
 template <class T>
 __device__ __forceinline__ auto keys_and_values(const Sizes& sizes, const BackwardRoom& at,
-                                                const T* pooled, const std::uint8_t* places,
+                                                const T* pooled, const std::uint8_t* argmax,
                                                 Four* shared) {
   struct Item {
     Four values;
@@ -32,7 +32,7 @@ __device__ __forceinline__ auto keys_and_values(const Sizes& sizes, const Backwa
   };
   const auto load = [=, &sizes](int item) {
     return Item{load_four(pooled + 4 * item), load_four(pooled + 4 * (item % sizes.fours())),
-                reinterpret_cast<const Pack<std::uint8_t, 4>*>(places)[item]};
+                reinterpret_cast<const Pack<std::uint8_t, 4>*>(argmax)[item]};
   };
   const auto store = [=, &sizes, &at](int item, const Item& loaded) {
     const int window = item / sizes.fours();
@@ -47,7 +47,7 @@ __device__ __forceinline__ auto keys_and_values(const Sizes& sizes, const Backwa
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       const int row = j * sizes.half_fours + four;
-      reinterpret_cast<float*>(shared + at.turned_keys + row * sizes.key_stride())[window] =
+      reinterpret_cast<float*>(shared + at.transposed_keys + row * sizes.key_stride())[window] =
           values.v[j];
     }
   };
@@ -55,15 +55,16 @@ __device__ __forceinline__ auto keys_and_values(const Sizes& sizes, const Backwa
 }
 
 /// The gradient of A V.
-__device__ inline void merge_backward(const Sizes& sizes, const BackwardRoom& at, Four* shared) {
+__device__ inline void projection_backward(const Sizes& sizes, const BackwardRoom& at,
+                                           Four* shared) {
   for_each_four(sizes.windows, sizes.half_fours, [&](int window, int four) {
     Tile tile{};
     add_products(shared + at.dy + window * sizes.stride(), sizes.windows * sizes.stride(),
-                 shared + at.merge_weights + four * sizes.stride(),
+                 shared + at.projection_weights + four * sizes.stride(),
                  sizes.half_fours * sizes.stride(), sizes.fours(), tile);
 #pragma unroll
     for (int place = 0; place < 4; ++place) {
-      shared[at.mixed_gradient + (place * sizes.windows + window) * sizes.half_stride() + four] =
+      shared[at.attended_gradient + (place * sizes.windows + window) * sizes.half_stride() + four] =
           rounded<float>(tile[place]);
     }
   });
@@ -91,7 +92,7 @@ __device__ inline void attend_backward(const Sizes& sizes, const BackwardRoom& a
       }
     }
     Tile slopes{};
-    products(at.mixed_gradient, at.values, slopes);
+    products(at.attended_gradient, at.values, slopes);
     float means[4];
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
@@ -120,19 +121,19 @@ __device__ inline void attend_backward(const Sizes& sizes, const BackwardRoom& a
 /// The gradient of those rows of Q.
 template <class T>
 __device__ void query_gradient(const Sizes& sizes, const BackwardRoom& at, int begin, int rows,
-                               T* embedded_gradient, Four* shared) {
+                               T* qkv_gradient, Four* shared) {
   const int step = rows / 4;
   for_each_four(step, sizes.half_fours, [&](int group, int four) {
     Tile tile{};
     add_products(shared + at.dy + (rows + group) * sizes.key_stride(), step * sizes.key_stride(),
-                 shared + at.turned_keys + four * sizes.key_stride(),
+                 shared + at.transposed_keys + four * sizes.key_stride(),
                  sizes.half_fours * sizes.key_stride(), sizes.key_fours, tile);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const int row = begin + group + i * step;
       const Four values = rounded<float>(tile[i]);
       shared[at.query_gradient + row * sizes.half_stride() + four] = values;
-      store_four(embedded_gradient + sizes.pixel_of_row(row) * 3 * sizes.half + 4 * four, values);
+      store_four(qkv_gradient + sizes.pixel_of_row(row) * 3 * sizes.half + 4 * four, values);
     }
   });
 }
@@ -177,7 +178,7 @@ __device__ inline void key_gradient(const Sizes& sizes, const BackwardRoom& at, 
     const Four* const attention =
         shared + at.dy + ((of_keys ? rows : 0) + lane) * sizes.key_stride() + key_four;
     const Four* const factor =
-        shared + (of_keys ? at.queries + four : at.mixed_gradient + four - sizes.half_fours) +
+        shared + (of_keys ? at.queries + four : at.attended_gradient + four - sizes.half_fours) +
         (begin + lane) * sizes.half_stride();
     Tile tile{};
     add_outer_products(attention, 4 * sizes.key_stride(), factor, 4 * sizes.half_stride(), rows / 4,
@@ -193,28 +194,27 @@ __device__ inline void key_gradient(const Sizes& sizes, const BackwardRoom& at, 
 /// The gradients of φ and g.
 template <class T>
 __device__ void store_unpooled(const Sizes& sizes, const BackwardRoom& at, const Four* shared,
-                               T* embedded_gradient) {
+                               T* qkv_gradient) {
   const auto* const winners = reinterpret_cast<const Pack<std::uint8_t, 4>*>(shared + at.winners);
   for_each_four(sizes.windows, sizes.fours(), [&](int window, int four) {
     const Four gradient = shared[at.key_gradient + window * odd(sizes.fours()) + four];
     const Pack<std::uint8_t, 4> winner = winners[window * sizes.fours() + four];
 #pragma unroll
     for (int place = 0; place < 4; ++place) {
-      store_four(
-          embedded_gradient + sizes.pixel(place, window) * 3 * sizes.half + sizes.half + 4 * four,
-          unpool(gradient, winner, place));
+      store_four(qkv_gradient + sizes.pixel(place, window) * 3 * sizes.half + sizes.half + 4 * four,
+                 unpool(gradient, winner, place));
     }
   });
 }
 
 /// dx = dy + the gradient through θ, φ and g.
 template <class T>
-__device__ void embed_backward(const Sizes& sizes, const BackwardRoom& at, const T* dy,
-                               const Four* shared, T* dx) {
+__device__ void qkv_backward(const Sizes& sizes, const BackwardRoom& at, const T* dy,
+                             const Four* shared, T* dx) {
   const auto* const winners = reinterpret_cast<const Pack<std::uint8_t, 4>*>(shared + at.winners);
   for_each_four(sizes.windows, sizes.fours(), [&](int window, int four) {
-    const Four* const weights = shared + at.embed_weights + four * sizes.embed_stride();
-    const int weight_step = sizes.fours() * sizes.embed_stride();
+    const Four* const weights = shared + at.qkv_weights + four * sizes.qkv_stride();
+    const int weight_step = sizes.fours() * sizes.qkv_stride();
     Four residual[4];
 #pragma unroll
     for (int place = 0; place < 4; ++place) {
@@ -261,27 +261,27 @@ __global__ void __launch_bounds__(kThreads, 1)
   const std::int64_t first_value = std::int64_t{blockIdx.x} * sizes.pixels() * 2 * sizes.half;
   bring(window_pixels(sizes, sizes.fours(), dy + first_value, 2 * sizes.half, sizes.stride(),
                       shared + at.dy),
-        window_pixels(sizes, sizes.half_fours, static_cast<const T*>(own.embedded), 3 * sizes.half,
+        window_pixels(sizes, sizes.half_fours, static_cast<const T*>(own.qkv), 3 * sizes.half,
                       sizes.half_stride(), shared + at.queries),
-        keys_and_values(sizes, at, static_cast<const T*>(own.pooled), own.places, shared),
-        turned_weights(3 * sizes.half, sizes.fours(), parameters.embed_weight, sizes.embed_stride(),
-                       shared + at.embed_weights),
-        turned_weights(2 * sizes.half, sizes.half_fours, parameters.merge_weight, sizes.stride(),
-                       shared + at.merge_weights),
+        keys_and_values(sizes, at, static_cast<const T*>(own.pooled), own.argmax, shared),
+        transposed_weights(3 * sizes.half, sizes.fours(), parameters.qkv_weight, sizes.qkv_stride(),
+                           shared + at.qkv_weights),
+        transposed_weights(2 * sizes.half, sizes.half_fours, parameters.projection_weight,
+                           sizes.stride(), shared + at.projection_weights),
         log_sums_of(sizes, at, own.log_sums, shared));
   __syncthreads();
-  merge_backward(sizes, at, shared);
-  const int rows = at.places * sizes.windows;
+  projection_backward(sizes, at, shared);
+  const int rows = at.argmax * sizes.windows;
   for (int begin = 0; begin < sizes.pixels(); begin += rows) {
     __syncthreads();
     attend_backward(sizes, at, begin, rows, shared);
     __syncthreads();
-    query_gradient(sizes, at, begin, rows, own.embedded_gradient, shared);
+    query_gradient(sizes, at, begin, rows, own.qkv_gradient, shared);
     key_gradient(sizes, at, begin, rows, shared);
   }
   __syncthreads();
-  store_unpooled(sizes, at, shared, own.embedded_gradient);
-  embed_backward(sizes, at, dy + first_value, shared, dx + first_value);
+  store_unpooled(sizes, at, shared, own.qkv_gradient);
+  qkv_backward(sizes, at, dy + first_value, shared, dx + first_value);
 }
 
 // NOLINTEND(bugprone-implicit-widening-of-multiplication-result)

@@ -29,8 +29,8 @@ int most_shared_bytes() {
 /// With as much of the attention at a time as there is room for.
 BackwardRoom backward_room(const Sizes& sizes) {
   const int most = most_shared_bytes();
-  for (const int places : {4, 2}) {
-    if (const BackwardRoom at(sizes, places); at.room.bytes() <= most) {
+  for (const int argmax : {4, 2}) {
+    if (const BackwardRoom at(sizes, argmax); at.room.bytes() <= most) {
       return at;
     }
   }

@@ -26,22 +26,22 @@ bool nonlocal_fits_a_kernel(const NonlocalShape& shape);
 
 /// On the device, outputs × inputs, and dense as all that follows.
 struct NonlocalParameters {
-  const float* embed_weight;  ///< 3k × 2k: θ, φ and g
-  const float* embed_bias;
-  const float* merge_weight;  ///< 2k × k
-  const float* merge_bias;
+  const float* qkv_weight;  ///< 3k × 2k: θ, φ and g
+  const float* qkv_bias;
+  const float* projection_weight;  ///< 2k × k
+  const float* projection_bias;
 };
 
 /// What the forward pass leaves to the backward pass, and both to a weight gradient. Channels last;
 /// T is float or Bfloat16, and arithmetic is float.
 template <class T>
 struct NonlocalMemory {
-  T* embedded;           ///< images × N × 3k, of which only Q, the first k, is written
+  T* qkv;                ///< images × N × 3k, of which only Q, the first k, is written
   T* pooled;             ///< images × M × 2k: K and V
-  std::uint8_t* places;  ///< images × M × 2k: where in its window a pooled value was
+  std::uint8_t* argmax;  ///< images × M × 2k: where in its window a pooled value was
   float* log_sums;       ///< images × N: log₂ Σ_j exp(Q_i·(K_j − K_0))
-  T* mixed;              ///< images × N × k: softmax(Q Kᵀ) V
-  T* embedded_gradient;  ///< images × N × 3k
+  T* attended;           ///< images × N × k: softmax(Q Kᵀ) V
+  T* qkv_gradient;       ///< images × N × 3k
 };
 
 /// Enqueues y, and all of `memory` but the gradient, from x; both are images × N × 2k. Only for

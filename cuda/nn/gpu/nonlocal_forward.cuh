@@ -10,12 +10,12 @@
 
 namespace ebm::nonlocal {
 
-// An image's places are ints. NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result)
+// An image's argmax are ints. NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result)
 
 /// Q, K and V from x.
 template <class T>
-__device__ void embed(const Sizes& sizes, const ForwardRoom& at, const float* bias,
-                      const NonlocalMemory<T>& memory, Four* shared) {
+__device__ void to_qkv(const Sizes& sizes, const ForwardRoom& at, const float* bias,
+                       const NonlocalMemory<T>& memory, Four* shared) {
   const int fours = 3 * sizes.half_fours;
   for_each_four(sizes.windows, fours, [&](int window, int four) {
     Tile tile;
@@ -28,7 +28,7 @@ __device__ void embed(const Sizes& sizes, const ForwardRoom& at, const float* bi
       }
     }
     add_products(shared + at.x + window * sizes.stride(), sizes.windows * sizes.stride(),
-                 shared + at.embed_weights + four * sizes.stride(), fours * sizes.stride(),
+                 shared + at.qkv_weights + four * sizes.stride(), fours * sizes.stride(),
                  sizes.fours(), tile);
     const Four pixels[4] = {rounded<T>(tile[0]), rounded<T>(tile[1]), rounded<T>(tile[2]),
                             rounded<T>(tile[3])};
@@ -37,7 +37,7 @@ __device__ void embed(const Sizes& sizes, const ForwardRoom& at, const float* bi
       for (int place = 0; place < 4; ++place) {
         shared[at.queries + (place * sizes.windows + window) * sizes.half_stride() + four] =
             pixels[place];
-        store_four(memory.embedded + sizes.pixel(place, window) * 3 * sizes.half + 4 * four,
+        store_four(memory.qkv + sizes.pixel(place, window) * 3 * sizes.half + 4 * four,
                    pixels[place]);
       }
       return;
@@ -46,7 +46,7 @@ __device__ void embed(const Sizes& sizes, const ForwardRoom& at, const float* bi
     const int channel_four = four - sizes.half_fours;  // of K and V side by side
     const int out = (window * sizes.fours() + channel_four) * 4;
     store_four(memory.pooled + out, pooled.values);
-    *reinterpret_cast<Pack<std::uint8_t, 4>*>(memory.places + out) = pooled.places;
+    *reinterpret_cast<Pack<std::uint8_t, 4>*>(memory.argmax + out) = pooled.argmax;
     if (window == 0) {
       shared[at.first + channel_four] = pooled.values;
     }
@@ -127,7 +127,7 @@ __device__ inline void attend(const Sizes& sizes, const ForwardRoom& at, float* 
 
 /// A V, where Q was.
 template <class T>
-__device__ void mix(const Sizes& sizes, const ForwardRoom& at, T* mixed, Four* shared) {
+__device__ void mix(const Sizes& sizes, const ForwardRoom& at, T* attended, Four* shared) {
   for_each_four(sizes.windows, sizes.half_fours, [&](int window, int four) {
     Tile tile{};
     add_products(shared + at.x + window * sizes.key_stride(), sizes.windows * sizes.key_stride(),
@@ -142,15 +142,15 @@ __device__ void mix(const Sizes& sizes, const ForwardRoom& at, T* mixed, Four* s
       }
       const Four values = rounded<T>(tile[place]);
       shared[at.queries + (place * sizes.windows + window) * sizes.half_stride() + four] = values;
-      store_four(mixed + sizes.pixel(place, window) * sizes.half + 4 * four, values);
+      store_four(attended + sizes.pixel(place, window) * sizes.half + 4 * four, values);
     }
   });
 }
 
 /// y = x + W(A V).
 template <class T>
-__device__ void merge(const Sizes& sizes, const ForwardRoom& at, const float* bias, const T* x,
-                      const Four* shared, T* y) {
+__device__ void project(const Sizes& sizes, const ForwardRoom& at, const float* bias, const T* x,
+                        const Four* shared, T* y) {
   for_each_four(sizes.windows, sizes.fours(), [&](int window, int four) {
     const Four biases = load_four(bias + 4 * four);
     Four residual[4];
@@ -165,7 +165,7 @@ __device__ void merge(const Sizes& sizes, const ForwardRoom& at, const float* bi
     }
     add_products(shared + at.queries + window * sizes.half_stride(),
                  sizes.windows * sizes.half_stride(),
-                 shared + at.merge_weights + four * sizes.half_stride(),
+                 shared + at.projection_weights + four * sizes.half_stride(),
                  sizes.fours() * sizes.half_stride(), sizes.half_fours, tile);
 #pragma unroll
     for (int place = 0; place < 4; ++place) {
@@ -184,20 +184,20 @@ __global__ void __launch_bounds__(kThreads, 1)
   const std::int64_t first_value = std::int64_t{blockIdx.x} * sizes.pixels() * 2 * sizes.half;
   bring(window_pixels(sizes, sizes.fours(), x + first_value, 2 * sizes.half, sizes.stride(),
                       shared + at.x),
-        weights(3 * sizes.half, sizes.fours(), parameters.embed_weight, sizes.stride(),
-                shared + at.embed_weights),
-        weights(2 * sizes.half, sizes.half_fours, parameters.merge_weight, sizes.half_stride(),
-                shared + at.merge_weights));
+        weights(3 * sizes.half, sizes.fours(), parameters.qkv_weight, sizes.stride(),
+                shared + at.qkv_weights),
+        weights(2 * sizes.half, sizes.half_fours, parameters.projection_weight, sizes.half_stride(),
+                shared + at.projection_weights));
   __syncthreads();
-  embed(sizes, at, parameters.embed_bias, own, shared);
+  to_qkv(sizes, at, parameters.qkv_bias, own, shared);
   __syncthreads();
   centre(sizes, at, shared);
   __syncthreads();
   attend(sizes, at, own.log_sums, shared);
   __syncthreads();
-  mix(sizes, at, own.mixed, shared);
+  mix(sizes, at, own.attended, shared);
   __syncthreads();
-  merge(sizes, at, parameters.merge_bias, x + first_value, shared, y + first_value);
+  project(sizes, at, parameters.projection_bias, x + first_value, shared, y + first_value);
 }
 
 // NOLINTEND(bugprone-implicit-widening-of-multiplication-result)

@@ -45,7 +45,7 @@ struct Sizes {
   EBM_HOST_DEVICE int half_stride() const { return odd(half_fours); }
   EBM_HOST_DEVICE int stride() const { return odd(fours()); }
   EBM_HOST_DEVICE int key_stride() const { return odd(key_fours); }
-  EBM_HOST_DEVICE int embed_stride() const { return odd(3 * half_fours); }
+  EBM_HOST_DEVICE int qkv_stride() const { return odd(3 * half_fours); }
 
   /// Where a pixel is in its image.
   EBM_HOST_DEVICE int pixel(int place, int window) const {
@@ -73,13 +73,13 @@ struct SharedRoom {
 /// Where the forward pass's matrices are.
 struct ForwardRoom {
   SharedRoom room;
-  int x;              // N × 2k; then the attention, N × M
-  int queries;        // N × k; then A V
-  int keys;           // M × k
-  int values;         // k × M, turned
-  int first;          // 2k: K and V of the first window
-  int embed_weights;  // 3k × 2k
-  int merge_weights;  // 2k × k
+  int x;                   // N × 2k; then the attention, N × M
+  int queries;             // N × k; then A V
+  int keys;                // M × k
+  int values;              // k × M, transposed
+  int first;               // 2k: K and V of the first window
+  int qkv_weights;         // 3k × 2k
+  int projection_weights;  // 2k × k
 
   explicit ForwardRoom(const Sizes& sizes)
       : x(room.take(sizes.pixels() * std::max(sizes.stride(), sizes.key_stride()))),
@@ -87,43 +87,43 @@ struct ForwardRoom {
         keys(room.take(sizes.windows * sizes.half_stride())),
         values(room.take(sizes.half * sizes.key_stride())),
         first(room.take(2 * sizes.half_fours)),
-        embed_weights(room.take(3 * sizes.half * sizes.stride())),
-        merge_weights(room.take(2 * sizes.half * sizes.half_stride())) {}
+        qkv_weights(room.take(3 * sizes.half * sizes.stride())),
+        projection_weights(room.take(2 * sizes.half * sizes.half_stride())) {}
 };
 
-/// Where the backward pass's are. The attention and its gradient are there for `places` of the four
+/// Where the backward pass's are. The attention and its gradient are there for `argmax` of the four
 /// rows of pixels at a time.
 struct BackwardRoom {
   SharedRoom room;
-  int places;
-  int dy;              // N × 2k; then the attention and its scores' gradient, each of so many rows
-  int queries;         // N × k, as the next two
-  int mixed_gradient;  // that of A V
+  int argmax;
+  int dy;       // N × 2k; then the attention and its scores' gradient, each of so many rows
+  int queries;  // N × k, as the next two
+  int attended_gradient;  // that of A V
   int query_gradient;
   int log_sums;  // N floats
   int keys;      // M × k, as the values
   int values;
-  int turned_keys;    // k × M
-  int key_gradient;   // M × 2k: those of K and V
-  int winners;        // M × 2k bytes: a pooled value's place
-  int embed_weights;  // 2k × 3k, turned
-  int merge_weights;  // k × 2k, turned
+  int transposed_keys;     // k × M
+  int key_gradient;        // M × 2k: those of K and V
+  int winners;             // M × 2k bytes: a pooled value's place
+  int qkv_weights;         // 2k × 3k, transposed
+  int projection_weights;  // k × 2k, transposed
 
   BackwardRoom(const Sizes& sizes, int places_at_a_time)
-      : places(places_at_a_time),
+      : argmax(places_at_a_time),
         dy(room.take(std::max(sizes.pixels() * sizes.stride(),
-                              2 * places * sizes.windows * sizes.key_stride()))),
+                              2 * argmax * sizes.windows * sizes.key_stride()))),
         queries(room.take(sizes.pixels() * sizes.half_stride())),
-        mixed_gradient(room.take(sizes.pixels() * sizes.half_stride())),
+        attended_gradient(room.take(sizes.pixels() * sizes.half_stride())),
         query_gradient(room.take(sizes.pixels() * sizes.half_stride())),
         log_sums(room.take(sizes.windows)),
         keys(room.take(sizes.windows * sizes.half_stride())),
         values(room.take(sizes.windows * sizes.half_stride())),
-        turned_keys(room.take(sizes.half * sizes.key_stride())),
+        transposed_keys(room.take(sizes.half * sizes.key_stride())),
         key_gradient(room.take(sizes.windows * odd(2 * sizes.half_fours))),
         winners(room.take(ceil_div(sizes.windows * 2 * sizes.half_fours, 4))),
-        embed_weights(room.take(2 * sizes.half * sizes.embed_stride())),
-        merge_weights(room.take(sizes.half * sizes.stride())) {}
+        qkv_weights(room.take(2 * sizes.half * sizes.qkv_stride())),
+        projection_weights(room.take(sizes.half * sizes.stride())) {}
 };
 
 /// The parts of memory that are one image's.
@@ -131,12 +131,9 @@ template <class T>
 __device__ NonlocalMemory<T> of_image(const NonlocalMemory<T>& memory, const Sizes& sizes) {
   const std::int64_t pixels = std::int64_t{blockIdx.x} * sizes.pixels();
   const std::int64_t windows = std::int64_t{blockIdx.x} * sizes.windows;
-  return {memory.embedded + pixels * 3 * sizes.half,
-          memory.pooled + windows * 2 * sizes.half,
-          memory.places + windows * 2 * sizes.half,
-          memory.log_sums + pixels,
-          memory.mixed + pixels * sizes.half,
-          memory.embedded_gradient + pixels * 3 * sizes.half};
+  return {memory.qkv + pixels * 3 * sizes.half,     memory.pooled + windows * 2 * sizes.half,
+          memory.argmax + windows * 2 * sizes.half, memory.log_sums + pixels,
+          memory.attended + pixels * sizes.half,    memory.qkv_gradient + pixels * 3 * sizes.half};
 }
 
 }  // namespace ebm::nonlocal

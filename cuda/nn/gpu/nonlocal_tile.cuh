@@ -17,7 +17,7 @@
 
 namespace ebm::nonlocal {
 
-// An image's places are ints. NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result)
+// An image's argmax are ints. NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result)
 
 inline constexpr int kThreads = 512;
 inline constexpr float kLog2E = 1.44269504088896341F;  // exponentials are powers of 2
@@ -113,9 +113,9 @@ __device__ __forceinline__ auto weights(int rows, int fours, const float* from, 
               }};
 }
 
-/// The same, turned: columns become rows.
-__device__ __forceinline__ auto turned_weights(int rows, int fours, const float* from, int stride,
-                                               Four* to) {
+/// The same, transposed: columns become rows.
+__device__ __forceinline__ auto transposed_weights(int rows, int fours, const float* from,
+                                                   int stride, Four* to) {
   return Part{rows * fours, [=](int item) { return load_four(from + 4 * item); },
               [=](int item, const Four& values) {
                 const int row = item / fours;
@@ -245,7 +245,7 @@ __device__ __forceinline__ void store_attention(const Sizes& sizes, const Tile& 
 /// Of four pixels of a window, with four channels each.
 struct PooledFour {
   Four values;
-  Pack<std::uint8_t, 4> places;
+  Pack<std::uint8_t, 4> argmax;
 };
 
 __device__ __forceinline__ PooledFour pool(const Four (&window)[4]) {
@@ -253,7 +253,7 @@ __device__ __forceinline__ PooledFour pool(const Four (&window)[4]) {
 #pragma unroll
   for (int c = 0; c < 4; ++c) {
     pooled.values.v[c] = pool_maximum(
-        {{window[0].v[c], window[1].v[c], window[2].v[c], window[3].v[c]}}, pooled.places.v[c]);
+        {{window[0].v[c], window[1].v[c], window[2].v[c], window[3].v[c]}}, pooled.argmax.v[c]);
   }
   return pooled;
 }

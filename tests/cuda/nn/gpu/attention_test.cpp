@@ -24,17 +24,17 @@ namespace {
 template <class T>
 struct Inputs {
   AttentionShape shape;
-  std::vector<T> embedded;
+  std::vector<T> qkv;
   std::vector<T> pooled;
-  std::vector<T> mixed_gradient;
+  std::vector<T> attended_gradient;
 };
 
-/// What they write. Of `embedded_gradient` only the first third of each pixel is theirs.
+/// What they write. Of `qkv_gradient` only the first third of each pixel is theirs.
 template <class T>
 struct Results {
-  std::vector<T> mixed;
+  std::vector<T> attended;
   std::vector<float> log_sums;
-  std::vector<T> embedded_gradient;
+  std::vector<T> qkv_gradient;
   std::vector<T> pooled_gradient;
 };
 
@@ -70,21 +70,19 @@ template <class T>
 Results<T> attend(const Inputs<T>& inputs) {
   const auto& [images, queries, keys, channels] = inputs.shape;
   Results<T> results;
-  results.mixed.assign(inputs.mixed_gradient.size(), T(kUntouched));
+  results.attended.assign(inputs.attended_gradient.size(), T(kUntouched));
   results.log_sums.assign(size(images * queries), kUntouched);
-  results.embedded_gradient.assign(inputs.embedded.size(), T(kUntouched));
+  results.qkv_gradient.assign(inputs.qkv.size(), T(kUntouched));
   results.pooled_gradient.assign(inputs.pooled.size(), T(kUntouched));
   std::vector<float> workspace(size(images * queries), kNan);
   run_kernel([&](KernelMemory& memory, const CudaStream& stream) {
-    const T* embedded = memory.in(inputs.embedded);
+    const T* qkv = memory.in(inputs.qkv);
     const T* pooled = memory.in(inputs.pooled);
     float* log_sums = memory.in_out(results.log_sums);
-    attention_forward(stream, inputs.shape, embedded, pooled, memory.in_out(results.mixed),
-                      log_sums);
-    attention_backward(stream, inputs.shape, embedded, pooled, log_sums,
-                       memory.in(inputs.mixed_gradient), memory.in_out(workspace),
-                       memory.in_out(results.embedded_gradient),
-                       memory.in_out(results.pooled_gradient));
+    attention_forward(stream, inputs.shape, qkv, pooled, memory.in_out(results.attended), log_sums);
+    attention_backward(stream, inputs.shape, qkv, pooled, log_sums,
+                       memory.in(inputs.attended_gradient), memory.in_out(workspace),
+                       memory.in_out(results.qkv_gradient), memory.in_out(results.pooled_gradient));
   });
   return results;
 }
@@ -92,21 +90,21 @@ Results<T> attend(const Inputs<T>& inputs) {
 /// The same in float64, row by row.
 class Reference {
  public:
-  std::vector<double> mixed;
-  std::vector<double> embedded_gradient;
+  std::vector<double> attended;
+  std::vector<double> qkv_gradient;
   std::vector<double> pooled_gradient;
   /// The largest Σ_c |Q_c K_c| of a query and a key: what a score's rounding is relative to.
   double largest_score = 0;
 
   template <class T>
   explicit Reference(const Inputs<T>& inputs)
-      : mixed(inputs.mixed_gradient.size()),
-        embedded_gradient(inputs.embedded.size(), kUntouched),
+      : attended(inputs.attended_gradient.size()),
+        qkv_gradient(inputs.qkv.size(), kUntouched),
         pooled_gradient(inputs.pooled.size()),
         k_(inputs.shape.channels),
-        embedded_(doubles(inputs.embedded)),
+        embedded_(doubles(inputs.qkv)),
         pooled_(doubles(inputs.pooled)),
-        gradient_(doubles(inputs.mixed_gradient)) {
+        gradient_(doubles(inputs.attended_gradient)) {
     const AttentionShape& shape = inputs.shape;
     for (std::int64_t pixel = 0; pixel < shape.images * shape.queries; ++pixel) {
       add_query(pixel, pixel / shape.queries * shape.keys, shape.keys);
@@ -127,8 +125,8 @@ class Reference {
   void add_query(std::int64_t pixel, std::int64_t first_key, std::int64_t keys) {
     const double* q = &embedded_[size(pixel * 3 * k_)];
     const double* d_o = &gradient_[size(pixel * k_)];
-    double* o = &mixed[size(pixel * k_)];
-    double* d_q = &embedded_gradient[size(pixel * 3 * k_)];
+    double* o = &attended[size(pixel * k_)];
+    double* d_q = &qkv_gradient[size(pixel * 3 * k_)];
     const auto key = [&](std::int64_t j) { return &pooled_[size((first_key + j) * 2 * k_)]; };
     std::vector<double> a(size(keys));
     for (std::int64_t j = 0; j < keys; ++j) {
@@ -178,8 +176,8 @@ void expect_as_in_float64(const Inputs<T>& inputs, double bound) {
   const std::int64_t k = inputs.shape.channels;
   const Results<T> results = attend(inputs);
   const Reference exact(inputs);
-  expect_columns_near(results.mixed, exact.mixed, 0, k, k, bound, "A V");
-  expect_columns_near(results.embedded_gradient, exact.embedded_gradient, 0, k, 3 * k, bound, "dQ");
+  expect_columns_near(results.attended, exact.attended, 0, k, k, bound, "A V");
+  expect_columns_near(results.qkv_gradient, exact.qkv_gradient, 0, k, 3 * k, bound, "dQ");
   expect_columns_near(results.pooled_gradient, exact.pooled_gradient, 0, k, 2 * k, bound, "dK");
   expect_columns_near(results.pooled_gradient, exact.pooled_gradient, k, k, 2 * k, bound, "dV");
 }
@@ -212,7 +210,7 @@ TYPED_TEST(Attention, IsThatOfFloat64WhereKeysArriveInTiles) {
     SCOPED_TRACE(std::to_string(shape.queries) + " queries");
     auto inputs = random_inputs<TypeParam>(shape);
     // Attention shared by all keys alike would leave gradients to be small differences.
-    multiply(2, inputs.embedded);
+    multiply(2, inputs.qkv);
     expect_as_in_float64(inputs, kFloat);
   }
 }
@@ -223,7 +221,7 @@ TYPED_TEST(Attention, GradientsAreAccurateWherePixelsAreAlike) {
   const float spread = std::is_same_v<TypeParam, float> ? 1e-3F : 0.05F;
   for (const AttentionShape shape : {kBlock1, kBlock2}) {
     auto inputs = random_inputs<TypeParam>(shape);
-    make_alike(3 * shape.channels, spread, inputs.embedded);
+    make_alike(3 * shape.channels, spread, inputs.qkv);
     make_alike(2 * shape.channels, spread, inputs.pooled);
     expect_as_in_float64(inputs, kFloat);
   }
@@ -231,7 +229,7 @@ TYPED_TEST(Attention, GradientsAreAccurateWherePixelsAreAlike) {
 
 TYPED_TEST(Attention, LargeScoresDoNotOverflow) {
   auto inputs = random_inputs<TypeParam>(kBlock1);
-  multiply(1000, inputs.embedded);
+  multiply(1000, inputs.qkv);
   const Reference exact(inputs);
   ASSERT_GT(exact.largest_score, 1000);
   // A's relative error is its scores' absolute one: k roundings in a product, as many again in
@@ -249,10 +247,10 @@ TYPED_TEST(Attention, EqualKeysShareTheAttentionAndGiveQueriesNoGradient) {
   }
   const Results<TypeParam> results = attend(inputs);
   const Reference exact(inputs);
-  expect_columns_near(results.mixed, exact.mixed, 0, k, k, kFloat, "A V");
-  for (std::size_t i = 0; i < results.embedded_gradient.size(); ++i) {
+  expect_columns_near(results.attended, exact.attended, 0, k, k, kFloat, "A V");
+  for (std::size_t i = 0; i < results.qkv_gradient.size(); ++i) {
     const bool of_query = i % size(3 * k) < size(k);
-    EXPECT_EQ(static_cast<float>(results.embedded_gradient[i]), of_query ? 0 : kUntouched) << i;
+    EXPECT_EQ(static_cast<float>(results.qkv_gradient[i]), of_query ? 0 : kUntouched) << i;
   }
   for (const float log_sum : results.log_sums) {
     EXPECT_NEAR(log_sum, std::log(16.0F), 1e-6F);  // of the 16 keys, two roundings
@@ -266,7 +264,7 @@ TYPED_TEST(Attention, EqualValuesAreTheResultAndGiveNoGradientToKeys) {
     std::fill_n(inputs.pooled.begin() + key * 2 * k + k, k, TypeParam(-0.375F));
   }
   const Results<TypeParam> results = attend(inputs);
-  for (const TypeParam value : results.mixed) {
+  for (const TypeParam value : results.attended) {
     EXPECT_EQ(static_cast<float>(value), -0.375F);
   }
   for (std::size_t i = 0; i < results.pooled_gradient.size(); ++i) {
@@ -290,14 +288,14 @@ TYPED_TEST(Attention, AnImageHasTheSameBitsInEveryBatchAndEveryTime) {
   const Results<TypeParam> again = attend(inputs);
   expect_same_bits(batch.pooled_gradient, again.pooled_gradient, "again");
   for (std::int64_t image = 0; image < images; ++image) {
-    Inputs<TypeParam> one{kBlock1, part(inputs.embedded, images, image),
+    Inputs<TypeParam> one{kBlock1, part(inputs.qkv, images, image),
                           part(inputs.pooled, images, image),
-                          part(inputs.mixed_gradient, images, image)};
+                          part(inputs.attended_gradient, images, image)};
     one.shape.images = 1;
     const Results<TypeParam> alone = attend(one);
-    expect_same_bits(part(batch.mixed, images, image), alone.mixed, "A V");
+    expect_same_bits(part(batch.attended, images, image), alone.attended, "A V");
     expect_same_bits(part(batch.log_sums, images, image), alone.log_sums, "log sums");
-    expect_same_bits(part(batch.embedded_gradient, images, image), alone.embedded_gradient, "dQ");
+    expect_same_bits(part(batch.qkv_gradient, images, image), alone.qkv_gradient, "dQ");
     expect_same_bits(part(batch.pooled_gradient, images, image), alone.pooled_gradient, "dK, dV");
   }
 }
@@ -305,10 +303,10 @@ TYPED_TEST(Attention, AnImageHasTheSameBitsInEveryBatchAndEveryTime) {
 TYPED_TEST(Attention, ANanStaysVisibleInItsRow) {
   auto inputs = random_inputs<TypeParam>(kBlock1);
   const std::int64_t k = kBlock1.channels;
-  inputs.embedded[size(5 * 3 * k + 2)] = TypeParam(kNan);
+  inputs.qkv[size(5 * 3 * k + 2)] = TypeParam(kNan);
   const Results<TypeParam> results = attend(inputs);
-  for (std::size_t i = 0; i < results.mixed.size(); ++i) {
-    EXPECT_EQ(std::isnan(static_cast<float>(results.mixed[i])), i / size(k) == 5) << i;
+  for (std::size_t i = 0; i < results.attended.size(); ++i) {
+    EXPECT_EQ(std::isnan(static_cast<float>(results.attended[i])), i / size(k) == 5) << i;
   }
   EXPECT_TRUE(std::isnan(static_cast<float>(results.pooled_gradient[0])));
 }

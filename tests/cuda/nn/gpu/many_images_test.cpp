@@ -37,15 +37,15 @@ TEST(ManyImages, MaxPool) {
                             .after = {}};
       Floats y(size(count) * dy.size() / kChains);
       Floats dx(4 * y.size(), kNan);
-      std::vector<std::uint8_t> places(y.size());
+      std::vector<std::uint8_t> argmax(y.size());
       run_kernel([&](KernelMemory& memory, const CudaStream& stream) {
         float* const at = memory.in_out(y);
-        std::uint8_t* const of = memory.in_out(places);
+        std::uint8_t* const of = memory.in_out(argmax);
         max_pool_forward(stream, shape, memory.in(part(x, first, count)), at, of);
         max_pool_backward(stream, shape, at, memory.in(part(dy, first, count)), of,
                           memory.in_out(dx));
       });
-      return Results{y, dx, Floats(places.begin(), places.end())};
+      return Results{y, dx, Floats(argmax.begin(), argmax.end())};
     });
   }
 }
@@ -54,26 +54,26 @@ TEST(ManyImages, Attention) {
   constexpr std::int64_t kQueries = 12;
   constexpr std::int64_t kKeys = 3;
   constexpr std::int64_t kWidth = 4;
-  const Floats embedded = numbers(size(kChains * kQueries * 3 * kWidth), 1);
+  const Floats qkv = numbers(size(kChains * kQueries * 3 * kWidth), 1);
   const Floats pooled = numbers(size(kChains * kKeys * 2 * kWidth), 2);
   const Floats gradient = numbers(size(kChains * kQueries * kWidth), 3);
   expect_same_in_groups([&](int first, int count) {
     const AttentionShape shape{count, kQueries, kKeys, kWidth};
-    Floats mixed(size(count * kQueries * kWidth));
+    Floats attended(size(count * kQueries * kWidth));
     Floats log_sums(size(count * kQueries));
     Floats workspace(log_sums.size(), kNan);
-    Floats embedded_gradient(3 * mixed.size());
+    Floats qkv_gradient(3 * attended.size());
     Floats pooled_gradient(size(count * kKeys * 2 * kWidth), kNan);
     run_kernel([&](KernelMemory& memory, const CudaStream& stream) {
-      const float* const e = memory.in(part(embedded, first, count));
+      const float* const e = memory.in(part(qkv, first, count));
       const float* const p = memory.in(part(pooled, first, count));
       float* const sums = memory.in_out(log_sums);
-      attention_forward(stream, shape, e, p, memory.in_out(mixed), sums);
+      attention_forward(stream, shape, e, p, memory.in_out(attended), sums);
       attention_backward(stream, shape, e, p, sums, memory.in(part(gradient, first, count)),
-                         memory.in_out(workspace), memory.in_out(embedded_gradient),
+                         memory.in_out(workspace), memory.in_out(qkv_gradient),
                          memory.in_out(pooled_gradient));
     });
-    return Results{mixed, log_sums, embedded_gradient, pooled_gradient};
+    return Results{attended, log_sums, qkv_gradient, pooled_gradient};
   });
 }
 

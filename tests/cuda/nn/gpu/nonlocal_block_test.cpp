@@ -24,10 +24,10 @@ struct Inputs {
   NonlocalShape shape;
   std::vector<T> x;
   std::vector<T> dy;
-  std::vector<float> embed_weight;
-  std::vector<float> embed_bias;
-  std::vector<float> merge_weight;
-  std::vector<float> merge_bias;
+  std::vector<float> qkv_weight;
+  std::vector<float> qkv_bias;
+  std::vector<float> projection_weight;
+  std::vector<float> projection_bias;
 
   std::int64_t pixels() const { return std::int64_t{shape.height} * shape.width; }
   std::int64_t windows() const { return pixels() / 4; }
@@ -41,22 +41,22 @@ Inputs<T> random_inputs(const NonlocalShape& shape) {
   return {.shape = shape,
           .x = stored_numbers<T>(size(values), 1),
           .dy = stored_numbers<T>(size(values), 2),
-          .embed_weight = numbers(size(3 * k * 2 * k), 3, scale),
-          .embed_bias = numbers(size(3 * k), 4),
-          .merge_weight = numbers(size(2 * k * k), 5, scale),
-          .merge_bias = numbers(size(2 * k), 6)};
+          .qkv_weight = numbers(size(3 * k * 2 * k), 3, scale),
+          .qkv_bias = numbers(size(3 * k), 4),
+          .projection_weight = numbers(size(2 * k * k), 5, scale),
+          .projection_bias = numbers(size(2 * k), 6)};
 }
 
 template <class T>
 struct Results {
   std::vector<T> y;
   std::vector<T> dx;
-  std::vector<T> embedded;
+  std::vector<T> qkv;
   std::vector<T> pooled;
-  std::vector<std::uint8_t> places;
+  std::vector<std::uint8_t> argmax;
   std::vector<float> log_sums;
-  std::vector<T> mixed;
-  std::vector<T> embedded_gradient;
+  std::vector<T> attended;
+  std::vector<T> qkv_gradient;
 };
 
 constexpr float kUntouched = -7;  // a bfloat16 too
@@ -70,20 +70,20 @@ Results<T> run(const Inputs<T>& inputs) {
   };
   Results<T> results{.y = untouched(pixels * 2 * k),
                      .dx = untouched(pixels * 2 * k),
-                     .embedded = untouched(pixels * 3 * k),
+                     .qkv = untouched(pixels * 3 * k),
                      .pooled = untouched(pixels / 4 * 2 * k),
-                     .places = std::vector<std::uint8_t>(size(pixels / 4 * 2 * k), 77),
+                     .argmax = std::vector<std::uint8_t>(size(pixels / 4 * 2 * k), 77),
                      .log_sums = std::vector<float>(size(pixels), kUntouched),
-                     .mixed = untouched(pixels * k),
-                     .embedded_gradient = untouched(pixels * 3 * k)};
+                     .attended = untouched(pixels * k),
+                     .qkv_gradient = untouched(pixels * 3 * k)};
   run_kernel([&](KernelMemory& memory, const CudaStream& stream) {
-    const NonlocalParameters parameters{
-        memory.in(inputs.embed_weight), memory.in(inputs.embed_bias),
-        memory.in(inputs.merge_weight), memory.in(inputs.merge_bias)};
+    const NonlocalParameters parameters{memory.in(inputs.qkv_weight), memory.in(inputs.qkv_bias),
+                                        memory.in(inputs.projection_weight),
+                                        memory.in(inputs.projection_bias)};
     const NonlocalMemory<T> left{
-        memory.in_out(results.embedded), memory.in_out(results.pooled),
-        memory.in_out(results.places),   memory.in_out(results.log_sums),
-        memory.in_out(results.mixed),    memory.in_out(results.embedded_gradient)};
+        memory.in_out(results.qkv),      memory.in_out(results.pooled),
+        memory.in_out(results.argmax),   memory.in_out(results.log_sums),
+        memory.in_out(results.attended), memory.in_out(results.qkv_gradient)};
     nonlocal_forward(stream, inputs.shape, parameters, memory.in(inputs.x), left,
                      memory.in_out(results.y));
     nonlocal_backward(stream, inputs.shape, parameters, memory.in(inputs.dy), left,
@@ -103,50 +103,50 @@ class Reference {
  public:
   std::vector<double> y;
   std::vector<double> dx;
-  std::vector<double> embedded;
+  std::vector<double> qkv;
   std::vector<double> pooled;
   std::vector<double> log_sums;
-  std::vector<double> mixed;
-  std::vector<double> embedded_gradient;
+  std::vector<double> attended;
+  std::vector<double> qkv_gradient;
 
   template <class T>
   Reference(const Inputs<T>& inputs, const Results<T>& results)
       : y(inputs.x.size()),
         dx(inputs.x.size()),
-        embedded(results.embedded.size()),
+        qkv(results.qkv.size()),
         pooled(results.pooled.size()),
         log_sums(results.log_sums.size()),
-        mixed(results.mixed.size()),
-        embedded_gradient(results.embedded.size()),
+        attended(results.attended.size()),
+        qkv_gradient(results.qkv.size()),
         shape_(inputs.shape),
         k_(inputs.shape.half),
         pixels_(inputs.pixels()),
         windows_(inputs.windows()),
-        embed_weight_(doubles(inputs.embed_weight)),
-        merge_weight_(doubles(inputs.merge_weight)),
+        qkv_weight_(doubles(inputs.qkv_weight)),
+        projection_weight_(doubles(inputs.projection_weight)),
         x_(doubles(floats(inputs.x))),
         dy_(doubles(floats(inputs.dy))),
-        stored_(doubles(floats(results.embedded))),
+        stored_(doubles(floats(results.qkv))),
         keys_(doubles(floats(results.pooled))),
-        places_(results.places) {
+        places_(results.argmax) {
     const std::int64_t pixels = shape_.images * pixels_;
-    multiply(pixels, 2 * k_, 3 * k_, x_, embed_weight_, doubles(inputs.embed_bias), embedded);
+    multiply(pixels, 2 * k_, 3 * k_, x_, qkv_weight_, doubles(inputs.qkv_bias), qkv);
     for (std::int64_t window = 0; window < shape_.images * windows_; ++window) {
       for (std::int64_t c = 0; c < 2 * k_; ++c) {
         double& largest = pooled[size(window * 2 * k_ + c)];
-        largest = embedded[size(pixel(window, 0) * 3 * k_ + k_ + c)];
+        largest = qkv[size(pixel(window, 0) * 3 * k_ + k_ + c)];
         for (int place = 1; place < 4; ++place) {
-          largest = std::max(largest, embedded[size(pixel(window, place) * 3 * k_ + k_ + c)]);
+          largest = std::max(largest, qkv[size(pixel(window, place) * 3 * k_ + k_ + c)]);
         }
       }
     }
-    std::vector<double> mixed_gradient(mixed.size());
-    turn_and_multiply(pixels, 2 * k_, k_, dy_, merge_weight_, mixed_gradient);
+    std::vector<double> attended_gradient(attended.size());
+    turn_and_multiply(pixels, 2 * k_, k_, dy_, projection_weight_, attended_gradient);
     for (std::int64_t query = 0; query < pixels; ++query) {
-      attend(query, &mixed_gradient[size(query * k_)]);
+      attend(query, &attended_gradient[size(query * k_)]);
     }
-    multiply(pixels, k_, 2 * k_, mixed, merge_weight_, doubles(inputs.merge_bias), y);
-    turn_and_multiply(pixels, 3 * k_, 2 * k_, embedded_gradient, embed_weight_, dx);
+    multiply(pixels, k_, 2 * k_, attended, projection_weight_, doubles(inputs.projection_bias), y);
+    turn_and_multiply(pixels, 3 * k_, 2 * k_, qkv_gradient, qkv_weight_, dx);
     for (std::size_t i = 0; i < y.size(); ++i) {
       y[i] += x_[i];
       dx[i] += dy_[i];
@@ -212,7 +212,7 @@ class Reference {
     for (std::int64_t j = 0; j < windows_; ++j) {
       a[size(j)] /= sum;
       for (std::int64_t c = 0; c < k_; ++c) {
-        mixed[size(query * k_ + c)] += a[size(j)] * key(j)[k_ + c];
+        attended[size(query * k_ + c)] += a[size(j)] * key(j)[k_ + c];
         d_a[size(j)] += d_o[c] * key(j)[k_ + c];
       }
       mean += a[size(j)] * d_a[size(j)];
@@ -220,7 +220,7 @@ class Reference {
     for (std::int64_t j = 0; j < windows_; ++j) {
       const double d_s = a[size(j)] * (d_a[size(j)] - mean);
       for (std::int64_t c = 0; c < k_; ++c) {
-        embedded_gradient[size(query * 3 * k_ + c)] += d_s * key(j)[c];
+        qkv_gradient[size(query * 3 * k_ + c)] += d_s * key(j)[c];
         winner(first + j, c) += d_s * q[c];
         winner(first + j, k_ + c) += a[size(j)] * d_o[c];
       }
@@ -230,15 +230,15 @@ class Reference {
   /// The gradient of the value that was pooled.
   double& winner(std::int64_t window, std::int64_t c) {
     const int place = places_[size(window * 2 * k_ + c)];
-    return embedded_gradient[size(pixel(window, place) * 3 * k_ + k_ + c)];
+    return qkv_gradient[size(pixel(window, place) * 3 * k_ + k_ + c)];
   }
 
   NonlocalShape shape_;
   std::int64_t k_;
   std::int64_t pixels_;
   std::int64_t windows_;
-  std::vector<double> embed_weight_;
-  std::vector<double> merge_weight_;
+  std::vector<double> qkv_weight_;
+  std::vector<double> projection_weight_;
   std::vector<double> x_;
   std::vector<double> dy_;
   std::vector<double> stored_;
@@ -252,32 +252,29 @@ template <class T>
 void expect_as_defined(const Inputs<T>& inputs) {
   const std::int64_t k = inputs.shape.half;
   const Results<T> results = run(inputs);
-  for (const std::uint8_t place : results.places) {
+  for (const std::uint8_t place : results.argmax) {
     ASSERT_LT(place, 4);
   }
   const Reference exact(inputs, results);
-  expect_columns_near(results.embedded, exact.embedded, 0, k, 3 * k, kFloat, "Q");
+  expect_columns_near(results.qkv, exact.qkv, 0, k, 3 * k, kFloat, "Q");
   expect_columns_near(results.pooled, exact.pooled, 0, 2 * k, 2 * k, kFloat, "K and V");
   expect_columns_near(results.log_sums, exact.log_sums, 0, 1, 1, kFloat, "log sums");
-  expect_columns_near(results.mixed, exact.mixed, 0, k, k, kFloat, "A V");
+  expect_columns_near(results.attended, exact.attended, 0, k, k, kFloat, "A V");
   // The kernel merges what it stored of A V.
   const double merged = kFloat + (sizeof(T) == 2 ? 0x1p-7 : 0);
   expect_columns_near(results.y, exact.y, 0, 2 * k, 2 * k, merged, "y");
-  expect_columns_near(results.embedded_gradient, exact.embedded_gradient, 0, k, 3 * k, kFloat,
-                      "dQ");
-  expect_columns_near(results.embedded_gradient, exact.embedded_gradient, k, k, 3 * k, kFloat,
-                      "dφ");
-  expect_columns_near(results.embedded_gradient, exact.embedded_gradient, 2 * k, k, 3 * k, kFloat,
-                      "dg");
+  expect_columns_near(results.qkv_gradient, exact.qkv_gradient, 0, k, 3 * k, kFloat, "dQ");
+  expect_columns_near(results.qkv_gradient, exact.qkv_gradient, k, k, 3 * k, kFloat, "dφ");
+  expect_columns_near(results.qkv_gradient, exact.qkv_gradient, 2 * k, k, 3 * k, kFloat, "dg");
   expect_columns_near(results.dx, exact.dx, 0, 2 * k, 2 * k, kFloat, "dx");
   // A place is where the largest is, up to rounding: the pixel there is as large.
-  for (std::size_t i = 0; i < results.places.size(); ++i) {
+  for (std::size_t i = 0; i < results.argmax.size(); ++i) {
     const auto window = static_cast<std::int64_t>(i) / (2 * k);
     const std::int64_t across = inputs.shape.width / 2;
-    const int place = results.places[i];
+    const int place = results.argmax[i];
     const std::int64_t pixel = (2 * (window / across) + place / 2) * inputs.shape.width +
                                2 * (window % across) + place % 2;
-    const double at_place = exact.embedded[size(pixel * 3 * k + k) + i % size(2 * k)];
+    const double at_place = exact.qkv[size(pixel * 3 * k + k) + i % size(2 * k)];
     ASSERT_NEAR(at_place, exact.pooled[i],
                 1e-4 + 2 * kStorageRounding<T> * std::abs(exact.pooled[i]))
         << i;
@@ -336,8 +333,7 @@ TYPED_TEST(NonlocalKernels, AnImageHasTheSameBitsInEveryBatchAndEveryTime) {
     const Results<TypeParam> alone = run(one);
     expect_same_bits(part(batch.y, images, image), alone.y, "y");
     expect_same_bits(part(batch.dx, images, image), alone.dx, "dx");
-    expect_same_bits(part(batch.embedded_gradient, images, image), alone.embedded_gradient,
-                     "dQ, dφ, dg");
+    expect_same_bits(part(batch.qkv_gradient, images, image), alone.qkv_gradient, "dQ, dφ, dg");
   }
 }
 
@@ -360,14 +356,14 @@ TYPED_TEST(NonlocalKernels, EqualPixelsGiveQueriesAndKeysNoGradient) {
   std::ranges::fill(inputs.x, TypeParam(0));
   const Results<TypeParam> results = run(inputs);
   const std::size_t k = size(kBlock1.half);
-  for (std::size_t i = 0; i < results.embedded_gradient.size(); ++i) {
+  for (std::size_t i = 0; i < results.qkv_gradient.size(); ++i) {
     if (i % (3 * k) < 2 * k) {
-      ASSERT_EQ(static_cast<float>(results.embedded_gradient[i]), 0) << i;
+      ASSERT_EQ(static_cast<float>(results.qkv_gradient[i]), 0) << i;
     }
   }
-  for (std::size_t i = 0; i < results.mixed.size(); ++i) {
-    ASSERT_EQ(static_cast<float>(results.mixed[i]),
-              static_cast<float>(TypeParam(inputs.embed_bias[2 * k + i % k])));
+  for (std::size_t i = 0; i < results.attended.size(); ++i) {
+    ASSERT_EQ(static_cast<float>(results.attended[i]),
+              static_cast<float>(TypeParam(inputs.qkv_bias[2 * k + i % k])));
   }
   for (const float log_sum : results.log_sums) {
     ASSERT_NEAR(log_sum, std::log2(64.0F), 1e-6F);
