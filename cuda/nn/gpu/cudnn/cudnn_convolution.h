@@ -5,9 +5,9 @@
 #include <cstddef>
 #include <memory>
 
+#include "cuda/nn/gpu/convolution_pattern.h"
 #include "cuda/nn/gpu/cudnn/convolution_libraries.h"
 #include "cuda/nn/gpu/cudnn/plan_cache.h"
-#include "cuda/nn/gpu/convolution_pattern.h"
 
 namespace ebm {
 
