@@ -108,12 +108,12 @@ std::string memory_size(std::size_t bytes) {
                      large ? "GiB" : "MiB");
 }
 
-void require_memory(const std::string& device, std::size_t needed, std::size_t free) {
-  if (needed > free) {
+void require_memory(const std::string& device, std::size_t needed, std::size_t there,
+                    const std::string& remedy) {
+  if (needed > there) {
     throw DeviceUnavailable(
-        fmt::format("device {}: this configuration needs {}, {} free; use a smaller batch, another "
-                    "device or --device cpu",
-                    device, memory_size(needed), memory_size(free)));
+        fmt::format("device {}: this configuration needs {} of memory, and there are {}; use {}",
+                    device, memory_size(needed), memory_size(there), remedy));
   }
 }
 

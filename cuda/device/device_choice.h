@@ -59,7 +59,9 @@ DeviceChoice choose_device(const std::string& request, const CudaSurvey& survey)
 /// "3.1 GiB", "512.0 MiB": rounded up, so that what is said to be needed suffices.
 std::string memory_size(std::size_t bytes);
 
-/// Throws DeviceUnavailable, "… needs 3.1 GiB, 2.0 GiB free …", when `needed` is more than `free`.
-void require_memory(const std::string& device, std::size_t needed, std::size_t free);
+/// Throws DeviceUnavailable, "device … needs 3.1 GiB of memory, and there are 2.0 GiB; use …", with
+/// that remedy, when `needed` is more than there is.
+void require_memory(const std::string& device, std::size_t needed, std::size_t there,
+                    const std::string& remedy);
 
 }  // namespace ebm

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <utility>
 
+#include "cuda/nn/cpu/cpu_operation.h"
 #include "cuda/nn/layer_type.h"
 #include "cuda/nn/layers/convolution.h"
 #include "cuda/nn/layers/flatten.h"
@@ -241,6 +242,21 @@ OperationCount count_operations(const Network& network) {
       sum.input_gradient += count.input_gradient;
     }
   }
+  return sum;
+}
+
+CpuBytes cpu_bytes(const LoweredNetwork& network, const CpuTile& tile) {
+  CpuBytes sum{.own = 4 * tile.chains * (network.value_count() + network.gradient_count())};
+  for (const Operation& operation : network.operations) {
+    if (operation.type->cpu_bytes != nullptr) {
+      const CpuBytes bytes = operation.type->cpu_bytes(operation, tile);
+      sum.shared += bytes.shared;
+      sum.own += bytes.own;
+      sum.scratch = std::max(sum.scratch, bytes.scratch);
+      sum.gradient += bytes.gradient;
+    }
+  }
+  sum.own += std::exchange(sum.scratch, 0);
   return sum;
 }
 

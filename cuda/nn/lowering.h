@@ -53,6 +53,9 @@ class Lowering {
 /// The arithmetic of a network, for one state.
 OperationCount count_operations(const Network& network);
 
+/// Bytes that tiles of the network take on the CPU; scratch is among each tile's own.
+CpuBytes cpu_bytes(const LoweredNetwork& network, const CpuTile& tile);
+
 /// Bytes of a device that an executor of the network takes for so many states at a time.
 GpuBytes gpu_bytes(const LoweredNetwork& network, int images, Precision precision);
 

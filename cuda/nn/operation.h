@@ -66,6 +66,14 @@ struct GpuBytes {
   std::int64_t shared = 0;
 };
 
+/// Bytes of the CPU's memory, which threads share out among their tiles.
+struct CpuBytes {
+  std::int64_t shared = 0;    ///< of all threads together: parameters, as computing wants them
+  std::int64_t own = 0;       ///< of each tile
+  std::int64_t scratch = 0;   ///< the most that it needs of memory that a tile's operations share
+  std::int64_t gradient = 0;  ///< of its parameters' gradient, in the order it makes that in
+};
+
 /// Which arrays of a LoweredNetwork an operation works on; −1 for none.
 struct Operands {
   int x = -1;        ///< in values: its input; none: the states
@@ -107,6 +115,8 @@ struct OperationType {
 
   /// For one thread's tiles on the CPU: see cpu/cpu_operation.h.
   std::shared_ptr<CpuPlan> (*plan_for_cpu)(const Operation& operation, const CpuTile& tile);
+  /// About what that takes beyond values and gradients; null: nothing.
+  CpuBytes (*cpu_bytes)(const Operation& operation, const CpuTile& tile) = nullptr;
 
   /// For a batch on a CUDA device: see gpu/gpu_operation.h. Null in builds without CUDA.
   const GpuFactory* gpu = nullptr;

@@ -62,11 +62,15 @@ struct GpuPlain {
 };
 #endif
 
-/// Its row. `gpu_bytes` are those of memory of its own.
+/// Its row, with the bytes of memory of its own.
 template <template <class> class Plain>
 consteval OperationType plain_operation(std::string_view name,
+                                        decltype(OperationType::cpu_bytes) cpu_bytes = nullptr,
                                         decltype(OperationType::gpu_bytes) gpu_bytes = nullptr) {
-  OperationType type{.name = name, .plan_for_cpu = plan_plain<Plain>, .gpu_bytes = gpu_bytes};
+  OperationType type{.name = name,
+                     .plan_for_cpu = plan_plain<Plain>,
+                     .cpu_bytes = cpu_bytes,
+                     .gpu_bytes = gpu_bytes};
 #ifdef EBM_CUDA
   type.gpu = &GpuPlain<Plain>::kFactory;
 #endif

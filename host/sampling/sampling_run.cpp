@@ -48,6 +48,14 @@ double mean(std::span<const float> values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
+std::unique_ptr<Energy> make_energy_of(const Network& network, const SampleSection& sample,
+                                       const ComputeDevice& device, RunLog& log) {
+  const std::size_t sampler =
+      recorded_sampler_bytes(sample.mala, sample.chains, network.input().size());
+  log.info(describe_memory(device, network, sample.chains, sampler));
+  return make_energy(device, network, sample.chains, sampler);
+}
+
 }  // namespace
 
 Checkpoint load_saved_network(const SampleConfig& config) {
@@ -78,9 +86,7 @@ SamplingRun::SamplingRun(const SampleConfig& config, const Checkpoint& checkpoin
       folder_(with_room_for_records(folder, config.sample)),
       log_(log),
       shape_(checkpoint.network.input()),
-      energy_(make_energy(
-          device, checkpoint.network, config.sample.chains,
-          recorded_sampler_bytes(config.sample.mala, config.sample.chains, shape_.size()))),
+      energy_(make_energy_of(checkpoint.network, config.sample, device, log)),
       plots_([&log](const std::string& reason) { log.warn(reason); }),
       energies_(folder.root() / "energy.npy", {config.sample.chains}),
       gradient_norms_(folder.root() / "gradient.npy", {config.sample.chains}),

@@ -1,6 +1,7 @@
 #include "host/training/compute_device.h"
 
 #include <fmt/format.h>
+#include <omp.h>
 
 #include <filesystem>
 #include <stdexcept>
@@ -30,6 +31,23 @@ std::string why_not_on_cuda(const Network& network) {
 #endif
 }
 
+/// Throws DeviceUnavailable where the CPU's memory is too small for the energy and `more`.
+void require_cpu_memory(const ComputeDevice& device, const Network& network, std::int64_t capacity,
+                        std::size_t more) {
+  const auto needed = [&](int threads) {
+    return more +
+           static_cast<std::size_t>(cpu_energy_bytes(network, capacity, device.precision, threads));
+  };
+  const int threads = omp_get_max_threads();
+  int fewer = threads;
+  while (fewer > 0 && needed(fewer) > device.cpu_memory) {
+    --fewer;
+  }
+  require_memory(
+      fmt::format("cpu, {} threads", threads), needed(threads), device.cpu_memory,
+      fewer > 0 ? fmt::format("--threads {}", fewer) : "a smaller network, data set or batch");
+}
+
 #ifdef EBM_CUDA
 std::filesystem::path plan_cache() {
   const std::optional<std::filesystem::path> folder = cache_folder();
@@ -40,7 +58,8 @@ std::filesystem::path plan_cache() {
 template <class Make>
 auto make_on(const ComputeDevice& device, std::size_t bytes, const Make& make) {
   try {
-    require_memory(device.name, bytes, open_cuda_device(device.index));
+    require_memory(device.name, bytes, open_cuda_device(device.index),
+                   "a smaller batch, another device or --device cpu");
     return make();
   } catch (const DeviceUnavailable& error) {
     throw ConfigurationError(error.what());
@@ -96,17 +115,36 @@ ComputeDevice choose_compute_device(const std::string& device, Precision precisi
   return chosen;
 }
 
-std::unique_ptr<Energy> make_energy(const ComputeDevice& device, const Network& network,
-                                    [[maybe_unused]] std::int64_t capacity,
-                                    [[maybe_unused]] std::size_t more) {
+std::size_t energy_bytes(const ComputeDevice& device, const Network& network,
+                         std::int64_t capacity) {
 #ifdef EBM_CUDA
   if (device.on_cuda) {
-    const std::size_t bytes = cuda_energy_bytes(network, capacity, device.precision);
-    return make_on(device, bytes + more, [&] {
+    return cuda_energy_bytes(network, capacity, device.precision);
+  }
+#endif
+  return static_cast<std::size_t>(
+      cpu_energy_bytes(network, capacity, device.precision, omp_get_max_threads()));
+}
+
+std::string describe_memory(const ComputeDevice& device, const Network& network,
+                            std::int64_t capacity, std::size_t more) {
+  return "memory: about " + memory_size(energy_bytes(device, network, capacity) + more);
+}
+
+std::unique_ptr<Energy> make_energy(const ComputeDevice& device, const Network& network,
+                                    std::int64_t capacity, std::size_t more) {
+#ifdef EBM_CUDA
+  if (device.on_cuda) {
+    return make_on(device, energy_bytes(device, network, capacity) + more, [&] {
       return make_cuda_energy(network, capacity, device.precision, plan_cache());
     });
   }
 #endif
+  try {
+    require_cpu_memory(device, network, capacity, more);
+  } catch (const DeviceUnavailable& error) {
+    throw ConfigurationError(error.what());
+  }
   return make_cpu_energy(network, device.precision);
 }
 

@@ -76,6 +76,19 @@ CheckpointInfo checkpoint_info(const TrainConfig& config, const Network& network
 
 }  // namespace
 
+std::size_t learning_bytes(const TrainConfig& config, const Network& network, std::int64_t images,
+                           const ComputeDevice& device) {
+  const std::int64_t size = network.input().size();
+  const std::int64_t theta = network.parameter_count();
+  const std::int64_t rows = bank_rows(config, images);
+  const bool adam = config.optimizer.kind == OptimizerKind::adam;
+  const std::size_t learner =
+      learner_bytes(learner_settings(config), size, theta, adam, images * size, rows);
+  // The copy of the state that a checkpoint is written from; the host's, which a CPU's memory is.
+  const std::int64_t copy = rows * size + theta * (adam ? 3 : 1);
+  return learner + (device.on_cuda ? 0 : static_cast<std::size_t>(copy) * sizeof(float));
+}
+
 Trainer::Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log, StopRequest stop,
                  const ComputeDevice& device)
     : config_(config),
@@ -83,8 +96,8 @@ Trainer::Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log
       stop_(std::move(stop)),
       images_(load_training_images(config, log)),
       network_(make_network(config.network)),
-      state_(initial_state(config, network_, images_.count)),
       energy_(make_energy_on(device)),
+      state_(initial_state(config, network_, images_.count)),
       data_(make_batches(energy_->queue(), config.seed, config.data, images_)),
       learner_(*energy_, network_.parameter_count(), learner_settings(config), *data_),
       diagnostic_chains_(config_, std::ssize(state_.learned.bank) / network_.input().size(),
@@ -105,12 +118,10 @@ Trainer::Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log
 }
 
 std::unique_ptr<Energy> Trainer::make_energy_on(const ComputeDevice& device) const {
-  const std::int64_t size = network_.input().size();
-  const std::size_t learning =
-      learner_bytes(learner_settings(config_), size, network_.parameter_count(),
-                    config_.optimizer.kind == OptimizerKind::adam, std::ssize(images_.images),
-                    std::ssize(state_.learned.bank) / size);
-  return make_energy(device, network_, config_.train.batch_size, learning);
+  const std::int64_t batch = config_.train.batch_size;
+  const std::size_t learning = learning_bytes(config_, network_, images_.count, device);
+  log_.info(describe_memory(device, network_, batch, learning));
+  return make_energy(device, network_, batch, learning);
 }
 
 /// After another state has been put into state_.

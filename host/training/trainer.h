@@ -24,6 +24,11 @@
 
 namespace ebm {
 
+/// About what a run takes of the device's memory besides its energy, bytes; `images` are those of
+/// the training set.
+std::size_t learning_bytes(const TrainConfig& config, const Network& network, std::int64_t images,
+                           const ComputeDevice& device);
+
 /// One training run, from the configuration to the files of its run folder. A function of the
 /// configuration alone: the same bits on one machine for any number of threads, and however often
 /// the run was stopped on its way.
@@ -66,8 +71,8 @@ class Trainer {
   StopRequest stop_;
   ImageDataset images_;  // empty for toy data
   Network network_;
-  TrainingState state_;  // numbers of the last iteration begun; the rest after synchronize()
   std::unique_ptr<Energy> energy_;
+  TrainingState state_;  // numbers of the last iteration begun; the rest after synchronize()
   std::unique_ptr<DataBatches> data_;
   Learner learner_;
   DiagnosticChains diagnostic_chains_;

@@ -89,6 +89,13 @@ TensorView vector_of(std::string name, std::span<const float> values) {
 
 }  // namespace
 
+std::int64_t bank_rows(const TrainConfig& config, std::int64_t images) {
+  if (config.langevin.init != InitialStates::persistent) {
+    return 0;
+  }
+  return config.data.is_toy() ? config.langevin.bank_size : images;
+}
+
 TrainingState initial_state(const TrainConfig& config, const Network& network,
                             std::int64_t images) {
   TrainingState state;
@@ -98,8 +105,7 @@ TrainingState initial_state(const TrainConfig& config, const Network& network,
       OptimizerState(optimizer_kind(config.optimizer.kind), network.parameter_count());
   if (config.langevin.init == InitialStates::persistent) {
     state.learned.bank =
-        initial_bank(config.seed, config.data.is_toy() ? config.langevin.bank_size : images,
-                     network.input().size());
+        initial_bank(config.seed, bank_rows(config, images), network.input().size());
   }
   return state;
 }

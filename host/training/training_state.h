@@ -29,8 +29,11 @@ struct LongRun {
   Buffer<float> states;  ///< after them
 };
 
-/// The state before the first iteration. The bank has one row for each of `images`, or as many as a
-/// toy configuration says.
+/// Rows of the bank: one for each of `images`, or as many as a toy configuration says; 0 without
+/// persistent chains.
+std::int64_t bank_rows(const TrainConfig& config, std::int64_t images);
+
+/// The state before the first iteration, with such a bank.
 TrainingState initial_state(const TrainConfig& config, const Network& network, std::int64_t images);
 
 /// Makes `to`, a state of the same configuration, the same as `from`. Allocates nothing large.

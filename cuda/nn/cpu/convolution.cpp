@@ -24,6 +24,11 @@ ConvolutionShape merge_pixels(ConvolutionShape s) {
   return s;
 }
 
+bool is_for_winograd(const ConvolutionShape& shape, Epilogue epilogue, OperandType factors) {
+  return factors == OperandType::float32 && epilogue != Epilogue::add &&
+         WinogradConvolution::can_do(shape);
+}
+
 constexpr auto kDirect = dnnl::algorithm::convolution_direct;
 
 /// Floats that an array takes, and those that fill its last cache line.
@@ -85,8 +90,7 @@ ConvolutionPlan::ConvolutionPlan(ConvolutionShape shape, Epilogue epilogue, Oper
   };
   const dnnl::primitive_attr plain = attributes(Epilogue::store);
 
-  if (factors == OperandType::float32 && epilogue != Epilogue::add &&
-      WinogradConvolution::can_do(s)) {
+  if (is_for_winograd(s, epilogue, factors)) {
     winograd_ = std::make_unique<WinogradConvolution>(s);
   } else {
     forward_ = forward(rounded, Type::f32, epilogue);
@@ -109,6 +113,35 @@ ConvolutionPlan::ConvolutionPlan(ConvolutionShape shape, Epilogue epilogue, Oper
   gradient_bias_ = whole_cache_lines(weight_gradient_.diff_bias_desc());
   weights_ = Buffer<float>(plain_weights_.get_size() / sizeof(float));
   bias_ = Buffer<float>(static_cast<std::size_t>(s.out_channels));
+}
+
+CpuBytes convolution_bytes(const ConvolutionShape& shape, Epilogue epilogue, OperandType factors) {
+  const ConvolutionShape s = merge_pixels(shape);
+  constexpr std::int64_t kBlock = 16;  // oneDNN fills channels up to whole vectors
+  const std::int64_t taps = std::int64_t{s.kernel} * s.kernel;
+  const std::int64_t plain = 4 * taps * s.in_channels * s.out_channels;
+  const std::int64_t padded =
+      taps * round_up(std::int64_t{s.in_channels}, kBlock) * round_up(s.out_channels, kBlock);
+  const std::int64_t bias = 4 * round_up(std::int64_t{s.out_channels}, kBlock);
+  constexpr std::int64_t kObjects = 16384;  // oneDNN's descriptions, and lists of arguments
+  CpuBytes bytes{
+      .shared = plain + bias + kObjects, .own = plain + kObjects, .gradient = 4 * padded + bias};
+  if (is_for_winograd(s, epilogue, factors)) {
+    const WinogradLayout layout(s);
+    bytes.shared += 2 * 4 * layout.weight_values();  // one for each direction
+    bytes.scratch = 4 * layout.scratch_values;
+    return bytes;
+  }
+  const bool rounded = factors == OperandType::bfloat16;
+  bytes.shared += 2 * (rounded ? 2 : 4) * padded;
+  constexpr std::int64_t kAddresses = 8192;  // of what a matrix kernel multiplies
+  bytes.own += kAddresses + bias;
+  if (rounded) {  // copies of x and dy, and where pixels are a row sums of y and dx
+    const std::int64_t x = std::int64_t{s.images} * s.height * s.width * s.in_channels;
+    const std::int64_t y = std::int64_t{s.images} * s.out_height() * s.out_width() * s.out_channels;
+    bytes.own += (s.kernel == 1 ? 2 + 4 : 2) * (x + y);
+  }
+  return bytes;
 }
 
 void ConvolutionPlan::prepare() {

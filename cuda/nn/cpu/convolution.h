@@ -113,6 +113,9 @@ class Convolution {
   std::span<const float> bias_gradient_;
 };
 
+/// About what a ConvolutionPlan and each Convolution of it take, bytes.
+CpuBytes convolution_bytes(const ConvolutionShape& shape, Epilogue epilogue, OperandType factors);
+
 /// The CPU as oneDNN's engine; one for the process.
 const dnnl::engine& cpu_engine();
 

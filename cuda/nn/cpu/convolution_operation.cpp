@@ -10,13 +10,16 @@
 namespace ebm {
 namespace {
 
+Epilogue epilogue_of(const Operation& operation) {
+  return operation.leaky_relu ? Epilogue::leaky_relu : Epilogue::store;
+}
+
 class ConvolutionOperationPlan : public CpuPlan {
  public:
   ConvolutionOperationPlan(const Operation& operation, const CpuTile& tile)
       : operation_(operation),
-        convolution_(std::make_shared<ConvolutionPlan>(
-            convolution_shape(tile.chains, operation),
-            operation.leaky_relu ? Epilogue::leaky_relu : Epilogue::store, tile.factors)),
+        convolution_(std::make_shared<ConvolutionPlan>(convolution_shape(tile.chains, operation),
+                                                       epilogue_of(operation), tile.factors)),
         images_(tile.chains) {}
 
   void set_parameters(const float* theta) override {
@@ -89,17 +92,21 @@ bool is_for_image_gradient(const Operation& operation) {
   return operation.stride == 1 && operation.padding < operation.kernel;
 }
 
+ImageConvolution image_convolution(const Operation& operation) {
+  return {.in_channels = operation.in.channels,
+          .height = operation.in.height,
+          .width = operation.in.width,
+          .out_channels = operation.out.channels,
+          .kernel = operation.kernel,
+          .padding = operation.padding};
+}
+
 class ImageConvolutionPlan final : public ConvolutionOperationPlan {
  public:
   ImageConvolutionPlan(const Operation& operation, const CpuTile& tile)
       : ConvolutionOperationPlan(operation, tile) {
     if (is_for_image_gradient(operation)) {
-      backward_.emplace(ImageConvolution{.in_channels = operation.in.channels,
-                                         .height = operation.in.height,
-                                         .width = operation.in.width,
-                                         .out_channels = operation.out.channels,
-                                         .kernel = operation.kernel,
-                                         .padding = operation.padding});
+      backward_.emplace(image_convolution(operation));
     }
   }
 
@@ -201,6 +208,24 @@ std::shared_ptr<CpuPlan> plan_convolution(const Operation& operation, const CpuT
 
 std::shared_ptr<CpuPlan> plan_image_convolution(const Operation& operation, const CpuTile& tile) {
   return std::make_shared<ImageConvolutionPlan>(operation, tile);
+}
+
+CpuBytes cpu_convolution_bytes(const Operation& operation, const CpuTile& tile) {
+  return convolution_bytes(convolution_shape(tile.chains, operation), epilogue_of(operation),
+                           tile.factors);
+}
+
+CpuBytes cpu_image_convolution_bytes(const Operation& operation, const CpuTile& tile) {
+  CpuBytes bytes = cpu_convolution_bytes(operation, tile);
+  const std::int64_t states = 4 * tile.chains * operation.in.size();  // channels last
+  bytes.own += states;
+  if (is_for_image_gradient(operation)) {
+    bytes.shared += 4 * operation.parameters.front().count();
+    bytes.own += 4 * image_gradient_scratch(image_convolution(operation));
+  } else {
+    bytes.own += states;
+  }
+  return bytes;
 }
 
 void set_parameters(ConvolutionPlan& plan, const StackedParameters& parameters,

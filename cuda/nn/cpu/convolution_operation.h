@@ -11,6 +11,9 @@ namespace ebm {
 std::shared_ptr<CpuPlan> plan_convolution(const Operation& operation, const CpuTile& tile);
 std::shared_ptr<CpuPlan> plan_image_convolution(const Operation& operation, const CpuTile& tile);
 
+CpuBytes cpu_convolution_bytes(const Operation& operation, const CpuTile& tile);
+CpuBytes cpu_image_convolution_bytes(const Operation& operation, const CpuTile& tile);
+
 /// Takes stacked parameters out of θ.
 void set_parameters(ConvolutionPlan& plan, const StackedParameters& parameters, const float* theta);
 /// theta_gradient += the gradient that the convolution shows in θ's order.

@@ -4,11 +4,14 @@
 
 #include <utility>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/nn/cpu/convolution.h"
 #include "cuda/nn/cpu/cpu_network.h"
 #include "cuda/nn/cpu/perceptron_tile.h"
+#include "cuda/nn/cpu/simd_perceptron.h"
 #include "cuda/nn/cpu/split_tile.h"
 #include "cuda/nn/cpu/tiled_energy.h"
+#include "cuda/nn/lowering.h"
 
 namespace ebm {
 namespace {
@@ -30,13 +33,17 @@ class OneThread {
 constexpr int kImagesPerTile = 4;
 constexpr int kPointsPerTile = 32;  // of weight gradients
 
+OperandType factors_for(Precision precision) {
+  return precision == Precision::bf16 && have_bfloat16() ? OperandType::bfloat16
+                                                         : OperandType::float32;
+}
+
 }  // namespace
 
 std::unique_ptr<Energy> make_cpu_energy(const Network& network, Precision precision) {
   const std::optional<std::vector<int>> widths = perceptron_widths(network);
   std::shared_ptr<Perceptron> perceptron = widths ? std::make_shared<Perceptron>(*widths) : nullptr;
-  const bool rounded = precision == Precision::bf16 && have_bfloat16() && !perceptron;
-  const OperandType factors = rounded ? OperandType::bfloat16 : OperandType::float32;
+  const OperandType factors = perceptron ? OperandType::float32 : factors_for(precision);
   std::shared_ptr<CpuNetwork> layers;
   std::shared_ptr<CpuNetwork> layers_of_one;  // for tiles of images that are not full
   {
@@ -64,6 +71,31 @@ std::unique_ptr<Energy> make_cpu_energy(const Network& network, Precision precis
         }
       },
       network.parameter_count());
+}
+
+std::int64_t cpu_energy_bytes(const Network& network, std::int64_t batch, Precision precision,
+                              int threads) {
+  const LoweredNetwork lowered = lower(network, Executor::cpu);
+  std::int64_t shared = 0;
+  std::int64_t own = 0;
+  CpuBytes whole;
+  const std::optional<std::vector<int>> widths = perceptron_widths(network);
+  const int capacity = widths ? kPointsPerTile : kImagesPerTile;
+  if (widths) {
+    whole = cpu_bytes(lowered, {.chains = capacity});
+    shared = 4 * Perceptron::values(*widths);
+    own = 4 * PerceptronChains::values(*widths);
+  } else {
+    const OperandType factors = factors_for(precision);
+    whole = cpu_bytes(lowered, {.chains = capacity, .factors = factors});
+    const CpuBytes single = cpu_bytes(lowered, {.chains = 1, .factors = factors});
+    const std::int64_t step = 4 * capacity * (network.input().size() + 1);  // f and its gradients
+    shared = single.shared;
+    own = single.own + step;
+  }
+  const std::int64_t gradients =
+      weight_gradient_values(ceil_div(batch, capacity), threads, whole.gradient / 4);
+  return shared + whole.shared + threads * (own + whole.own) + 4 * gradients;
 }
 
 }  // namespace ebm

@@ -157,4 +157,19 @@ std::shared_ptr<CpuPlan> plan_nonlocal(const Operation& operation, const CpuTile
   return std::make_shared<NonlocalPlan>(operation, tile);
 }
 
+CpuBytes cpu_nonlocal_bytes(const Operation& operation, const CpuTile& tile) {
+  const auto [qkv, projection] = nonlocal_convolutions(tile.chains, operation.in);
+  const CpuBytes first = convolution_bytes(qkv, Epilogue::store, tile.factors);
+  const CpuBytes last = convolution_bytes(projection, Epilogue::add, tile.factors);
+  const std::int64_t half = operation.in.channels / 2;
+  const std::int64_t all = pixels(operation.in);
+  const std::int64_t keys = all / 4;
+  // Values and gradients: Q, K, V before pooling and A V; pooled K, V; A of one image.
+  const std::int64_t arrays = tile.chains * (all * 4 * half + keys * 2 * half) + all * keys;
+  const std::int64_t argmax = tile.chains * keys * 2 * half;
+  return {.shared = first.shared + last.shared,
+          .own = first.own + last.own + 4 * (2 * arrays + half * keys) + argmax,
+          .gradient = first.gradient + last.gradient};
+}
+
 }  // namespace ebm

@@ -13,6 +13,8 @@ namespace ebm {
 
 std::shared_ptr<CpuPlan> plan_nonlocal(const Operation& operation, const CpuTile& tile);
 
+CpuBytes cpu_nonlocal_bytes(const Operation& operation, const CpuTile& tile);
+
 /// The block's two convolutions.
 struct NonlocalPlans {
   std::shared_ptr<ConvolutionPlan> qkv;

@@ -226,6 +226,14 @@ Perceptron::Perceptron(std::vector<int> widths) : widths_(std::move(widths)) {
   }
 }
 
+std::int64_t Perceptron::values(std::span<const int> widths) {
+  std::int64_t sum = 0;
+  for (std::size_t l = 0; l + 1 < widths.size(); ++l) {
+    sum += widths[l] * row(widths[l + 1]) + widths[l + 1] * row(widths[l]) + row(widths[l + 1]);
+  }
+  return sum;
+}
+
 void Perceptron::set_layer(std::size_t l, const float* weight, const float* bias) {
   const int inputs = widths_[l];
   const int outputs = widths_[l + 1];
@@ -251,6 +259,16 @@ PerceptronChains::PerceptronChains(const Perceptron& perceptron, int lanes)
       Buffer<float>(static_cast<std::size_t>(std::int64_t{2} * kPerceptronGroup * widest_));
   noise_ = Buffer<float>(
       static_cast<std::size_t>(std::int64_t{kNoiseSteps} * kPerceptronGroup * state_size()));
+}
+
+std::int64_t PerceptronChains::values(std::span<const int> widths) {
+  std::int64_t activations = 0;
+  std::int64_t widest = 0;
+  for (const int width : widths) {
+    activations += Perceptron::row(width);
+    widest = std::max(widest, Perceptron::row(width));
+  }
+  return kPerceptronGroup * (activations + 2 * widest + std::int64_t{kNoiseSteps} * widths.front());
 }
 
 /// The states of a group; the chains it lacks are zeros, whose results are never read.

@@ -25,6 +25,9 @@ class Perceptron {
  public:
   explicit Perceptron(std::vector<int> widths);
 
+  /// Values that one of such widths takes.
+  static std::int64_t values(std::span<const int> widths);
+
   const std::vector<int>& widths() const { return widths_; }
   std::size_t layers() const { return widths_.size() - 1; }
   /// Copies layer l's weights (out, in) and bias (out).
@@ -53,6 +56,9 @@ class PerceptronChains {
  public:
   /// `lanes` are the floats of the vectors to compute with: widest_vectors() or fewer.
   explicit PerceptronChains(const Perceptron& perceptron, int lanes = widest_vectors());
+
+  /// Values that they take.
+  static std::int64_t values(std::span<const int> widths);
 
   /// f and, when gradients is not null, ∇ₓf of some states.
   void evaluate(const float* states, int chains, float* f, float* gradients);

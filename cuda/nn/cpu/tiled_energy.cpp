@@ -17,6 +17,10 @@ constexpr std::int64_t kRoundValues = std::int64_t{1} << 22;
 
 }  // namespace
 
+std::int64_t weight_gradient_values(std::int64_t tiles, std::int64_t threads, std::int64_t values) {
+  return std::min(tiles * values, std::max(threads * values, kRoundValues)) + values;
+}
+
 TiledEnergy::TiledEnergy(const std::function<std::unique_ptr<TileEnergy>()>& make_tile,
                          std::function<void(const float*)> load, std::int64_t parameters)
     : load_(std::move(load)), parameters_(parameters) {

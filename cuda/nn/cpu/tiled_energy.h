@@ -13,6 +13,10 @@
 
 namespace ebm {
 
+/// A bound on the values that weight gradients of a batch of so many tiles take: a tile's is summed
+/// in memory of its own, which is `values` or, for want of padding, a little less.
+std::int64_t weight_gradient_values(std::int64_t tiles, std::int64_t threads, std::int64_t values);
+
 /// An energy on the CPU. Chains are cut into tiles, a thread works on one tile at a time. A chain
 /// is computed the same way in any tile; tiles that are summed over are of a fixed size whatever
 /// the number of threads, and summed in their order. So results are the same bits for any number of

@@ -117,35 +117,34 @@ bool WinogradConvolution::can_do(const ConvolutionShape& shape) {
          phases * shape.in_channels % kPanel == 0 && shape.out_channels % kPanel == 0;
 }
 
-WinogradConvolution::WinogradConvolution(const ConvolutionShape& shape)
-    : WinogradConvolution(shape, best_tile(shape)) {}
+WinogradLayout::WinogradLayout(const ConvolutionShape& shape)
+    : WinogradLayout(shape, best_tile(shape)) {}
 
-WinogradConvolution::WinogradConvolution(const ConvolutionShape& shape, int tile)
-    : shape_(shape),
-      tile_(tile),
-      points_(points(shape.stride, tile)),
-      phases_(std::int64_t{shape.stride} * shape.stride),
-      u_point_(phases_ * shape.in_channels * shape.out_channels + kRowPadding),
-      forward_(static_cast<std::size_t>(points_ * u_point_)),
-      backward_(forward_.size()) {
+WinogradLayout::WinogradLayout(const ConvolutionShape& shape, int side)
+    : tile(side),
+      points(ebm::points(shape.stride, side)),
+      phases(std::int64_t{shape.stride} * shape.stride),
+      u_point(phases * shape.in_channels * shape.out_channels + kRowPadding) {
   constexpr std::int64_t kCacheValues = 98304;  // of v and m: three eighths of a megabyte
   const std::int64_t a_tile =
-      points_ * (phases_ * shape.in_channels + shape.out_channels + 2 * kRowPadding);
-  const std::int64_t tiles = count_tiles(shape, tile);
-  tiles_at_once_ = ceil_div(tiles, ceil_div(tiles * a_tile, kCacheValues));
+      points * (phases * shape.in_channels + shape.out_channels + 2 * kRowPadding);
+  const std::int64_t tiles = count_tiles(shape, side);
+  tiles_at_once = ceil_div(tiles, ceil_div(tiles * a_tile, kCacheValues));
+  scratch_values = tiles_at_once * a_tile + shape.in_channels + shape.out_channels;
 }
+
+WinogradConvolution::WinogradConvolution(const ConvolutionShape& shape,
+                                         const WinogradLayout& layout)
+    : shape_(shape),
+      layout_(layout),
+      forward_(static_cast<std::size_t>(layout.weight_values())),
+      backward_(forward_.size()) {}
 
 void WinogradConvolution::set(const float* weights) {
-  const auto transform = shape_.stride == 1 ? transform_weights<TwoOutputsThreeTaps, 1>
-                         : tile_ == 2       ? transform_weights<TwoOutputsTwoTaps, 2>
-                                            : transform_weights<FourOutputsTwoTaps, 2>;
-  transform(shape_, u_point_, weights, forward_.data(), backward_.data());
-}
-
-std::int64_t WinogradConvolution::scratch_values() const {
-  const std::int64_t in = shape_.in_channels;
-  const std::int64_t out = shape_.out_channels;
-  return points_ * tiles_at_once_ * (phases_ * in + out + 2 * kRowPadding) + in + out;
+  const auto transform = shape_.stride == 1  ? transform_weights<TwoOutputsThreeTaps, 1>
+                         : layout_.tile == 2 ? transform_weights<TwoOutputsTwoTaps, 2>
+                                             : transform_weights<FourOutputsTwoTaps, 2>;
+  transform(shape_, layout_.u_point, weights, forward_.data(), backward_.data());
 }
 
 void WinogradConvolution::forward(const float* x, const float* bias, float slope, float* scratch,
@@ -153,7 +152,7 @@ void WinogradConvolution::forward(const float* x, const float* bias, float slope
   const auto pass = [&](const auto& passes) __attribute__((always_inline)) {
     passes.forward(x, bias, slope, scratch, y);
   };
-  run(*this, shape_.stride, tile_, lanes, pass);
+  run(*this, shape_.stride, layout_.tile, lanes, pass);
 }
 
 void WinogradConvolution::backward(const float* dy, const float* y, float* scratch, float* dx,
@@ -161,7 +160,7 @@ void WinogradConvolution::backward(const float* dy, const float* y, float* scrat
   const auto pass = [&](const auto& passes) __attribute__((always_inline)) {
     passes.backward(dy, y, scratch, dx);
   };
-  run(*this, shape_.stride, tile_, lanes, pass);
+  run(*this, shape_.stride, layout_.tile, lanes, pass);
 }
 
 }  // namespace ebm

@@ -21,22 +21,41 @@
 
 namespace ebm {
 
+/// What the sizes of such a convolution's arrays follow from.
+struct WinogradLayout {
+  /// With tiles of the size that suits the shape, whatever the number of images.
+  explicit WinogradLayout(const ConvolutionShape& shape);
+  /// With tiles of side × side outputs: 2, or with stride 2 also 4.
+  WinogradLayout(const ConvolutionShape& shape, int side);
+
+  /// Values of u, for either pass.
+  std::int64_t weight_values() const { return points * u_point; }
+
+  int tile;                    // its side
+  std::int64_t points;         // p
+  std::int64_t phases;         // stride²: parts of the input that each have a kernel of their own
+  std::int64_t u_point;        // values from one point's u to the next's
+  std::int64_t tiles_at_once;  // of outputs, whose v and m stay in a core's cache
+  std::int64_t scratch_values;
+};
+
 /// A convolution computed so, with its weights. Images are images × pixels × channels.
 class WinogradConvolution {
  public:
   /// Kernels of 3 × 3 with stride 1 and of 4 × 4 with stride 2, whose channels fill vectors.
   static bool can_do(const ConvolutionShape& shape);
 
-  /// With tiles of the size that suits the shape, whatever the number of images.
-  explicit WinogradConvolution(const ConvolutionShape& shape);
-  /// With tiles of tile × tile outputs: 2, or with stride 2 also 4.
-  WinogradConvolution(const ConvolutionShape& shape, int tile);
+  explicit WinogradConvolution(const ConvolutionShape& shape)
+      : WinogradConvolution(shape, WinogradLayout(shape)) {}
+  /// With tiles of another size: see WinogradLayout.
+  WinogradConvolution(const ConvolutionShape& shape, int tile)
+      : WinogradConvolution(shape, WinogradLayout(shape, tile)) {}
 
   /// Takes weights (out, in, kh, kw).
   void set(const float* weights);
 
   /// Values of scratch memory that the functions below need.
-  std::int64_t scratch_values() const;
+  std::int64_t scratch_values() const { return layout_.scratch_values; }
 
   /// y = g(W∗x + bias), where g multiplies what is negative by `slope`: LeakyReLU, or with 1
   /// nothing. `lanes` are the floats of the vectors to compute with: widest_vectors() or fewer.
@@ -51,14 +70,12 @@ class WinogradConvolution {
   template <class Lanes, class Scheme, int stride>
   friend struct WinogradPasses;
 
+  WinogradConvolution(const ConvolutionShape& shape, const WinogradLayout& layout);
+
   ConvolutionShape shape_;
-  int tile_;
-  std::int64_t points_;         // p
-  std::int64_t phases_;         // stride²: parts of the input that each have a kernel of their own
-  std::int64_t u_point_;        // values from one point's u to the next's
-  std::int64_t tiles_at_once_;  // of outputs, whose v and m stay in a core's cache
-  Buffer<float> forward_;       // u_p: (phase, in) × out, in panels
-  Buffer<float> backward_;      // u_pᵀ: out × (phase, in), in panels
+  WinogradLayout layout_;
+  Buffer<float> forward_;   // u_p: (phase, in) × out, in panels
+  Buffer<float> backward_;  // u_pᵀ: out × (phase, in), in panels
 };
 
 }  // namespace ebm

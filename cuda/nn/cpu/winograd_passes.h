@@ -76,11 +76,11 @@ struct WinogradPasses {
   const std::int64_t tile_rows = ceil_div(shape.out_height(), kTile);
   const std::int64_t tile_columns = ceil_div(shape.out_width(), kTile);
   const std::int64_t tiles = shape.images * tile_rows * tile_columns;
-  const std::int64_t inner = plan.phases_ * in;  // channels of v
+  const std::int64_t inner = plan.layout_.phases * in;  // channels of v
   const std::int64_t v_row = inner + kRowPadding;
   const std::int64_t m_row = out + kRowPadding;
-  const std::int64_t v_point = plan.tiles_at_once_ * v_row;
-  const std::int64_t m_point = plan.tiles_at_once_ * m_row;
+  const std::int64_t v_point = plan.layout_.tiles_at_once * v_row;
+  const std::int64_t m_point = plan.layout_.tiles_at_once * m_row;
 
   /// Where a tile's inputs are in memory; `outside` for those beyond the image's edges.
   template <class Pointer>
@@ -216,15 +216,15 @@ struct WinogradPasses {
     float* m = v + kPoints * v_point;
     float* outside = m + kPoints * m_point;
     std::fill_n(outside, in, 0.0F);
-    for (std::int64_t first = 0; first < tiles; first += plan.tiles_at_once_) {
-      const std::int64_t count = std::min(plan.tiles_at_once_, tiles - first);
+    for (std::int64_t first = 0; first < tiles; first += plan.layout_.tiles_at_once) {
+      const std::int64_t count = std::min(plan.layout_.tiles_at_once, tiles - first);
       for (std::int64_t i = 0; i < count; ++i) {
         transform_inputs(first + i, x, outside, v + i * v_row);
       }
       for (std::int64_t point = 0; point < kPoints; ++point) {
         panel_product(count, inner, out, v + point * v_point, v_row,
-                      plan.forward_.data() + point * plan.u_point_, m + point * m_point, m_row,
-                      kLanes);
+                      plan.forward_.data() + point * plan.layout_.u_point, m + point * m_point,
+                      m_row, kLanes);
       }
       for (std::int64_t i = 0; i < count; ++i) {
         transform_outputs(first + i, m + i * m_row, bias, slope, outside + in, y);
@@ -240,15 +240,15 @@ struct WinogradPasses {
     if (has_unread_inputs()) {
       std::fill_n(dx, in * shape.images * shape.height * shape.width, 0.0F);
     }
-    for (std::int64_t first = 0; first < tiles; first += plan.tiles_at_once_) {
-      const std::int64_t count = std::min(plan.tiles_at_once_, tiles - first);
+    for (std::int64_t first = 0; first < tiles; first += plan.layout_.tiles_at_once) {
+      const std::int64_t count = std::min(plan.layout_.tiles_at_once, tiles - first);
       for (std::int64_t i = 0; i < count; ++i) {
         transform_outputs_back(first + i, dy, y, outside, dm + i * m_row);
       }
       for (std::int64_t point = 0; point < kPoints; ++point) {
         panel_product(count, out, inner, dm + point * m_point, m_row,
-                      plan.backward_.data() + point * plan.u_point_, dv + point * v_point, v_row,
-                      kLanes);
+                      plan.backward_.data() + point * plan.layout_.u_point, dv + point * v_point,
+                      v_row, kLanes);
       }
       for (std::int64_t i = 0; i < count; ++i) {
         transform_inputs_back(first + i, dv + i * v_row, outside + out, dx);

@@ -90,6 +90,7 @@ constinit const LayerType kLinearLayer = {.name = "linear",
 
 constinit const OperationType kConvolution = {.name = "convolution",
                                               .plan_for_cpu = plan_convolution,
+                                              .cpu_bytes = cpu_convolution_bytes,
 #ifdef EBM_CUDA
                                               .gpu = &kGpuConvolution,
                                               .gpu_bytes = gpu_convolution_bytes,
@@ -99,6 +100,7 @@ constinit const OperationType kConvolution = {.name = "convolution",
 
 constinit const OperationType kImageConvolution = {.name = "image_convolution",
                                                    .plan_for_cpu = plan_image_convolution,
+                                                   .cpu_bytes = cpu_image_convolution_bytes,
 #ifdef EBM_CUDA
                                                    .gpu = &kGpuImageConvolution,
                                                    .gpu_bytes = gpu_image_convolution_bytes,

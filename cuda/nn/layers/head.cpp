@@ -104,6 +104,13 @@ std::shared_ptr<CpuPlan> plan_head(const Operation& operation, const CpuTile& ti
   return std::make_shared<CpuHeadPlan>(operation, tile);
 }
 
+CpuBytes cpu_head_bytes(const Operation& operation, const CpuTile& tile) {
+  const std::int64_t weights = 4 * operation.in.size();
+  return {.shared = weights,
+          .own = weights + 2 * 4 * tile.chains,
+          .gradient = operation.parameters.empty() ? 0 : weights + 4};
+}
+
 #ifdef EBM_CUDA
 template <class T>
 class GpuHead final : public GpuOperation {
@@ -162,6 +169,7 @@ constexpr GpuFactory kGpuHead = gpu_factory<GpuHead>();
 constinit const OperationType kHead = {
     .name = "head",
     .plan_for_cpu = plan_head,
+    .cpu_bytes = cpu_head_bytes,
 #ifdef EBM_CUDA
     .gpu = &kGpuHead,
     .gpu_bytes = [](const Operation& operation, int /*images*/, Precision /*precision*/)

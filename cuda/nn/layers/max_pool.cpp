@@ -17,7 +17,11 @@ void lower_max_pool(const Layer& layer, const Shape& in, Lowering& to) {
   to.add(kMaxPool, layer, in, halved(layer, in));
 }
 
-GpuBytes argmax_bytes(const Operation& operation, int images, Precision /*precision*/) {
+CpuBytes cpu_argmax_bytes(const Operation& operation, const CpuTile& tile) {
+  return {.own = tile.chains * operation.out.size()};
+}
+
+GpuBytes gpu_argmax_bytes(const Operation& operation, int images, Precision /*precision*/) {
   return {.own = images * operation.out.size()};
 }
 
@@ -58,6 +62,6 @@ class MaxPoolOperation {
 constinit const LayerType kMaxPoolLayer = {
     .name = "max_pool", .out_shape = halved, .lower = lower_max_pool};
 constinit const OperationType kMaxPool =
-    plain_operation<MaxPoolOperation>("max_pool", argmax_bytes);
+    plain_operation<MaxPoolOperation>("max_pool", cpu_argmax_bytes, gpu_argmax_bytes);
 
 }  // namespace ebm

@@ -68,6 +68,7 @@ constinit const LayerType kNonlocalLayer = {.name = "nonlocal",
 
 constinit const OperationType kNonlocal = {.name = "nonlocal",
                                            .plan_for_cpu = plan_nonlocal,
+                                           .cpu_bytes = cpu_nonlocal_bytes,
 #ifdef EBM_CUDA
                                            .gpu = &kGpuNonlocal,
                                            .gpu_bytes = gpu_nonlocal_bytes,

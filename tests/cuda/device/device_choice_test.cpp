@@ -87,15 +87,14 @@ TEST(Memory, IsSaidInBinaryUnitsRoundedUp) {
 }
 
 TEST(Memory, NeedAndWhatIsFreeAreNamed) {
-  require_memory("cuda:0", 2 * kGiB, 2 * kGiB);
+  require_memory("cuda:0", 2 * kGiB, 2 * kGiB, "less");
   try {
-    require_memory("cuda:0", 3 * kGiB + 100 * kMiB, 2 * kGiB);
+    require_memory("cuda:0", 3 * kGiB + 100 * kMiB, 2 * kGiB, "less");
     FAIL() << "2 GiB are not enough";
   } catch (const DeviceUnavailable& error) {
-    EXPECT_NE(
-        std::string(error.what()).find("cuda:0: this configuration needs 3.1 GiB, 2.0 GiB free"),
-        std::string::npos)
-        << error.what();
+    EXPECT_STREQ(error.what(),
+                 "device cuda:0: this configuration needs 3.1 GiB of memory, and there are 2.0 "
+                 "GiB; use less");
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include "cuda/base/errors.h"
 #include "tests/support/environment_variable.h"
+#include "tests/support/layers.h"
 #include "tests/support/picture_files.h"
 #include "tests/support/places.h"
 #include "tests/support/run_training.h"
@@ -37,6 +38,39 @@ TEST(Trainer, ToyRunIsTheSameBitsForAnyNumberOfThreads) {
       EXPECT_EQ(files, first) << threads << " threads";
     }
   }
+}
+
+/// Why a run of a network of two wide layers is refused where there is so much memory; empty where
+/// it is not.
+std::string refusal(std::size_t memory) {
+  TrainConfig config = toy_config();
+  config.network = {
+      .kind = NetworkKind::custom,
+      .channels = 2,
+      .image_size = 1,
+      .layers = {linear("a", 1000), silu(), linear("b", 1000), silu(), linear("c", 1)}};
+  config.train = {.iterations = 1, .batch_size = 1};
+  const TemporaryFolder folder;
+  const RunFolder run = RunFolder::create(folder / "run");
+  RunLog log(run.log(), true);
+  try {
+    Trainer(config, run, log, never_asked_to_stop, {.cpu_memory = memory});
+    return "";
+  } catch (const ConfigurationError& error) {
+    return error.what();
+  }
+}
+
+TEST(Trainer, RefusesANetworkThatTheMemoryDoesNotHold) {
+  const Threads use(8);
+  EXPECT_EQ(refusal(std::size_t{1} << 30), "");
+  const std::string fewer = refusal(std::size_t{100} << 20);
+  EXPECT_NE(fewer.find("device cpu, 8 threads: this configuration needs "), std::string::npos)
+      << fewer;
+  EXPECT_NE(fewer.find("and there are 100.0 MiB; use --threads "), std::string::npos) << fewer;
+  const std::string smaller = refusal(std::size_t{10} << 20);
+  EXPECT_NE(smaller.find("there are 10.0 MiB; use a smaller network"), std::string::npos)
+      << smaller;
 }
 
 class ImageTrainer : public testing::TestWithParam<NetworkKind> {};
