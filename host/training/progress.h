@@ -16,6 +16,8 @@ struct Diagnosis {
   double d_s = 0;            ///< energy difference
   double r_s = 0;            ///< gradient strength
   double learning_rate = 0;  ///< of this iteration's step, before SGD's ε²/2
+  double mean_f_data = 0;
+  double mean_f_samples = 0;
 };
 
 /// One iteration's record: a line of diagnostics.csv, and when.

@@ -48,7 +48,8 @@ void RunOutputs::go_back(std::int64_t iteration, int rollbacks) {
 
 void RunOutputs::add(const IterationResult& result) {
   const std::chrono::duration<double> elapsed = result.ended - start_;
-  last_ = {{result.d_s, result.r_s, result.iteration.learning_rate},
+  last_ = {{result.d_s, result.r_s, result.iteration.learning_rate, result.mean_f_data,
+            result.mean_f_samples},
            result.iteration.number,
            elapsed.count(),
            last_.busy_seconds + result.seconds};
