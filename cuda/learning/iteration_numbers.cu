@@ -34,7 +34,9 @@ EBM_HOST_DEVICE void finish(const IterationSums& sums, const BatchTotals& totals
   const auto batch = static_cast<double>(sums.batch);
   const bool data_is_larger =
       totals.data_largest > totals.chain_largest || totals.data_largest != totals.data_largest;
-  numbers->d_s = sums.factor * (totals.data / batch - totals.chains / batch);
+  numbers->mean_f_data = totals.data / batch;
+  numbers->mean_f_samples = totals.chains / batch;
+  numbers->d_s = sums.factor * (numbers->mean_f_data - numbers->mean_f_samples);
   numbers->r_s = totals.norms / (static_cast<double>(sums.steps) * batch);
   numbers->largest_energy =
       sums.factor *

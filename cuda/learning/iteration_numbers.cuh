@@ -13,6 +13,8 @@ namespace ebm {
 
 /// What an iteration comes to.
 struct IterationNumbers {
+  double mean_f_data = 0;     ///< f, not U: d_s is their difference times 2/ε², or 1
+  double mean_f_samples = 0;  ///< of the chains after their steps
   double d_s = 0;
   double r_s = 0;
   double largest_energy = 0;  ///< max |U| of both batches

@@ -67,16 +67,18 @@ std::span<const IterationResult> IterationRing::read(bool all) {
   copy(queue_, there_.data(), kKept, here_.data());
   queue_.wait();
   const std::chrono::duration<double> seconds = Clock::now() - since_;
-  const double each = seconds.count() / static_cast<double>(unread_.size());
+  const auto each = seconds / static_cast<double>(unread_.size());
+  auto ended = since_;
   std::size_t at = (next_ + kKept - unread_.size()) % kKept;
   begun_in_vain_ = 0;
   for (const Iteration& iteration : unread_) {
     const IterationNumbers& numbers = here_.data()[at];
+    ended += std::chrono::duration_cast<Clock::duration>(each);
     if (begun_in_vain_ > 0 || numbers.fault != Fault::none) {
       ++begun_in_vain_;
     }
     if (begun_in_vain_ <= 1) {
-      results_.push_back({numbers, iteration, each});
+      results_.push_back({numbers, iteration, each.count(), ended});
     }
     at = (at + 1) % kKept;
   }

@@ -24,6 +24,7 @@ struct Iteration {
 struct IterationResult : IterationNumbers {
   Iteration iteration{};
   double seconds = 0;  ///< that it took; an average over those that were read back together
+  std::chrono::steady_clock::time_point ended;  ///< by such averages
 };
 
 /// The iterations that have been begun and not yet read. On the CPU each is there at once; a

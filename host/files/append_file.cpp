@@ -41,16 +41,20 @@ void cut_at(const FileDescriptor& file, const std::filesystem::path& path, std::
 
 }  // namespace
 
-AppendFile::AppendFile(std::filesystem::path path, std::string_view header)
+AppendFile::AppendFile(std::filesystem::path path, std::string_view header, std::string_view older)
     : path_(std::move(path)),
       file_(::open(path_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0666)) {
   if (!file_.valid()) {
     throw_output_error("open", path_, errno);
   }
   const std::string line = std::string(header) + '\n';
+  const std::string older_line = std::string(older) + '\n';
   header_size_ = line.size();
   const std::string found = read_start(file_, path_, header_size_);
-  if (found.size() < line.size() && line.starts_with(found)) {
+  is_older_ = !older.empty() && found.starts_with(older_line);
+  if (is_older_) {
+    header_size_ = older_line.size();
+  } else if (found.size() < line.size() && line.starts_with(found)) {
     if (!found.empty()) {
       cut_at(file_, path_, 0);
     }

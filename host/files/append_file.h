@@ -16,9 +16,12 @@ class AppendFile {
  public:
   /// Opens `path` for appending, creating it in an existing folder. An empty file gets `header`
   /// (without its newline) as first line, as does one with nothing but the beginning of it; one
-  /// that has lines must begin with that same line. Throws OutputError naming the path, the reason
-  /// and a remedy.
-  AppendFile(std::filesystem::path path, std::string_view header);
+  /// that has lines must begin with that same line, or with that of an older version, if there is
+  /// one. Throws OutputError naming the path, the reason and a remedy.
+  AppendFile(std::filesystem::path path, std::string_view header, std::string_view older = {});
+
+  /// Whether its first line is the older version's.
+  bool is_older() const { return is_older_; }
 
   /// Adds `lines`, each ended by '\n'. Throws OutputError when not all could be written; the file
   /// is then cut back to what it held before, so that it never ends in part of a line.
@@ -35,6 +38,7 @@ class AppendFile {
   std::filesystem::path path_;
   FileDescriptor file_;
   std::size_t header_size_ = 0;
+  bool is_older_ = false;
 };
 
 }  // namespace ebm

@@ -8,7 +8,11 @@
 namespace ebm {
 
 /// The first line of diagnostics.csv; a line for each iteration follows, from 1.
-inline constexpr std::string_view kDiagnosticsHeader = "iteration,d_s,r_s,learning_rate";
+inline constexpr std::string_view kDiagnosticsHeader =
+    "iteration,d_s,r_s,learning_rate,mean_f_data,mean_f_samples";
+
+/// The first line of those that version 0.2 or an earlier one has begun: they keep these columns.
+inline constexpr std::string_view kOlderDiagnosticsHeader = "iteration,d_s,r_s,learning_rate";
 
 /// The first line of events.csv; a line for each time the run went back follows: the iteration that
 /// diverged, what was done and why, the iteration whose state it went on from, and the factor

@@ -229,14 +229,16 @@ void SamplingRun::require_finite() {
 /// Whatever is due after some steps.
 void SamplingRun::report() {
   const std::int64_t steps = sampler_->steps();
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
+  pace_.add(steps, elapsed.count());
   const bool last = steps == config_.sample.steps;
   if (!last && steps % config_.log.every != 0) {
     if (log_.is_live() && pace_.due()) {
-      log_.live(line(false));
+      log_.live(line(elapsed.count(), false));
     }
     return;
   }
-  log_.info(line(true));
+  log_.info(line(elapsed.count(), true));
   if (toy_states_) {
     toy_states_->append(sampler_->read_states());
   } else {
@@ -252,14 +254,12 @@ void SamplingRun::report() {
 }
 
 /// Means over the chains and the last few steps.
-std::string SamplingRun::line(bool mark) {
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
+std::string SamplingRun::line(double elapsed, bool mark) {
   const std::string acceptance =
       acceptance_ ? fmt::format("  acceptance {:.3f}", mean(sampler_->accepted())) : "";
   return fmt::format("step {}/{}  energy {:.5g}  gradient {:.4g}{}  {}", grouped(sampler_->steps()),
                      grouped(config_.sample.steps), mean(sampler_->energies()),
-                     mean(sampler_->gradient_norms()), acceptance,
-                     pace_.text(sampler_->steps(), elapsed.count(), elapsed.count(), mark));
+                     mean(sampler_->gradient_norms()), acceptance, pace_.text(elapsed, mark));
 }
 
 void SamplingRun::write_states(const std::filesystem::path& path) {

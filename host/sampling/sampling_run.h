@@ -60,7 +60,7 @@ class SamplingRun {
   void report();
   void write_states(const std::filesystem::path& path);
   void write_grid(const std::filesystem::path& path);
-  std::string line(bool mark);
+  std::string line(double elapsed, bool mark);
 
   SampleConfig config_;
   const RunFolder& folder_;

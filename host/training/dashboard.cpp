@@ -24,6 +24,8 @@ void Dashboard::add(std::span<const IterationRecord> records) {
     events_.add_scalars(record.iteration, now - (last.seconds - record.seconds), scalars);
   }
   const std::array scalars = {NamedScalar{"diagnostics/learning_rate", last.learning_rate},
+                              NamedScalar{"diagnostics/mean_f_data", last.mean_f_data},
+                              NamedScalar{"diagnostics/mean_f_samples", last.mean_f_samples},
                               NamedScalar{"diagnostics/steps_per_second", steps_per_second(last)}};
   events_.add_scalars(last.iteration, now, scalars);
   add_drawn_pictures();

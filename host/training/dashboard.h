@@ -16,7 +16,8 @@ namespace ebm {
 /// Writes a run's curves and pictures into an event file, tagged as the run folder names them:
 ///
 ///     diagnostics/d_s, r_s                          of every iteration
-///     diagnostics/learning_rate, steps_per_second   at log points
+///     diagnostics/learning_rate, mean_f_data,       at log points
+///                 mean_f_samples, steps_per_second
 ///     landscape/kl_learned, l1_learned, l1_shortrun
 ///     shortrun/x, shortrun/bank, longrun/longrun, landscape/landscape      pictures
 ///

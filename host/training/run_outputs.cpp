@@ -24,11 +24,8 @@ RunOutputs::RunOutputs(const TrainConfig& config, const Shape& states, const Run
     : folder_(folder),
       log_(log),
       shape_(states),
-      iterations_(config.train.iterations),
-      steps_(config.langevin.steps),
-      long_run_steps_(config.longrun.steps),
+      config_(config),
       record_(folder),
-      progress_(iterations_, steps_),
       plots_([&log](const std::string& reason) { log.warn(reason); }),
       start_(std::chrono::steady_clock::now()) {
   if (config.data.is_toy() && config.landscape.every > 0) {
@@ -44,18 +41,23 @@ void RunOutputs::go_back(std::int64_t iteration, int rollbacks) {
   since_log_point_.clear();
   last_ = {};
   last_.iteration = iteration;
-  progress_ = Progress(iterations_, steps_, iteration);
+  progress_.emplace(config_, iteration);
   start_ = std::chrono::steady_clock::now();
-  dashboard_.emplace(folder_.tensorboard(), iteration + 1, steps_);
+  dashboard_.emplace(folder_.tensorboard(), iteration + 1, config_.langevin.steps);
 }
 
-void RunOutputs::add(std::int64_t iteration, const Diagnosis& diagnosis, double busy) {
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
-  last_ = {diagnosis, iteration, elapsed.count(), last_.busy_seconds + busy};
+void RunOutputs::add(const IterationResult& result) {
+  const std::chrono::duration<double> elapsed = result.ended - start_;
+  last_ = {{result.d_s, result.r_s, result.iteration.learning_rate, result.mean_f_data,
+            result.mean_f_samples},
+           result.iteration.number,
+           elapsed.count(),
+           last_.busy_seconds + result.seconds};
   record_.add(last_);
+  progress_->add(last_);
   since_log_point_.push_back(last_);
-  if (log_.is_live() && progress_.due()) {
-    log_.live(progress_.line(last_, false));
+  if (log_.is_live() && progress_->due()) {
+    log_.live(progress_->line(false));
   }
 }
 
@@ -64,7 +66,7 @@ void RunOutputs::write_log_point(bool plot) {
   if (since_log_point_.empty()) {
     return;
   }
-  log_.info(progress_.line(last_, true));
+  log_.info(progress_->line(true));
   dashboard_->add(since_log_point_);
   since_log_point_.clear();
   if (plot && record_.d_s().size() > 1) {
@@ -85,16 +87,16 @@ void RunOutputs::write_short_run(std::span<const float> chains, std::span<const 
 }
 
 void RunOutputs::show_long_run(int step) {
-  if (log_.is_live() && progress_.due()) {
+  if (log_.is_live() && progress_->due()) {
     log_.live(fmt::format("iteration {}: long-run chains, step {} of {}", last_.iteration, step,
-                          long_run_steps_));
+                          config_.longrun.steps));
   }
 }
 
 void RunOutputs::write_long_run(std::span<const float> chains) {
   write_grid("longrun/longrun", folder_.long_run(last_.iteration), chains);
-  log_.info(
-      fmt::format("long-run chains of iteration {}: {} steps", last_.iteration, long_run_steps_));
+  log_.info(fmt::format("long-run chains of iteration {}: {} steps", last_.iteration,
+                        config_.longrun.steps));
 }
 
 void RunOutputs::write_grid(std::string_view tag, const std::filesystem::path& path,

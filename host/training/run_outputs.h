@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cuda/learning/iteration_ring.h"
 #include "cuda/nn/network.h"
 #include "host/config/config.h"
 #include "host/output/landscape.h"
@@ -25,15 +26,15 @@ namespace ebm {
 /// Writes a run's folder but for its checkpoints. All functions may throw OutputError.
 class RunOutputs {
  public:
-  /// Folder and log are borrowed.
+  /// All are borrowed but the shape.
   RunOutputs(const TrainConfig& config, const Shape& states, const RunFolder& folder, RunLog& log);
 
   /// The run goes on after this iteration, with so many rollbacks behind it: later lines of the
   /// tables are forgotten. To be called first. Throws InputFileError when lines are missing.
   void go_back(std::int64_t iteration, int rollbacks);
 
-  /// Adds the next iteration's line, and shows it on a terminal. `busy`: seconds it took.
-  void add(std::int64_t iteration, const Diagnosis& diagnosis, double busy);
+  /// Adds the next iteration's line, and shows it on a terminal.
+  void add(const IterationResult& result);
 
   /// Writes and logs the lines so far; with `plot`, draws the diagnosis.
   void write_log_point(bool plot);
@@ -69,11 +70,9 @@ class RunOutputs {
   const RunFolder& folder_;
   RunLog& log_;
   Shape shape_;
-  std::int64_t iterations_;
-  int steps_;
-  int long_run_steps_;
+  const TrainConfig& config_;
   RunRecord record_;
-  Progress progress_;
+  std::optional<Progress> progress_;
   PlotQueue plots_;
   std::optional<Landscape> landscape_;
   std::optional<Dashboard> dashboard_;

@@ -28,7 +28,7 @@ void keep_rows(AppendFile& file, const std::filesystem::path& path, std::int64_t
 RunRecord::RunRecord(const RunFolder& folder)
     : diagnostics_path_(folder.diagnostics()),
       events_path_(folder.events()),
-      diagnostics_(diagnostics_path_, kDiagnosticsHeader),
+      diagnostics_(diagnostics_path_, kDiagnosticsHeader, kOlderDiagnosticsHeader),
       events_(events_path_, kEventsHeader) {}
 
 void RunRecord::go_back(std::int64_t iteration, int rollbacks) {
@@ -42,8 +42,12 @@ void RunRecord::go_back(std::int64_t iteration, int rollbacks) {
 
 void RunRecord::add(const IterationRecord& iteration) {
   // The shortest text that reads back as the same number.
-  unwritten_ += fmt::format("{},{},{},{}\n", iteration.iteration, iteration.d_s, iteration.r_s,
+  unwritten_ += fmt::format("{},{},{},{}", iteration.iteration, iteration.d_s, iteration.r_s,
                             iteration.learning_rate);
+  if (!diagnostics_.is_older()) {
+    unwritten_ += fmt::format(",{},{}", iteration.mean_f_data, iteration.mean_f_samples);
+  }
+  unwritten_ += '\n';
   d_s_.push_back(iteration.d_s);
   r_s_.push_back(iteration.r_s);
 }

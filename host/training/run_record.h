@@ -13,7 +13,8 @@
 
 namespace ebm {
 
-/// diagnostics.csv, a line for each iteration, and events.csv, a line for each rollback.
+/// diagnostics.csv, a line for each iteration, and events.csv, a line for each rollback. A file
+/// that an older version has begun goes on with its columns.
 class RunRecord {
  public:
   /// Opens the files or makes them. Throws OutputError.

@@ -24,4 +24,10 @@ struct Due {
 /// By the configuration alone.
 Due due_after(std::int64_t iteration, const TrainConfig& config);
 
+/// How many landscapes are due after this iteration, 1 or later, and those that follow it. That of
+/// the first iteration does not count.
+std::int64_t landscapes_from(std::int64_t iteration, const TrainConfig& config);
+/// The same for long runs.
+std::int64_t long_runs_from(std::int64_t iteration, const TrainConfig& config);
+
 }  // namespace ebm

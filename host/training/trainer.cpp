@@ -52,10 +52,6 @@ LearnerSettings learner_settings(const TrainConfig& config) {
   return settings;
 }
 
-Diagnosis diagnosis(const IterationResult& result) {
-  return {result.d_s, result.r_s, result.iteration.learning_rate};
-}
-
 /// Turns on, or off, a profiler of the queue's device that was started to wait for that.
 void profile_device(const Queue& queue, bool on) {
   queue.wait();
@@ -105,7 +101,7 @@ Trainer::Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log
       checkpoints_(folder.checkpoints(), config.checkpoint, checkpoint_info(config, network_),
                    network_, initial_state(config, network_, images_.count),
                    [&log](const std::string& reason) { log.warn(reason); }),
-      outputs_(config, network_.input(), folder, log) {
+      outputs_(config_, network_.input(), folder, log) {
   const int kde_chains = config.landscape.kde.chains;
   const std::int64_t chains = diagnostic_chains_.landscape_chains();
   if (outputs_.has_landscape() && kde_chains > chains) {
@@ -192,7 +188,7 @@ bool Trainer::take_results(bool all) {
     if (result.fault != Fault::none) {
       return false;
     }
-    outputs_.add(result.iteration.number, diagnosis(result), result.seconds);
+    outputs_.add(result);
   }
   return true;
 }
@@ -211,7 +207,7 @@ double Trainer::optimizer_rate() const {
 void Trainer::handle_divergence() {
   const std::int64_t t = last_.iteration.number;
   learner_.synchronize();
-  outputs_.add(t, diagnosis(last_), 0);
+  outputs_.add(last_);
   outputs_.write_log_point(false);
   checkpoints_.save_diverged(t, state_.learned.theta.span());
   const DivergenceConfig& divergence = config_.divergence;

@@ -47,6 +47,7 @@ ReferenceGradient ReferenceEnergyDifference::sum_over_chains(std::span<const dou
   const auto size = static_cast<std::size_t>(network_.input().size());
   for (const std::vector<double>* batch : {&data_, &samples_}) {
     const std::size_t chains = batch->size() / size;
+    double& mean = batch == &data_ ? gradient.mean_f_data : gradient.mean_f_samples;
     const double weight = (batch == &data_ ? factor_ : -factor_) / static_cast<double>(chains);
     // Each batch on its own, so that what both have in common cancels exactly.
     std::vector<double> sum(theta.size());
@@ -54,6 +55,7 @@ ReferenceGradient ReferenceEnergyDifference::sum_over_chains(std::span<const dou
       const auto state = std::span<const double>(*batch).subspan(chain * size, size);
       ReferenceEvaluation evaluation = evaluate_reference(network_, theta, state);
       gradient.d_s += weight * evaluation.energy;
+      mean += evaluation.energy / static_cast<double>(chains);
       gradient.undecided += evaluation.undecided.size();
       for (std::size_t j = 0; j < sum.size(); ++j) {
         sum[j] += evaluation.parameter_gradient[j];

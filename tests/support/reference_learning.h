@@ -14,6 +14,8 @@ namespace ebm {
 /// ∂d_s/∂θ, and how much of it float32 leaves open.
 struct ReferenceGradient {
   double d_s = 0;
+  double mean_f_data = 0;
+  double mean_f_samples = 0;
   std::vector<double> value;
   std::vector<double> magnitude;  ///< the scale of each value's rounding; see ReferenceEvaluation
   std::size_t undecided = 0;      ///< branches, over all chains

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "cuda/learning/energy_difference.h"
 #include "host/data/load_images.h"
 #include "host/files/safetensors.h"
 #include "tests/support/custom_networks.h"
@@ -214,7 +215,7 @@ class AlgorithmOne : public testing::TestWithParam<Case> {
   std::vector<float> images_;
 
  private:
-  void expect_energy_difference(double d_s, const ReferenceState& before,
+  void expect_energy_difference(std::span<const double> row, const ReferenceState& before,
                                 const ReferenceIteration& exact, const std::string& where);
   void expect_bank(const ReferenceState& before, const ReferenceState& after,
                    const ReferenceIteration& exact, const std::string& where);
@@ -225,7 +226,8 @@ class AlgorithmOne : public testing::TestWithParam<Case> {
 };
 
 /// Within one rounding of every term of the last layer's sums, of which d_s is a difference.
-void AlgorithmOne::expect_energy_difference(double d_s, const ReferenceState& before,
+void AlgorithmOne::expect_energy_difference(std::span<const double> row,
+                                            const ReferenceState& before,
                                             const ReferenceIteration& exact,
                                             const std::string& where) {
   double cancels = 0;
@@ -235,7 +237,15 @@ void AlgorithmOne::expect_energy_difference(double d_s, const ReferenceState& be
       cancels += std::abs(before.theta[j]) * exact.gradient.magnitude[j];
     }
   }
-  expect_error_below(1, std::abs(d_s - exact.gradient.d_s) / (kEpsilon * cancels), "d_s", where);
+  const double factor = energy_factor(static_cast<float>(config_.langevin.epsilon));
+  expect_error_below(1, std::abs(row[1] - exact.gradient.d_s) / (kEpsilon * cancels), "d_s", where);
+  expect_error_below(1,
+                     factor * std::abs(row[4] - exact.gradient.mean_f_data) / (kEpsilon * cancels),
+                     "mean f, data", where);
+  expect_error_below(
+      1, factor * std::abs(row[5] - exact.gradient.mean_f_samples) / (kEpsilon * cancels),
+      "mean f, samples", where);
+  EXPECT_EQ(row[1], factor * (row[4] - row[5])) << where;
 }
 
 /// The rows that chains have come from hold the chains, the others what they held.
@@ -314,7 +324,7 @@ void AlgorithmOne::expect_iteration(std::uint32_t t, std::span<const double> row
                                     const ReferenceIteration& exact) {
   const std::string where = fmt::format("iteration {}", t);
   EXPECT_EQ(row[0], t);
-  expect_energy_difference(row[1], before, exact, where);
+  expect_energy_difference(row, before, exact, where);
   expect_error_below(kOnce, std::abs(row[2] - exact.r_s) / exact.r_s, "r_s", where);
   EXPECT_DOUBLE_EQ(row[3], exact.learning_rate) << where;
   expect_bank(before, saved.state, exact, where);
@@ -367,7 +377,7 @@ TEST_P(AlgorithmOne, EveryIterationIsTheReferences) {
       fmt::print("  seed {}: {} branches undecided\n", config_.seed, undecided);
       continue;
     }
-    const auto rows = read_csv(run / "diagnostics.csv", 4);
+    const auto rows = read_csv(run / "diagnostics.csv", 6);
     ASSERT_EQ(rows.size(), exact.size());
     for (std::size_t i = 0; i < exact.size(); ++i) {
       expect_iteration(static_cast<std::uint32_t>(i) + 1, rows[i], before[i], saved[i], exact[i]);

@@ -128,7 +128,8 @@ TEST_P(CudaLearnerTest, RunsAreTheSameBits) {
     }
     std::vector<double> numbers;
     for (const IterationResult& result : run.learner.results(true)) {
-      numbers.insert(numbers.end(), {result.d_s, result.r_s, result.largest_energy});
+      numbers.insert(numbers.end(), {result.d_s, result.mean_f_data, result.mean_f_samples,
+                                     result.r_s, result.largest_energy});
     }
     run.learner.synchronize();
     const std::span<const float> theta = run.state.theta.span();

@@ -82,9 +82,9 @@ class Training(unittest.TestCase):
                 with open(f"{folder}/{name}", newline="", encoding="utf-8") as table:
                     cls.tables[name] = list(csv.DictReader(table))
 
-    def expect_column(self, tag, table, column):
+    def expect_column(self, tag, table, column, steps=None):
         found = scalars(self.events, tag)
-        rows = self.tables[table]
+        rows = [row for row in self.tables[table] if not steps or int(row["iteration"]) in steps]
         self.assertEqual([step for step, _ in found], [int(row["iteration"]) for row in rows])
         for (_, value), row in zip(found, rows):
             expected = float(row[column])
@@ -95,6 +95,8 @@ class Training(unittest.TestCase):
         self.assertEqual(len(self.tables["landscape/landscape.csv"]), 3)
         for name in ("d_s", "r_s"):
             self.expect_column("diagnostics/" + name, "diagnostics.csv", name)
+        for name in ("learning_rate", "mean_f_data", "mean_f_samples"):
+            self.expect_column("diagnostics/" + name, "diagnostics.csv", name, [1, 5, 10, 15, 20])
         for name in ("kl_learned", "l1_learned", "l1_shortrun"):
             self.expect_column("landscape/" + name, "landscape/landscape.csv", name)
 

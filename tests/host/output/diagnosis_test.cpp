@@ -28,7 +28,7 @@ std::string diagnostics_of(const std::vector<double>& d_s) {
   std::ostringstream text;
   text << kDiagnosticsHeader << '\n';
   for (std::size_t i = 0; i < d_s.size(); ++i) {
-    text << i + 1 << ',' << d_s[i] << ',' << 1 + d_s[i] * d_s[i] << ",0.1\n";
+    text << i + 1 << ',' << d_s[i] << ',' << 1 + d_s[i] * d_s[i] << ",0.1,2,3\n";
   }
   return text.str();
 }
@@ -52,8 +52,8 @@ std::vector<std::string> lines_of(const std::string& text) {
 TEST(DiagnosticsCsv, IsReadAsItWasWritten) {
   const TemporaryFolder folder;
   write_bytes(folder / "d.csv", std::string(kDiagnosticsHeader) +
-                                    "\n1,-10.9,0.0125,0.1\n2,1e-3,inf,0.1\n"
-                                    "3,-nan,2,0.1\n");
+                                    "\n1,-10.9,0.0125,0.1,5,7\n2,1e-3,inf,0.1,-1e9,nan\n"
+                                    "3,-nan,2,0.1,0,0\n");
   const Diagnostics read = read_diagnostics(folder / "d.csv");
   ASSERT_EQ(read.d_s.size(), 3U);
   EXPECT_EQ(read.d_s[0], -10.9);
@@ -62,6 +62,14 @@ TEST(DiagnosticsCsv, IsReadAsItWasWritten) {
   EXPECT_EQ(read.r_s[0], 0.0125);
   EXPECT_TRUE(std::isinf(read.r_s[1]));
   EXPECT_FALSE(read.is_cut);
+}
+
+TEST(DiagnosticsCsv, OfAnOlderVersionHasFourColumns) {
+  const TemporaryFolder folder;
+  write_bytes(folder / "d.csv", "iteration,d_s,r_s,learning_rate\n1,-10.9,0.0125,0.1\n");
+  const Diagnostics read = read_diagnostics(folder / "d.csv");
+  EXPECT_EQ(read.d_s, std::vector<double>{-10.9});
+  EXPECT_EQ(read.r_s, std::vector<double>{0.0125});
 }
 
 TEST(DiagnosticsCsv, ACutLastLineIsLeftOut) {
@@ -82,17 +90,19 @@ TEST(DiagnosticsCsv, WhatIsMalformedIsNamedWithItsLine) {
     std::vector<std::string> says;
   };
   const std::string header = std::string(kDiagnosticsHeader) + "\n";
-  const std::string first = "1,0.5,0.1,0.1\n";
+  const std::string older = std::string(kOlderDiagnosticsHeader) + "\n";
+  const std::string first = "1,0.5,0.1,0.1,3,2.5\n";
   const std::vector<Case> cases{
       {"", {"header"}},
       {"iteration,d_s\n1,2\n", {"line 1"}},
-      {header + "1,0.5,0.1\n", {"line 2"}},
-      {header + first + "2,0.5,0.1,0.1,7\n", {"line 3", "iteration 2"}},
-      {header + first + "2,0.5x,0.1,0.1\n", {"line 3", "0.5x"}},
-      {header + first + "2,,0.1,0.1\n", {"line 3"}},
-      {header + first + "3,0.5,0.1,0.1\n", {"line 3", "iteration 2"}},
+      {header + "1,0.5,0.1,0.1\n", {"line 2", "6 numbers"}},
+      {older + first, {"line 2", "4 numbers"}},
+      {header + first + "2,0.5,0.1,0.1,3,2.5,7\n", {"line 3", "iteration 2"}},
+      {header + first + "2,0.5x,0.1,0.1,3,2.5\n", {"line 3", "0.5x"}},
+      {header + first + "2,,0.1,0.1,3,2.5\n", {"line 3"}},
+      {header + first + "3,0.5,0.1,0.1,3,2.5\n", {"line 3", "iteration 2"}},
       {header + first + "\n", {"line 3"}},
-      {header + first + "2,0.5,0.1,0.1\r\n", {"line 3"}},
+      {header + first + "2,0.5,0.1,0.1,3,2.5\r\n", {"line 3"}},
   };
   const TemporaryFolder folder;
   for (const Case& c : cases) {

@@ -34,6 +34,8 @@ std::vector<IterationRecord> iterations(std::int64_t first, std::int64_t last,
     record.d_s = 0.25 * static_cast<double>(i);
     record.r_s = 2.0 * static_cast<double>(i);
     record.learning_rate = 1.0 / static_cast<double>(i);
+    record.mean_f_data = 3.0 * static_cast<double>(i);
+    record.mean_f_samples = 4.0 * static_cast<double>(i);
     record.seconds = 0.5 * static_cast<double>(i - begun);
     record.busy_seconds = 0.4 * static_cast<double>(i - begun);
     records.push_back(record);
@@ -81,6 +83,8 @@ TEST(Dashboard, HasTheDiagnosisOfEveryIterationAndTheRestAtLogPoints) {
       {"diagnostics/d_s", {{1, 0.25F}, {2, 0.5F}, {3, 0.75F}, {4, 1.0F}}},
       {"diagnostics/r_s", {{1, 2.0F}, {2, 4.0F}, {3, 6.0F}, {4, 8.0F}}},
       {"diagnostics/learning_rate", {{1, 1.0F}, {4, 0.25F}}},
+      {"diagnostics/mean_f_data", {{1, 3.0F}, {4, 12.0F}}},
+      {"diagnostics/mean_f_samples", {{1, 4.0F}, {4, 16.0F}}},
       {"diagnostics/steps_per_second", {{1, 125.0F}, {4, 125.0F}}},
   };
   Curves found = curves(folder);

@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <sstream>
+#include <string>
+
 #include "cuda/base/errors.h"
 #include "host/files/safetensors.h"
 #include "tests/host/training/stopped_runs.h"
@@ -78,6 +81,31 @@ TEST_F(Resume, WhatAKilledProcessLeftBehindItsStateIsCutOff) {
   append("events.csv", "6,rollback,\"x\",2,0.5\n");
   write_bytes(folder / "run/checkpoints/state_000006.safetensors.tmp", "half");
   train(config, folder / "run");
+  EXPECT_EQ(differing_files(folder / "run", folder / "whole"), "");
+}
+
+/// diagnostics.csv without the columns that older versions did not have.
+std::string older_diagnostics(const fs::path& file) {
+  std::istringstream lines(read_bytes(file));
+  std::string older;
+  for (std::string line; std::getline(lines, line);) {
+    older += line.substr(0, line.rfind(',', line.rfind(',') - 1)) + '\n';
+  }
+  return older;
+}
+
+TEST_F(Resume, ARunOfAnOlderVersionGoesOnWithItsColumns) {
+  TrainConfig config = toy_with_landscapes();
+  const TemporaryFolder folder;
+  train(config, folder / "whole");
+  ASSERT_FALSE(train(config, folder / "run", stop_at(5 * 2, false)));
+  const fs::path file = folder / "run/diagnostics.csv";
+  const std::string begun = older_diagnostics(file);
+  ASSERT_TRUE(begun.starts_with("iteration,d_s,r_s,learning_rate\n1,")) << begun;
+  write_bytes(file, begun + "6,1,1,0.1\n7,1");
+  ASSERT_TRUE(train(config, folder / "run"));
+  EXPECT_EQ(read_bytes(file), older_diagnostics(folder / "whole/diagnostics.csv"));
+  write_bytes(folder / "whole/diagnostics.csv", read_bytes(file));
   EXPECT_EQ(differing_files(folder / "run", folder / "whole"), "");
 }
 

@@ -241,13 +241,5 @@ TEST(RunFolder, NeverOverwrites) {
   EXPECT_NO_THROW(RunFolder::create(folder / "a/b"));
 }
 
-TEST(Progress, SaysHowFarAndHowLong) {
-  Progress progress(2000, 500);
-  EXPECT_EQ(progress.line({{-0.03125, 0.0712345, 0.1}, 1200, 60.0, 30.0}, true),
-            "iteration 1,200/2,000  d_s -0.03125  r_s 0.07123  lr 0.1  20,000 steps/s  0:40 left");
-  EXPECT_EQ(duration(75), "1:15");
-  EXPECT_EQ(duration(3675.4), "1:01:15");
-}
-
 }  // namespace
 }  // namespace ebm

@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 PLAIN = {"cmp", "export", "rm", "source"}  # run as they are
-CALLED_BY_SCRIPTS = {"nsys", "ncu", "srun", "nvidia-smi"}  # and not by pages
+CALLED_BY_SCRIPTS = {"nsys", "ncu", "srun", "scontrol", "nvidia-smi"}  # and not by pages
 RULES = {}  # a program's name, with * for the preset in build/PRESET: what stands in for it
 
 
@@ -320,13 +320,21 @@ def script_of_minutes(words):
 
 @rule("sbatch")
 def sbatch(words):
-    """Runs the script here, with the job's variables."""
+    """Runs a copy of the script here, as Slurm does, with the job's variables."""
     at = next(at for at, word in enumerate(words) if not word.startswith("-"))
     for option in words[:at]:
         require(re.match(r"--(time|gres|cpus-per-task|partition)=", option), f"sbatch {option}?")
     require(words[at].endswith(".sbatch"), f"sbatch {words[at]}?")
-    run("bash", ROOT / words[at], *words[at + 1 :],
-        env=os.environ | {"SLURM_JOB_ID": "1", "SLURM_CPUS_PER_TASK": "1"})  # fmt: skip
+    copy = shutil.copy(words[at], "slurm_script")
+    command = " ".join([os.path.abspath(words[at]), *words[at + 1 :]])
+    job = {"SLURM_JOB_ID": "1", "SLURM_CPUS_PER_TASK": "1", "COMMAND": command}
+    run("bash", copy, *words[at + 1 :], env=os.environ | job)
+
+
+@rule("scontrol")
+def scontrol(words):
+    require(words == ["show", "job", "1"], f"scontrol {words}?")
+    print("JobId=1 JobName=ebm_train\n   Command=" + os.environ["COMMAND"] + "\n   WorkDir=/")
 
 
 @rule("srun")

@@ -2,12 +2,12 @@
 # Tests ebm_train.sbatch in a real Slurm of one node, this machine, set up for the length of the
 # test: a training job is preempted by another, then warned of its time limit, and goes on by itself
 # each time; what it ends in is the same bits as the run that never stopped. A cancelled job stays
-# cancelled.
+# cancelled. The script finds the program of a build folder and of an installation.
 # usage: test.sh [EBM_TRAIN]      as root; needs Debian's slurm-wlm [build/cpu/ebm_train]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
-EBM_TRAIN=$(realpath "${1:-build/cpu/ebm_train}")
-export EBM_TRAIN
+ebm_train=$(realpath "${1:-build/cpu/ebm_train}")
+unset EBM_TRAIN
 source tests/support/interrupted_runs.sh
 if [[ $EUID -ne 0 ]] || ! command -v slurmctld slurmd munged >/dev/null; then
   echo "skipped: needs root, and slurm-wlm: apt-get install slurm-wlm" >&2
@@ -26,7 +26,7 @@ stop_all() {
 }
 trap stop_all EXIT
 
-mkdir "$folder/munge" "$folder/state" "$folder/spool"
+mkdir "$folder/munge" "$folder/state" "$folder/spool" "$folder/runs"
 chmod 700 "$folder/munge"
 dd if=/dev/urandom of="$folder/munge/key" bs=1k count=1 status=none
 chmod 600 "$folder/munge/key"
@@ -90,12 +90,36 @@ write_configurations "$folder"
 sed -i 's/iterations: 8/iterations: 20000/; s/every: 2}/every: 500}/; s/every: 3/every: 50/; s/every: 5,/every: 0,/' \
   "$folder/toy.yaml"
 export OMP_NUM_THREADS=1
-"$EBM_TRAIN" "$folder/toy.yaml" --quiet --out "$folder/whole"
+"$ebm_train" "$folder/toy.yaml" --quiet --out "$folder/whole"
 
+# submit RUN [SCRIPT [OPTION...]]
 submit() {
-  sbatch --parsable --output="$folder/$1.out" tools/user/slurm/ebm_train.sbatch "$folder/toy.yaml" \
-    "$folder/$1" --quiet
+  local run=$1 script=${2:-tools/user/slurm/ebm_train.sbatch}
+  shift $(($# < 2 ? $# : 2))
+  sbatch --parsable --output="$folder/$run.out" "$script" "$folder/toy.yaml" "$folder/$run" --quiet \
+    "$@"
 }
+# place PROGRAM SCRIPT: the program and the script there, both below $folder.
+place() {
+  mkdir -p "$(dirname "$folder/$1")" "$(dirname "$folder/$2")"
+  ln -s "$ebm_train" "$folder/$1"
+  cp tools/user/slurm/ebm_train.sbatch "$folder/$2"
+}
+place "a built/build/cuda/ebm_train" "a built/tools/user/slurm/ebm_train.sbatch"
+place "installed/bin/ebm_train" "installed/share/ebm/ebm_train.sbatch"
+for kind in "a built/tools/user/slurm" installed/share/ebm; do
+  job=$(submit "runs/${kind%%/*}" "$folder/$kind/ebm_train.sbatch" --set train.iterations=100)
+  wait_for 60 "a run by the program of $kind" is_in_state "$job" COMPLETED
+done
+if ! command -v ebm_train >/dev/null; then
+  rm "$folder/installed/bin/ebm_train"
+  job=$(submit none "$folder/installed/share/ebm/ebm_train.sbatch")
+  wait_for 60 "the end of the job without a program" is_in_state "$job" FAILED
+  mentions "$folder/none.out" "set EBM_TRAIN" || fail "it does not say that there is no program"
+fi
+echo "built or installed: the program is found"
+
+export EBM_TRAIN=$ebm_train
 log=$folder/run/log.txt
 job=$(submit run)
 wait_for 60 "the first checkpoint" test -e "$folder/run/checkpoints/latest"
