@@ -48,7 +48,8 @@ class ResumedRun(unittest.TestCase):
         self.assertEqual(tags["images"], ["shortrun/x"])
         self.assertEqual(
             sorted(tags["scalars"]),
-            ["diagnostics/d_s", "diagnostics/learning_rate", "diagnostics/r_s",
+            ["diagnostics/d_s", "diagnostics/learning_rate", "diagnostics/mean_f_data",
+             "diagnostics/mean_f_samples", "diagnostics/r_s",
              "diagnostics/steps_per_second",
              "landscape/kl_learned", "landscape/l1_learned", "landscape/l1_shortrun"])
 
