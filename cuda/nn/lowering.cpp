@@ -137,20 +137,20 @@ void place_gradients(LoweredNetwork& network) {
     largest = std::max(largest, size);
     return array;
   };
-  for (auto operation = network.operations.rbegin(); operation != network.operations.rend();
-       ++operation) {
-    Operands& memory = operation->memory;
+  for (std::size_t i = network.operations.size(); i-- > 0;) {
+    Operation& operation = network.operations[i];
+    Operands& memory = operation.memory;
     memory.dy = dy;
-    if (operation->type == &kJoin) {  // the gradient of a sum is that of its terms
+    if (operation.type == &kJoin) {  // the gradient of a sum is that of its terms
       held.push_back(dy);
       memory.dx = dy;
-    } else if (operation->type == &kFork) {
+    } else if (operation.type == &kFork) {
       memory.skip_dy = held.back();
       held.pop_back();
       // In place, unless an outer join's output has the same gradient.
-      memory.dx = is_held(dy) ? take(operation->in.size()) : dy;
+      memory.dx = is_held(dy) ? take(operation.in.size()) : dy;
     } else if (memory.x >= 0) {
-      memory.dx = take(operation->in.size());
+      memory.dx = take(operation.in.size());
     }
     dy = memory.dx;
   }
@@ -246,7 +246,8 @@ OperationCount count_operations(const Network& network) {
 }
 
 CpuBytes cpu_bytes(const LoweredNetwork& network, const CpuTile& tile) {
-  CpuBytes sum{.own = 4 * tile.chains * (network.value_count() + network.gradient_count())};
+  CpuBytes sum{.own = std::int64_t{4} * tile.chains *
+                      (network.value_count() + network.gradient_count())};
   for (const Operation& operation : network.operations) {
     if (operation.type->cpu_bytes != nullptr) {
       const CpuBytes bytes = operation.type->cpu_bytes(operation, tile);

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "cuda/nn/cpu/cpu_operation.h"
 #include "cuda/nn/plain_batch.h"
@@ -26,8 +27,8 @@ class CpuPlainOperation final : public CpuOperation {
 template <template <class> class Plain>
 class CpuPlainPlan final : public CpuPlan {
  public:
-  CpuPlainPlan(const Operation& operation, const CpuTile& tile)
-      : operation_(operation), images_(tile.chains) {}
+  CpuPlainPlan(Operation operation, const CpuTile& tile)
+      : operation_(std::move(operation)), images_(tile.chains) {}
   std::unique_ptr<CpuOperation> bind(const CpuMemory& memory) const override {
     return std::make_unique<CpuPlainOperation<Plain>>(
         PlainBatch<float>{{}, images_, operation_, memory});

@@ -128,12 +128,12 @@ CpuBytes convolution_bytes(const ConvolutionShape& shape, Epilogue epilogue, Ope
       .shared = plain + bias + kObjects, .own = plain + kObjects, .gradient = 4 * padded + bias};
   if (is_for_winograd(s, epilogue, factors)) {
     const WinogradLayout layout(s);
-    bytes.shared += 2 * 4 * layout.weight_values();  // one for each direction
+    bytes.shared += 8 * layout.weight_values();  // one for each direction
     bytes.scratch = 4 * layout.scratch_values;
     return bytes;
   }
   const bool rounded = factors == OperandType::bfloat16;
-  bytes.shared += 2 * (rounded ? 2 : 4) * padded;
+  bytes.shared += (rounded ? 4 : 8) * padded;
   constexpr std::int64_t kAddresses = 8192;  // of what a matrix kernel multiplies
   bytes.own += kAddresses + bias;
   if (rounded) {  // copies of x and dy, and where pixels are a row sums of y and dx

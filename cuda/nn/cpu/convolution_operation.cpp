@@ -217,7 +217,7 @@ CpuBytes cpu_convolution_bytes(const Operation& operation, const CpuTile& tile) 
 
 CpuBytes cpu_image_convolution_bytes(const Operation& operation, const CpuTile& tile) {
   CpuBytes bytes = cpu_convolution_bytes(operation, tile);
-  const std::int64_t states = 4 * tile.chains * operation.in.size();  // channels last
+  const std::int64_t states = std::int64_t{4} * tile.chains * operation.in.size();  // channels last
   bytes.own += states;
   if (is_for_image_gradient(operation)) {
     bytes.shared += 4 * operation.parameters.front().count();

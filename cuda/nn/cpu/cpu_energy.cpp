@@ -89,7 +89,8 @@ std::int64_t cpu_energy_bytes(const Network& network, std::int64_t batch, Precis
     const OperandType factors = factors_for(precision);
     whole = cpu_bytes(lowered, {.chains = capacity, .factors = factors});
     const CpuBytes single = cpu_bytes(lowered, {.chains = 1, .factors = factors});
-    const std::int64_t step = 4 * capacity * (network.input().size() + 1);  // f and its gradients
+    const std::int64_t step =
+        std::int64_t{4} * capacity * (network.input().size() + 1);  // f and its gradients
     shared = single.shared;
     own = single.own + step;
   }
