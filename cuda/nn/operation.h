@@ -114,7 +114,7 @@ struct OperationType {
   std::string_view name;
 
   /// For one thread's tiles on the CPU: see cpu/cpu_operation.h.
-  std::shared_ptr<CpuPlan> (*plan_for_cpu)(const Operation& operation, const CpuTile& tile);
+  std::unique_ptr<CpuPlan> (*plan_for_cpu)(const Operation& operation, const CpuTile& tile);
   /// About what that takes beyond values and gradients; null: nothing.
   CpuBytes (*cpu_bytes)(const Operation& operation, const CpuTile& tile) = nullptr;
 

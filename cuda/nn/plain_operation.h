@@ -40,8 +40,8 @@ class CpuPlainPlan final : public CpuPlan {
 };
 
 template <template <class> class Plain>
-std::shared_ptr<CpuPlan> plan_plain(const Operation& operation, const CpuTile& tile) {
-  return std::make_shared<CpuPlainPlan<Plain>>(operation, tile);
+std::unique_ptr<CpuPlan> plan_plain(const Operation& operation, const CpuTile& tile) {
+  return std::make_unique<CpuPlainPlan<Plain>>(operation, tile);
 }
 
 #ifdef EBM_CUDA

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
+#include <utility>
 
 #include "cuda/kernels/leaky_relu.cuh"
 #include "cuda/nn/cpu/first_layer_gradient.h"
@@ -44,12 +46,15 @@ class CpuConvolution final : public CpuOperation {
   CpuConvolution(const ConvolutionOperationPlan& plan, const CpuMemory& memory)
       : plan_(plan),
         memory_(memory),
-        convolution_(plan.convolution(), memory.x, memory.y, memory.dx, memory.dy, memory.scratch),
-        takes_relu_back_(plan.operation().leaky_relu && convolution_.takes_relu_back()) {}
+        convolution_(plan.convolution(), memory.x, memory.y, memory.dx, memory.dy, memory.scratch) {
+  }
 
-  void forward() override { convolution_.forward(); }
+  void forward() override {
+    convolution_.forward();
+    relu_to_take_back_ = plan_.operation().leaky_relu;
+  }
   void backward() override {
-    if (takes_relu_back_) {
+    if (convolution_.takes_relu_back()) {
       convolution_.backward_with_relu();
       return;
     }
@@ -57,9 +62,7 @@ class CpuConvolution final : public CpuOperation {
     convolution_.backward();
   }
   void weight_gradient(float* gradient) override {
-    if (takes_relu_back_) {  // as backward() did it on its way
-      take_relu_back();
-    }
+    take_relu_back();
     convolution_.weight_gradient(gradient);
   }
   std::int64_t gradient_values() const override { return convolution_.gradient_values(); }
@@ -69,9 +72,9 @@ class CpuConvolution final : public CpuOperation {
   }
 
  private:
-  /// dy becomes the gradient before the LeakyReLU.
+  /// dy becomes the gradient before the LeakyReLU, unless it is already.
   void take_relu_back() {
-    if (plan_.operation().leaky_relu) {
+    if (std::exchange(relu_to_take_back_, false)) {
       leaky_relu_backward({}, plan_.images() * plan_.operation().out.size(), memory_.y, memory_.dy,
                           memory_.dy);
     }
@@ -80,7 +83,7 @@ class CpuConvolution final : public CpuOperation {
   const ConvolutionOperationPlan& plan_;
   CpuMemory memory_;
   Convolution convolution_;
-  bool takes_relu_back_;
+  bool relu_to_take_back_ = false;  // dy is the gradient behind a LeakyReLU
 };
 
 std::unique_ptr<CpuOperation> ConvolutionOperationPlan::bind(const CpuMemory& memory) const {
@@ -129,24 +132,22 @@ Buffer<float> tile_values(int images, const Shape& shape) {
   return Buffer<float>(static_cast<std::size_t>(images * shape.size()));
 }
 
+/// A convolution of states in the order of activations, and image_gradient where that does it.
 class CpuImageConvolution final : public CpuOperation {
  public:
   CpuImageConvolution(const ImageConvolutionPlan& plan, const CpuMemory& memory)
       : plan_(plan),
         memory_(memory),
-        in_(plan.operation().in),
-        out_size_(plan.operation().out.size()),
-        x_(tile_values(plan.images(), in_)),
-        dx_(tile_values(plan.backward() == nullptr ? plan.images() : 0, in_)),
+        x_(tile_values(plan.images(), plan.operation().in)),
+        dx_(tile_values(plan.backward() == nullptr ? plan.images() : 0, plan.operation().in)),
         scratch_(plan.backward() == nullptr ? 0
                                             : static_cast<std::size_t>(image_gradient_scratch(
                                                   plan.backward()->convolution()))),
         states_(
             PlainBatch<float>{.images = plan.images(),
-                              .operation = {.in = in_},
+                              .operation = {.in = plan.operation().in},
                               .memory = {.ends = memory.ends, .y = x_.data(), .dy = dx_.data()}}),
-        convolution_(plan.convolution(), x_.data(), memory.y, dx_.data(), memory.dy,
-                     memory.scratch) {}
+        convolution_(plan, with_states(memory, x_.data(), dx_.data())) {}
 
   void forward() override {
     states_.forward();
@@ -154,46 +155,40 @@ class CpuImageConvolution final : public CpuOperation {
   }
   void backward() override {
     if (plan_.backward() == nullptr) {
-      take_relu_back();
       convolution_.backward();
       states_.backward();
       return;
     }
     const NetworkEnds& ends = *memory_.ends;
+    const std::int64_t outputs = plan_.operation().out.size();
+    const std::int64_t inputs = plan_.operation().in.size();
     for (std::int64_t chain = 0; chain < ends.live; ++chain) {
-      const std::int64_t at = chain * out_size_;
+      const std::int64_t at = chain * outputs;
       image_gradient(*plan_.backward(), memory_.dy + at,
                      plan_.operation().leaky_relu ? memory_.y + at : nullptr, scratch_.data(),
-                     ends.gradients + chain * in_.size());
+                     ends.gradients + chain * inputs);
     }
   }
-  void weight_gradient(float* gradient) override {
-    take_relu_back();
-    convolution_.weight_gradient(gradient);
-  }
+  void weight_gradient(float* gradient) override { convolution_.weight_gradient(gradient); }
   std::int64_t gradient_values() const override { return convolution_.gradient_values(); }
   void add_gradient(float* gradient, float* theta_gradient) override {
-    convolution_.reorder_to_plain(gradient);
-    ebm::add_gradient(convolution_, plan_.parameters(), theta_gradient);
+    convolution_.add_gradient(gradient, theta_gradient);
   }
 
  private:
-  /// dy becomes the gradient before the LeakyReLU.
-  void take_relu_back() {
-    if (plan_.operation().leaky_relu) {
-      leaky_relu_backward({}, plan_.images() * out_size_, memory_.y, memory_.dy, memory_.dy);
-    }
+  static CpuMemory with_states(CpuMemory memory, float* x, float* dx) {
+    memory.x = x;
+    memory.dx = dx;
+    return memory;
   }
 
   const ImageConvolutionPlan& plan_;
   CpuMemory memory_;
-  Shape in_;
-  std::int64_t out_size_;
   Buffer<float> x_;   // channels last
   Buffer<float> dx_;  // where image_gradient does not give the states' gradients
   Buffer<float> scratch_;
   States<float> states_;
-  Convolution convolution_;
+  CpuConvolution convolution_;
 };
 
 std::unique_ptr<CpuOperation> ImageConvolutionPlan::bind(const CpuMemory& memory) const {
@@ -202,12 +197,12 @@ std::unique_ptr<CpuOperation> ImageConvolutionPlan::bind(const CpuMemory& memory
 
 }  // namespace
 
-std::shared_ptr<CpuPlan> plan_convolution(const Operation& operation, const CpuTile& tile) {
-  return std::make_shared<ConvolutionOperationPlan>(operation, tile);
+std::unique_ptr<CpuPlan> plan_convolution(const Operation& operation, const CpuTile& tile) {
+  return std::make_unique<ConvolutionOperationPlan>(operation, tile);
 }
 
-std::shared_ptr<CpuPlan> plan_image_convolution(const Operation& operation, const CpuTile& tile) {
-  return std::make_shared<ImageConvolutionPlan>(operation, tile);
+std::unique_ptr<CpuPlan> plan_image_convolution(const Operation& operation, const CpuTile& tile) {
+  return std::make_unique<ImageConvolutionPlan>(operation, tile);
 }
 
 CpuBytes cpu_convolution_bytes(const Operation& operation, const CpuTile& tile) {

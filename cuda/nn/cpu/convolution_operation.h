@@ -8,8 +8,8 @@
 
 namespace ebm {
 
-std::shared_ptr<CpuPlan> plan_convolution(const Operation& operation, const CpuTile& tile);
-std::shared_ptr<CpuPlan> plan_image_convolution(const Operation& operation, const CpuTile& tile);
+std::unique_ptr<CpuPlan> plan_convolution(const Operation& operation, const CpuTile& tile);
+std::unique_ptr<CpuPlan> plan_image_convolution(const Operation& operation, const CpuTile& tile);
 
 CpuBytes cpu_convolution_bytes(const Operation& operation, const CpuTile& tile);
 CpuBytes cpu_image_convolution_bytes(const Operation& operation, const CpuTile& tile);

@@ -29,7 +29,7 @@ class CpuNetwork {
   Shape input_;
   CpuTile tile_;
   LoweredNetwork lowered_;
-  std::vector<std::shared_ptr<CpuPlan>> plans_;  // one an operation
+  std::vector<std::unique_ptr<CpuPlan>> plans_;  // one an operation
 };
 
 }  // namespace ebm

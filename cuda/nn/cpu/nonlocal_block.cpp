@@ -153,8 +153,8 @@ void NonlocalBlock::add_gradient(float* gradient, float* theta_gradient) {
   ebm::add_gradient(projection_, projection_parameters(operation_), theta_gradient);
 }
 
-std::shared_ptr<CpuPlan> plan_nonlocal(const Operation& operation, const CpuTile& tile) {
-  return std::make_shared<NonlocalPlan>(operation, tile);
+std::unique_ptr<CpuPlan> plan_nonlocal(const Operation& operation, const CpuTile& tile) {
+  return std::make_unique<NonlocalPlan>(operation, tile);
 }
 
 CpuBytes cpu_nonlocal_bytes(const Operation& operation, const CpuTile& tile) {

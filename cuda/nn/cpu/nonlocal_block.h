@@ -11,7 +11,7 @@
 
 namespace ebm {
 
-std::shared_ptr<CpuPlan> plan_nonlocal(const Operation& operation, const CpuTile& tile);
+std::unique_ptr<CpuPlan> plan_nonlocal(const Operation& operation, const CpuTile& tile);
 
 CpuBytes cpu_nonlocal_bytes(const Operation& operation, const CpuTile& tile);
 

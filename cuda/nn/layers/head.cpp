@@ -100,8 +100,8 @@ std::unique_ptr<CpuOperation> CpuHeadPlan::bind(const CpuMemory& memory) const {
   return std::make_unique<CpuHead>(*this, memory);
 }
 
-std::shared_ptr<CpuPlan> plan_head(const Operation& operation, const CpuTile& tile) {
-  return std::make_shared<CpuHeadPlan>(operation, tile);
+std::unique_ptr<CpuPlan> plan_head(const Operation& operation, const CpuTile& tile) {
+  return std::make_unique<CpuHeadPlan>(operation, tile);
 }
 
 CpuBytes cpu_head_bytes(const Operation& operation, const CpuTile& tile) {
