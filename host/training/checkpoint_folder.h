@@ -18,6 +18,9 @@
 
 namespace ebm {
 
+/// The network of most iterations in the folder `checkpoints` of a run, if there is one.
+std::optional<std::filesystem::path> newest_network(const std::filesystem::path& folder);
+
 /// The folder `checkpoints` of a run:
 ///
 ///     net_000100.safetensors       a network: see save_checkpoint()
@@ -79,7 +82,6 @@ class CheckpointFolder {
   void write(bool with_network);
   void save_network(std::string_view stem, std::int64_t iteration, std::span<const float> theta);
   bool load_first_whole(std::span<const std::int64_t> candidates, TrainingState& state);
-  std::vector<std::int64_t> states_on_disk() const;
   std::optional<std::int64_t> named_by_latest() const;
   void remove_superseded(TrainingState& state);
 
