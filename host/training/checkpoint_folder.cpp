@@ -219,6 +219,8 @@ bool CheckpointFolder::load_first_whole(std::span<const std::int64_t> candidates
       newest_ = iteration;
       remove_superseded(state);
       return true;
+    } catch (const ChangedData&) {
+      throw;
     } catch (const InputFileError& error) {
       warn_(fmt::format("{}; trying the state before it", error.what()));
     }

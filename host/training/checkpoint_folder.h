@@ -69,7 +69,8 @@ class CheckpointFolder {
   void save_diverged(std::int64_t iteration, std::span<const float> theta);
 
   /// Reads the state that `latest` names, or, with a warning, the newest before it that is whole.
-  /// Returns whether there is any; throws InputFileError when there are states but none is whole.
+  /// Returns whether there is any; throws InputFileError when there are states but none is whole,
+  /// ChangedData when it is of other data.
   bool load_latest(TrainingState& state);
 
   /// Reads the last of the checkpoints that are due by configuration, likewise.

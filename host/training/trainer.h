@@ -35,8 +35,9 @@ std::size_t learning_bytes(const TrainConfig& config, const Network& network, st
 class Trainer {
  public:
   /// Reads the data and compiles the network; goes on from the newest state in the folder, if there
-  /// is one. Folder and log are borrowed. Throws InputFileError for the data or when no state in
-  /// the folder can be read, ConfigurationError when configuration and data do not fit.
+  /// is one. Folder and log are borrowed. Throws InputFileError for the data, also when they are
+  /// not those of the state, or when no state in the folder can be read, ConfigurationError when
+  /// configuration and data do not fit.
   Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log,
           StopRequest stop = never_asked_to_stop, const ComputeDevice& device = {});
 
@@ -54,6 +55,7 @@ class Trainer {
 
  private:
   std::unique_ptr<Energy> make_energy_on(const ComputeDevice& device) const;
+  TrainingState first_state() const;
   void use_state();
   bool iterate();
   bool take_results(bool all);
@@ -72,6 +74,7 @@ class Trainer {
   ImageDataset images_;  // empty for toy data
   Network network_;
   std::unique_ptr<Energy> energy_;
+  TrainingData trained_on_;
   TrainingState state_;  // numbers of the last iteration begun; the rest after synchronize()
   std::unique_ptr<DataBatches> data_;
   Learner learner_;

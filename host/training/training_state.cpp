@@ -66,6 +66,19 @@ std::span<const float> values(const TensorFile& file, std::string_view name, std
   return found;
 }
 
+/// Throws ChangedData unless the file was trained on these data, or does not say.
+void require_same_data(const TensorFile& file, const TrainingData& data) {
+  const auto digest = file.metadata.find("data_digest");
+  if (digest == file.metadata.end() || digest->second == data.digest) {
+    return;
+  }
+  const auto images = metadata_number<std::int64_t>(file, "data_images");
+  throw ChangedData(fmt::format(
+      "{}: its {} images are not the {} that {} was trained on; give data.path those, or train on "
+      "others in a new run, which can start from this one's network (--from)",
+      data.name, data.images, images ? fmt::format("{}", *images) : "images", file.path.string()));
+}
+
 /// All of a learner's state, each part as large as it is there.
 struct LearnedValues {
   std::span<const float> theta;
@@ -117,6 +130,7 @@ void copy_state(const TrainingState& from, TrainingState& to) {
   to.rate_factor = from.rate_factor;
   to.checkpoints = from.checkpoints;
   to.long_run_is_due = from.long_run_is_due;
+  to.data = from.data;
   const LearnerState& learned = from.learned;
   restore({.theta = learned.theta.span(),
            .optimizer_steps = learned.optimizer.steps,
@@ -134,6 +148,10 @@ void save_state(const std::filesystem::path& path, const TrainingState& state) {
                           {"long_run_is_due", state.long_run_is_due ? "1" : "0"},
                           {"checkpoints", fmt::format("{}", fmt::join(state.checkpoints, " "))},
                           {"optimizer_steps", fmt::format("{}", state.learned.optimizer.steps)}};
+  if (!state.data.digest.empty()) {
+    metadata["data_digest"] = state.data.digest;
+    metadata["data_images"] = fmt::format("{}", state.data.images);
+  }
   std::vector<TensorView> tensors{vector_of("theta", state.learned.theta.span())};
   tensors.push_back(vector_of("first_moments", state.learned.optimizer.first_moments.span()));
   tensors.push_back(vector_of("second_moments", state.learned.optimizer.second_moments.span()));
@@ -153,6 +171,7 @@ void load_state(const std::filesystem::path& path, TrainingState& state) {
   const auto steps = number<std::int64_t>(file, "optimizer_steps", 0, kLastIteration);
   const bool long_run_is_due = number<int>(file, "long_run_is_due", 0, 1) == 1;
   std::vector<std::int64_t> checkpoints = iterations(file, "checkpoints", iteration);
+  require_same_data(file, state.data);
   const OptimizerState& optimizer = state.learned.optimizer;
   LearnedValues learned{
       .theta = values(file, "theta", state.learned.theta.size()),
