@@ -33,7 +33,7 @@ std::string file_name(std::string_view stem, std::int64_t iteration) {
 std::optional<std::int64_t> iteration_of(std::string_view stem, std::string_view name) {
   const std::string_view number = name.substr(std::min(name.size(), stem.size() + 1));
   const auto iteration = parse_number<std::int64_t>(number.substr(0, number.find('.')));
-  return iteration > 0 && name == file_name(stem, *iteration) ? iteration : std::nullopt;
+  return iteration >= 0 && name == file_name(stem, *iteration) ? iteration : std::nullopt;
 }
 
 /// Those of the files there, the newest first.
@@ -60,6 +60,13 @@ void remove_quietly(const fs::path& path) {
 std::optional<fs::path> newest_network(const fs::path& folder) {
   const std::vector<std::int64_t> found = iterations_on_disk(folder, kNetwork);
   return found.empty() ? std::nullopt : std::optional(folder / file_name(kNetwork, found.front()));
+}
+
+std::optional<fs::path> state_beside(const fs::path& network) {
+  const auto iteration = iteration_of(kNetwork, network.filename().string());
+  const fs::path state = network.parent_path() / file_name(kState, iteration.value_or(0));
+  std::error_code none;
+  return iteration && fs::exists(state, none) ? std::optional(state) : std::nullopt;
 }
 
 CheckpointFolder::CheckpointFolder(fs::path folder, const CheckpointConfig& config,

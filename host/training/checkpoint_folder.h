@@ -21,10 +21,15 @@ namespace ebm {
 /// The network of most iterations in the folder `checkpoints` of a run, if there is one.
 std::optional<std::filesystem::path> newest_network(const std::filesystem::path& folder);
 
+/// The state of the iteration that this network, named as in such a folder, was saved after, where
+/// it is beside it.
+std::optional<std::filesystem::path> state_beside(const std::filesystem::path& network);
+
 /// The folder `checkpoints` of a run:
 ///
 ///     net_000100.safetensors       a network: see save_checkpoint()
 ///     state_000100.safetensors     the state of the run after the same iteration: see save_state()
+///     net_000000.safetensors, state_000000.safetensors    of a run that began with given weights
 ///     latest                       the name of the newest state, a line of text
 ///     longrun.safetensors          long-run chains that were stopped on their way
 ///     diverged_000123.safetensors  a network that diverged, for inspection

@@ -123,7 +123,7 @@ Trainer::Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log
     log.warn(fmt::format("landscape.kde.chains: {}, but the bank has {} rows; those are used",
                          kde_chains, chains));
   }
-  checkpoints_.load_latest(state_);
+  has_state_ = checkpoints_.load_latest(state_);
   outputs_.go_back(state_.iteration, state_.rollbacks);
   use_state();
 }
@@ -139,6 +139,29 @@ TrainingState Trainer::first_state() const {
   TrainingState state = initial_state(config_, network_, images_.count);
   state.data = trained_on_;
   return state;
+}
+
+void Trainer::start_from(const Origin& origin) {
+  if (origin.bank) {
+    Buffer<float>& bank = state_.learned.bank;
+    const std::vector<float>& given = origin.bank->values;
+    if (given.size() != bank.size()) {
+      const std::int64_t size = network_.input().size();
+      throw ConfigurationError(
+          fmt::format("--with-bank: the bank of {} has {} states, but this run's {}",
+                      origin.bank->state.string(), std::ssize(given) / size,
+                      config_.data.is_toy()
+                          ? fmt::format("langevin.bank_size is {}", config_.langevin.bank_size)
+                          : fmt::format("has one for each of the {} images of {}", images_.count,
+                                        config_.data.path)));
+    }
+    std::ranges::copy(given, bank.data());
+  }
+  std::ranges::copy(origin.theta.span(), state_.learned.theta.data());
+  use_state();
+  checkpoints_.save(state_);
+  checkpoints_.finish();
+  has_state_ = true;
 }
 
 /// After another state has been put into state_.

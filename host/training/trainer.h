@@ -16,6 +16,7 @@
 #include "host/training/compute_device.h"
 #include "host/training/diagnostic_chains.h"
 #include "host/training/interruption.h"
+#include "host/training/origin.h"
 #include "host/training/run_folder.h"
 #include "host/training/run_log.h"
 #include "host/training/run_outputs.h"
@@ -40,6 +41,14 @@ class Trainer {
   /// configuration and data do not fit.
   Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log,
           StopRequest stop = never_asked_to_stop, const ComputeDevice& device = {});
+
+  /// Begins with these weights, and this bank, and saves them as the state after no iteration. To
+  /// be called before anything else, of a new run. Throws ConfigurationError when the bank is not
+  /// as large as this run's, OutputError.
+  void start_from(const Origin& origin);
+
+  /// Whether the run has a state on disk.
+  bool has_state() const { return has_state_; }
 
   /// Turns the device's profiler on before the first of these iterations and off after the last.
   void profile(std::int64_t first, std::int64_t last) { profiled_ = {first, last}; }
@@ -81,7 +90,8 @@ class Trainer {
   DiagnosticChains diagnostic_chains_;
   CheckpointFolder checkpoints_;
   RunOutputs outputs_;
-  IterationResult last_;  // the newest that is known
+  bool has_state_ = false;  // that it goes on from
+  IterationResult last_;    // the newest that is known
   std::pair<std::int64_t, std::int64_t> profiled_{0, 0};
 };
 

@@ -48,7 +48,7 @@ std::vector<std::int64_t> iterations(const TensorFile& file, const std::string& 
     return {};
   }
   const auto found = parse_numbers<std::int64_t>(entry->second, ' ');
-  if (!found || found->front() < 1 || found->back() > last ||
+  if (!found || found->front() < 0 || found->back() > last ||
       std::ranges::adjacent_find(*found, std::greater_equal()) != found->end()) {
     refuse(file, fmt::format("metadata key '{}' is '{:.60}', not iterations that ascend to {}", key,
                              entry->second, last));
@@ -164,7 +164,7 @@ void save_state(const std::filesystem::path& path, const TrainingState& state) {
 void load_state(const std::filesystem::path& path, TrainingState& state) {
   const TensorFile file = read_checked_tensors(path, DigestRule::required);
   // All that can fail comes first.
-  const auto iteration = number<std::int64_t>(file, "iteration", 1, kLastIteration);
+  const auto iteration = number<std::int64_t>(file, "iteration", 0, kLastIteration);
   const auto learning_rate = number<double>(file, "learning_rate", 0, HUGE_VAL);
   const auto rollbacks = number<int>(file, "rollbacks", 0, 1000);
   const auto rate_factor = number<double>(file, "rate_factor", 0, 1);
@@ -188,6 +188,15 @@ void load_state(const std::filesystem::path& path, TrainingState& state) {
   state.checkpoints = std::move(checkpoints);
   restore(learned, state.learned);
   state.long_run_is_due = long_run_is_due;
+}
+
+SavedBank load_bank(const std::filesystem::path& path) {
+  TensorFile file = read_checked_tensors(path, DigestRule::required);
+  const auto bank = std::ranges::find(file.tensors, "bank", &Tensor::name);
+  if (bank == file.tensors.end()) {
+    refuse(file, "has no bank: its run's chains are not persistent");
+  }
+  return {.state = path, .values = std::move(bank->values)};
 }
 
 void save_long_run(const std::filesystem::path& path, const TrainingState& state,

@@ -64,6 +64,15 @@ void save_state(const std::filesystem::path& path, const TrainingState& state);
 /// wrote do not say.)
 void load_state(const std::filesystem::path& path, TrainingState& state);
 
+/// The persistent bank of a run, and the state that it is of.
+struct SavedBank {
+  std::filesystem::path state;
+  std::vector<float> values;
+};
+
+/// Reads the bank of any state. Throws InputFileError when there is none, or the file is damaged.
+SavedBank load_bank(const std::filesystem::path& path);
+
 /// Writes the long run that follows a state, likewise.
 void save_long_run(const std::filesystem::path& path, const TrainingState& state,
                    const LongRun& run);
