@@ -156,8 +156,16 @@ TrainConfig load_resumed_config(const std::filesystem::path& file,
           return key.starts_with(may_change) &&
                  (key.size() == may_change.size() || key[may_change.size()] == '.');
         })) {
-      throw ConfigurationError(fmt::format("--set {}: a run that goes on can only change {}",
-                                           override_text, fmt::join(kMayChange, ", ")));
+      // The file says optimizer.lr_min, which may not be more.
+      const std::string lr_min =
+          key == "optimizer.lr" ? fmt::format(" --set optimizer.lr_min{}",
+                                              std::string_view(override_text).substr(key.size()))
+                                : "";
+      throw ConfigurationError(fmt::format(
+          "--set {0}: a run that goes on can only change {1}; with other values, start a new run "
+          "from its network: ebm_train {2} --from {3} --out DIR --set {0}{4}",
+          override_text, fmt::join(kMayChange, ", "), file.string(), file.parent_path().string(),
+          lr_min));
     }
   }
   return load_train_config(file, overrides);

@@ -173,6 +173,44 @@ TEST_F(Programs, TheDefaultFolderIsNamedAfterTheRun) {
   EXPECT_TRUE(std::filesystem::exists(folder_ / "runs/small/diagnostics.csv"));
 }
 
+TEST_F(Programs, ANewRunStartsFromAnother) {
+  const std::string toy = small_toy() + " --set langevin.init=persistent ";
+  ASSERT_EQ(
+      shell(train(toy + "--set checkpoint.every=1 --set checkpoint.keep=100 --out " + path("a")))
+          .status,
+      0);
+  const std::string from = path("a/checkpoints/net_000001.safetensors");
+  const Outcome branch = shell(train(path("a/config.yaml") + " --from " + from +
+                                     " --with-bank --set seed=9 --out " + path("b")));
+  ASSERT_EQ(branch.status, 0) << branch.output;
+  EXPECT_TRUE(mentions(branch.output, {"starting from " + from, "iteration 1", "with its bank"}));
+  EXPECT_TRUE(mentions(read_bytes(folder_ / "b/origin.json"),
+                       {"\"network\": \"" + from, "\"run\": \"" + path("a"), "\"iteration\": 1",
+                        "\"with_bank\": true"}));
+  const std::string more = path("a/config.yaml") + " --from " + path("a") + " ";
+  const std::string out = "--out " + path("c") + " ";
+  const Outcome bank = shell(train(more + out + "--with-bank --set langevin.bank_size=9999"));
+  EXPECT_EQ(bank.status, 2);
+  EXPECT_TRUE(mentions(bank.output, {"--with-bank", "100 states", "langevin.bank_size is 9999"}));
+  EXPECT_EQ(shell(train(more + out)).status, 0) << "the same folder";
+  const Outcome both = shell(train("--resume " + path("a") + " --from " + path("b")));
+  EXPECT_EQ(both.status, 2);
+  EXPECT_TRUE(mentions(both.output, {"--from", "excludes", "--resume"}));
+  const Outcome alone = shell(train(toy + "--with-bank"));
+  EXPECT_EQ(alone.status, 2);
+  EXPECT_TRUE(mentions(alone.output, {"--with-bank", "--from"}));
+  const Outcome none = shell(train(toy + "--from " + path("none")));
+  EXPECT_EQ(none.status, 3);
+  EXPECT_TRUE(mentions(none.output, {path("none"), "no such run or network"}));
+  std::filesystem::remove(folder_ / "b/checkpoints/latest");
+  for (const auto& file : std::filesystem::directory_iterator(folder_ / "b/checkpoints")) {
+    std::filesystem::remove(file.path());
+  }
+  const Outcome lost = shell(train("--resume " + path("b")));
+  EXPECT_EQ(lost.status, 3) << "not from other weights without a word";
+  EXPECT_TRUE(mentions(lost.output, {path("b"), "environment.json"}));
+}
+
 TEST_F(Programs, HelpAndVersionAreAnswers) {
   for (const std::string program : {"ebm_train", "ebm_sample", "ebm_plot", "ebm_score"}) {
     const std::string command = program_path(program);
@@ -185,7 +223,7 @@ TEST_F(Programs, HelpAndVersionAreAnswers) {
     for (std::string line; std::getline(lines, line); ++count) {
       EXPECT_LE(line.size(), 100U) << line;
     }
-    EXPECT_LE(count, 24) << "one screen";
+    EXPECT_LE(count, 30) << "one screen";
     const Outcome version = shell(command + " --version");
     EXPECT_EQ(version.status, 0);
     EXPECT_TRUE(mentions(version.output, {"ebm 0."}));
