@@ -36,12 +36,13 @@ struct StoredType {
 
 /// Null for a dtype that is not read.
 const StoredType* stored_type(std::string_view dtype) {
-  static constexpr std::array<StoredType, 6> kTypes{{
+  static constexpr std::array<StoredType, 7> kTypes{{
       {"F32", sizeof(float), &InputFile::read_floats<float>},
       {"F64", sizeof(double), &InputFile::read_floats<double>},
       {"F16", sizeof(Float16), &InputFile::read_floats<Float16>},
       {"BF16", sizeof(StoredBfloat16), &InputFile::read_floats<StoredBfloat16>},
       {"U8", sizeof(std::uint8_t), &InputFile::read_floats<std::uint8_t>},
+      {"BOOL", sizeof(std::uint8_t), &InputFile::read_floats<std::uint8_t>},
       {"I64", sizeof(std::int64_t), &InputFile::read_floats<std::int64_t>},
   }};
   const auto* found = std::ranges::find(kTypes, dtype, &StoredType::dtype);
@@ -133,7 +134,7 @@ Entry read_entry(const InputFile& file, const std::string& name, const json& fie
   Entry entry{.name = name, .type = stored_type(fields["dtype"].get<std::string>()), .shape = {}};
   if (entry.type == nullptr) {
     fail(fmt::format(
-        "is of dtype {}; F32, F64, F16, BF16, U8 and I64 can be read: save tensor.float()",
+        "is of dtype {}; F32, F64, F16, BF16, U8, I64 and BOOL can be read: save tensor.float()",
         fields["dtype"].dump()));
   }
   std::optional<std::vector<std::int64_t>> shape = sizes(fields["shape"]);

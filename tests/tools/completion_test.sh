@@ -71,7 +71,7 @@ completes ebm_score --input e
 equal "$replies" e.npy
 completes "$scripts/convert_checkpoint.py" ''
 equal "$replies" "a folder f.safetensors folder g.pth"
-completes "$scripts/convert_checkpoint.py" --strip-prefix ''
+completes "$scripts/convert_checkpoint.py" --entry ''
 equal "$replies" ""
 completes "$scripts/fetch_dataset.sh" ''
 equal "$replies" "cifar10 flowers102 mnist"

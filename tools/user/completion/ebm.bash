@@ -92,7 +92,7 @@ _ebm() {
     =) _ebm_reply_files "$current" safetensors ;;  # bash splits KEY=VALUE
     --input | --energy | --gradient) _ebm_reply_files "$current" npy ;;
     --threads | --channels | --features | --gpu | --batch | --precision) ;;
-    --epsilon | --strip-prefix) ;;
+    --epsilon | --entry) ;;
     --set)
       mapfile -t words < <(_ebm_keys "$(_ebm_configuration)")
       _ebm_reply "$current" "${words[@]/%/=}"
