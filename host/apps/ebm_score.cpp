@@ -192,8 +192,8 @@ int score(const Options& options) {
   HostStates(*energy).set_parameters(checkpoint.parameters.span());
 
   const std::string name = options.input.empty() ? run.config->data.path : options.input.string();
-  fmt::print("{} of {}, iteration {}\n", checkpoint.network.name(), run.network.string(),
-             checkpoint.info.iteration);
+  fmt::print("{} (iteration {}) of {}\n", checkpoint.network.name(), checkpoint.info.iteration,
+             run.network.string());
   std::vector<ScoredSet> sets;
   std::vector<float> gradients(options.gradient.empty() ? 0 : inputs.front().states.size());
   for (const StateArray& input : inputs) {

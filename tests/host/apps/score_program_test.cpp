@@ -151,10 +151,11 @@ TEST_F(ScoreProgram, WritesTablesAndTellsSetsApart) {
   }
   EXPECT_TRUE(std::equal(f[0].begin(), f[0].end(), f[1].begin()))
       << "the first six are the same pictures, and a state's noise is of its number";
-  EXPECT_TRUE(mentions(run.output, {"vanilla of net.safetensors", digits + ": 6 states: mean f ",
-                                    "others/train-images-idx3-ubyte: 9 states", "U ", "‖∇f‖",
-                                    fmt::format("larger: f {:.6f}, ‖∇f‖ {:.6f}", auroc(f[0], f[1]),
-                                                auroc(norms[0], norms[1]))}));
+  EXPECT_TRUE(mentions(run.output,
+                       {"vanilla (iteration 0) of net.safetensors", digits + ": 6 states: mean f ",
+                        "others/train-images-idx3-ubyte: 9 states", "U ", "‖∇f‖",
+                        fmt::format("larger: f {:.6f}, ‖∇f‖ {:.6f}", auroc(f[0], f[1]),
+                                    auroc(norms[0], norms[1]))}));
   ASSERT_EQ(score("net.safetensors " + digits +
                   " --noise 0.2 --draws 3 --seed 9 --scores one.csv --energy e.npy --threads 1")
                 .status,
@@ -182,13 +183,14 @@ TEST_F(ScoreProgram, ARunSaysWhatItWasTrainedOn) {
   ASSERT_EQ(trained.status, 0) << trained.output;
   const Outcome own = score("run --scores own.csv");
   ASSERT_EQ(own.status, 0) << own.output;
-  EXPECT_TRUE(mentions(own.output, {"net_000002.safetensors, iteration 2", "digits: 20 states"}));
+  EXPECT_TRUE(
+      mentions(own.output, {"(iteration 2)", "net_000002.safetensors", "digits: 20 states"}));
   ASSERT_EQ(score("run digits/train-images-idx3-ubyte --scores same.csv").status, 0);
   EXPECT_EQ(read_bytes(folder_ / "own.csv"), read_bytes(folder_ / "same.csv"));
   EXPECT_EQ(table("own.csv").front().potential,
             static_cast<float>(table("own.csv").front().f / (0.02 * 0.02 / 2)));
   const Outcome earlier = score("run/checkpoints/net_000001.safetensors");
-  EXPECT_TRUE(mentions(earlier.output, {"iteration 1", "20 states"}));
+  EXPECT_TRUE(mentions(earlier.output, {"(iteration 1)", "20 states"}));
   EXPECT_EQ(score("run --epsilon 0.02").status, 0);
   const Outcome other = score("run --epsilon 0.01");
   EXPECT_EQ(other.status, 2);
