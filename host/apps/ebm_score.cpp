@@ -48,6 +48,7 @@ struct Options {
   NetworkChoice choice;
   std::filesystem::path layers;
   std::optional<double> epsilon;
+  std::vector<std::string> overrides;  ///< of the run's data
   std::string device = "auto";
   std::string precision = "fp32";
   int threads = 0;
@@ -150,6 +151,22 @@ void warn_of_far_states(const StateArray& array, const Shape& state, const std::
   }
 }
 
+/// The run or network, with what is said otherwise of the run's data.
+SavedRun find_run(const Options& options) {
+  SavedRun run = find_saved_run(options.network);
+  for (const std::string& override_text : options.overrides) {
+    if (!run.config || !override_text.starts_with("data.")) {
+      throw ConfigurationError(
+          fmt::format("--set {}: only keys of data, of a network in its run's folder, can be set",
+                      override_text));
+    }
+  }
+  if (!options.overrides.empty()) {
+    run.config = load_train_config(run.folder / "config.yaml", options.overrides);
+  }
+  return run;
+}
+
 /// The states of `input`, or of the run's own data.
 StateArray load_states(const std::filesystem::path& input, const SavedRun& run,
                        const Shape& state) {
@@ -171,7 +188,7 @@ int score(const Options& options) {
   if (options.threads > 0) {
     omp_set_num_threads(options.threads);
   }
-  const SavedRun run = find_saved_run(options.network);
+  const SavedRun run = find_run(options);
   const Checkpoint checkpoint = load_network_to_score(options, run.network);
   const std::optional<double> scale = temperature(options, checkpoint.info);
   const Shape& state = checkpoint.network.input();
@@ -294,6 +311,9 @@ int main(int argc, char** argv) {
         "ebm_score");
     app.set_version_flag("--version", version());
     add_inputs(app, options);
+    app.add_option("--set", options.overrides, "Override a key of the run's data; repeatable")
+        ->option_text("data.KEY=VALUE")
+        ->allow_extra_args(false);
     app.add_option("--scores", options.scores, "Where a line for each state goes: f, U, |grad f|")
         ->option_text("S.csv");
     app.add_option("--against", options.against, "Others, told from INPUT by f and |grad f|: AUROC")

@@ -196,6 +196,18 @@ TEST_F(ScoreProgram, ARunSaysWhatItWasTrainedOn) {
   EXPECT_EQ(other.status, 2);
   EXPECT_TRUE(mentions(other.output, {"--epsilon is 0.01", "0.02"}));
   EXPECT_EQ(score("run --channels 3").status, 2);
+
+  fs::rename(folder_ / "digits", folder_ / "moved");
+  EXPECT_EQ(score("run").status, 3);
+  const Outcome moved = score("run --set data.path=moved --scores moved.csv");
+  ASSERT_EQ(moved.status, 0) << moved.output;
+  EXPECT_EQ(read_bytes(folder_ / "own.csv"), read_bytes(folder_ / "moved.csv"));
+  for (const std::string more : {"run --set langevin.epsilon=1", "run --set data.paht=moved",
+                                 "net.safetensors --set data.path=moved"}) {
+    const Outcome wrong = score(more);
+    EXPECT_EQ(wrong.status, 2) << more;
+    EXPECT_TRUE(mentions(wrong.output, {"--set "})) << more;
+  }
 }
 
 TEST_F(ScoreProgram, WarnsOfStatesFarFromImages) {
