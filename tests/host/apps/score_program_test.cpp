@@ -197,6 +197,10 @@ TEST_F(ScoreProgram, ARunSaysWhatItWasTrainedOn) {
   EXPECT_TRUE(mentions(other.output, {"--epsilon is 0.01", "0.02"}));
   EXPECT_EQ(score("run --channels 3").status, 2);
 
+  const Outcome over = score("run --energy run/checkpoints/net_000002.safetensors");
+  EXPECT_EQ(over.status, 2);
+  EXPECT_TRUE(mentions(over.output, {"--energy", "read"}));
+
   fs::rename(folder_ / "digits", folder_ / "moved");
   EXPECT_EQ(score("run").status, 3);
   const Outcome moved = score("run --set data.path=moved --scores moved.csv");
