@@ -12,7 +12,7 @@ namespace ebm {
 /// Where a run's files are:
 ///
 ///     config.yaml  environment.json  log.txt  diagnostics.csv  events.csv
-///     diagnosis.{png,pdf,gp}  correlations.csv
+///     diagnosis.{png,pdf,gp}  correlations.csv  plots.gp
 ///     checkpoints/                                         see CheckpointFolder
 ///     shortrun/x_000100.png  shortrun/bank_000100.png      images
 ///     longrun/longrun_010000.png                           images

@@ -124,6 +124,33 @@ TEST_F(Programs, PlotRedrawsARunFromItsFiles) {
   EXPECT_TRUE(mentions(malformed.output, {"diagnostics.csv", "line 22", "21,x,1,1"}));
 }
 
+TEST_F(Programs, AStyleHoldsForEveryPlotOfARun) {
+  if (shell("gnuplot --version").status != 0) {
+    GTEST_SKIP() << "gnuplot is not installed";
+  }
+  const std::string training = small_toy() + " --quiet --set landscape.every=20";
+  const Outcome missing = shell(train(training + " --style none.gp --out " + path("run")));
+  EXPECT_EQ(missing.status, 3);
+  EXPECT_TRUE(mentions(missing.output, {"none.gp"}));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run"));
+  // A script that reads it can write a file.
+  write_bytes(folder_ / "style.gp", "set print 'styled' append; print picture; unset print\n");
+  ASSERT_EQ(
+      shell(train(training + " --style " + path("style.gp") + " --out " + path("run"))).status, 0);
+  EXPECT_EQ(read_bytes(folder_ / "run/plots.gp"), read_bytes(folder_ / "style.gp"));
+  EXPECT_TRUE(mentions(read_bytes(folder_ / "run/styled"), {"diagnosis.part.png"}));
+  EXPECT_TRUE(
+      mentions(read_bytes(folder_ / "run/landscape/styled"),
+               {"landscape_000001.part.png", "landscape_000020.part.pdf", "landscape.part.png"}));
+  write_bytes(folder_ / "other.gp", "set print 'other' append; print picture; unset print\n");
+  ASSERT_EQ(shell(plot(path("run") + " --style " + path("other.gp"))).status, 0);
+  EXPECT_EQ(read_bytes(folder_ / "run/other"), "diagnosis.part.png\ndiagnosis.part.pdf\n");
+  EXPECT_EQ(read_bytes(folder_ / "run/plots.gp"), read_bytes(folder_ / "other.gp"));
+  std::filesystem::remove(folder_ / "run/plots.gp");  // which then sets nothing
+  EXPECT_EQ(shell(plot(path("run"))).status, 0);
+  EXPECT_TRUE(mentions(read_bytes(folder_ / "run/plots.gp"), {"# The style of all plots"}));
+}
+
 TEST_F(Programs, PlotRefusesWhatIsNotARun) {
   EXPECT_EQ(shell(plot("")).status, 2);
   const Outcome folder = shell(plot(folder_.path().string()));

@@ -90,6 +90,7 @@ _ebm() {
     --out | --resume) _ebm_reply_files "$current" ;;
     --checkpoint) _ebm_reply_files "$current" safetensors ;;
     =) _ebm_reply_files "$current" safetensors ;;  # bash splits KEY=VALUE
+    --style) _ebm_reply_files "$current" gp ;;
     --input | --energy | --gradient) _ebm_reply_files "$current" npy ;;
     --threads | --channels | --features | --gpu | --batch | --precision) ;;
     --epsilon | --strip-prefix) ;;
