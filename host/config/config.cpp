@@ -7,9 +7,12 @@
 #include <array>
 #include <cerrno>
 #include <fstream>
+#include <optional>
 #include <system_error>
+#include <utility>
 
 #include "cuda/base/errors.h"
+#include "host/config/config_errors.h"
 #include "host/config/keys.h"
 #include "host/config/layers.h"
 #include "host/config/published_json.h"
@@ -59,36 +62,54 @@ void write_out_divergence(YamlValue& tree) {
     action.key = "action";
     *found = {.kind = YamlValue::Kind::map,
               .place = action.place,
+              .position = action.position,
               .key = "divergence",
               .children = {action}};
   }
 }
 
-YamlValue read_tree(const std::filesystem::path& file, PublishedUse use) {
+YamlValue read_tree(const std::filesystem::path& file, PublishedUse use, ConfigErrors& errors) {
   const std::string text = read_text(file);
   if (is_published_json(file)) {
-    return parse_published_json(text, file, use);
+    return parse_published_json(text, file, use, errors);
   }
-  YamlValue tree = parse_yaml(text, {.name = file.string()});
+  YamlValue tree = parse_yaml(text, {.name = file.string()}, errors);
   tree.place = file.string();
+  tree.position = ConfigErrors::kWholeFile;
   return tree;
+}
+
+/// Calls `read`, which throws where there is nothing to go on with: that is an error as others are.
+template <class Read>
+void collect(ConfigErrors& errors, std::size_t position, Read read) {
+  try {
+    read();
+  } catch (const ConfigurationError& error) {
+    errors.add(position, error.what());
+  }
 }
 
 template <class Config, class Visit>
 Config load(const std::filesystem::path& file, PublishedUse use,
-            std::span<const std::string> overrides, Visit visit_config) {
-  YamlValue tree = read_tree(file, use);
-  write_out_divergence(tree);
-  for (const std::string& override_text : overrides) {
-    apply_override(tree, override_text);
-    write_out_divergence(tree);
+            std::span<const std::string> overrides, Visit visit_config, ConfigErrors errors = {}) {
+  std::optional<YamlValue> tree;
+  collect(errors, ConfigErrors::kWholeFile, [&] { tree = read_tree(file, use, errors); });
+  if (!tree) {
+    errors.throw_if_any();
   }
-  YamlReader reader(tree);
+  write_out_divergence(*tree);
+  for (std::size_t i = 0; i < overrides.size(); ++i) {
+    const std::size_t position = ConfigErrors::kFirstOverride + i;
+    collect(errors, position, [&] { apply_override(*tree, overrides[i], position, errors); });
+    write_out_divergence(*tree);
+  }
+  YamlReader reader(*tree, errors);
   Config config;
   visit_config(reader, config);
   reader.finish();
   number_layers(config.network.layers);
-  check_rules(config, tree);
+  check_rules(config, *tree, errors);
+  errors.throw_if_any();
   return config;
 }
 
@@ -138,11 +159,21 @@ Network make_network(const NetworkConfig& network) {
   return published_network(to_string(network.kind), network.channels, network.features);
 }
 
-TrainConfig load_train_config(const std::filesystem::path& file,
-                              std::span<const std::string> overrides) {
+namespace {
+
+TrainConfig load_training(const std::filesystem::path& file, std::span<const std::string> overrides,
+                          ConfigErrors errors) {
   return load<TrainConfig>(
       file, PublishedUse::training, overrides,
-      [](YamlReader& reader, TrainConfig& config) { visit_training(reader, config); });
+      [](YamlReader& reader, TrainConfig& config) { visit_training(reader, config); },
+      std::move(errors));
+}
+
+}  // namespace
+
+TrainConfig load_train_config(const std::filesystem::path& file,
+                              std::span<const std::string> overrides) {
+  return load_training(file, overrides, {});
 }
 
 TrainConfig load_resumed_config(const std::filesystem::path& file,
@@ -150,17 +181,20 @@ TrainConfig load_resumed_config(const std::filesystem::path& file,
   constexpr std::array<std::string_view, 8> kMayChange{
       "train.iterations", "device",     "data.path", "log",
       "checkpoint",       "divergence", "longrun",   "landscape"};
-  for (const std::string& override_text : overrides) {
-    const std::string_view key = std::string_view(override_text).substr(0, override_text.find('='));
+  ConfigErrors errors;
+  for (std::size_t i = 0; i < overrides.size(); ++i) {
+    const std::string_view override_text = overrides[i];
+    const std::string_view key = override_text.substr(0, override_text.find('='));
     if (std::ranges::none_of(kMayChange, [key](std::string_view may_change) {
           return key.starts_with(may_change) &&
                  (key.size() == may_change.size() || key[may_change.size()] == '.');
         })) {
-      throw ConfigurationError(fmt::format("--set {}: a run that goes on can only change {}",
-                                           override_text, fmt::join(kMayChange, ", ")));
+      errors.add(ConfigErrors::kFirstOverride + i,
+                 fmt::format("--set {}: a run that goes on can only change {}", override_text,
+                             fmt::join(kMayChange, ", ")));
     }
   }
-  return load_train_config(file, overrides);
+  return load_training(file, overrides, std::move(errors));
 }
 
 SampleConfig load_sample_config(const std::filesystem::path& file,

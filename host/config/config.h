@@ -205,7 +205,7 @@ Network make_network(const NetworkConfig& network);
 /// Reads a configuration file with overrides "section.key=value" put on top of it, the last one
 /// winning. A field whose key does not apply to the configuration keeps its default. Throws
 /// ConfigurationError, naming file and line or the override, the key, the value and what is valid,
-/// if the file cannot be read or the result is not a valid configuration.
+/// of all errors in order, if the file cannot be read or the result is not a valid configuration.
 TrainConfig load_train_config(const std::filesystem::path& file,
                               std::span<const std::string> overrides = {});
 
