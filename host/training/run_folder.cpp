@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 RunFolder::RunFolder(fs::path root) : root_(std::move(root)), lock_(root_ / "lock") {}
 
-RunFolder RunFolder::create(fs::path root) {
+void RunFolder::require_free(const fs::path& root) {
   std::error_code error;
   const bool exists = fs::exists(root, error);
   if (exists && !fs::is_directory(root, error)) {
@@ -30,6 +30,10 @@ RunFolder RunFolder::create(fs::path root) {
                         ? fmt::format(", or go on with it: --resume {}", root.string())
                         : ""));
   }
+}
+
+RunFolder RunFolder::create(fs::path root) {
+  require_free(root);
   make_folder(root);
   return RunFolder(std::move(root));
 }

@@ -79,6 +79,32 @@ TEST_F(Programs, TrainingLeavesACompleteRunFolder) {
   EXPECT_EQ(differing_files(folder_ / "again", folder_ / "run"), "");
 }
 
+TEST_F(Programs, ACheckStartsNothing) {
+  const Outcome toy = shell(train(small_toy() + " --check --threads 1 --out " + path("run")));
+  EXPECT_EQ(toy.status, 0) << toy.output;
+  EXPECT_TRUE(
+      mentions(toy.output, {"small on the CPU, 1 threads, nothing is started", "memory: about ",
+                            "time: about 0:0", "for 20 iterations of ", "measured just now: "}));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run"));
+  const Outcome images = shell(train(small_images() + " --check --out " + path("run")));
+  EXPECT_EQ(images.status, 0) << images.output;
+  EXPECT_TRUE(mentions(images.output, {"20 images of 1x32x32", "memory: about ", "time: about "}));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run"));
+
+  // What a run would be refused for.
+  EXPECT_EQ(shell(train(small_toy() + " --check --set train.iterations=0")).status, 2);
+  const Outcome used = shell(train(small_toy() + " --check --out " + folder_.path().string()));
+  EXPECT_EQ(used.status, 2);
+  EXPECT_TRUE(mentions(used.output, {"is not empty"}));
+  const Outcome batch = shell(train(small_images() + " --check --set train.batch_size=21"));
+  EXPECT_EQ(batch.status, 2);
+  EXPECT_TRUE(mentions(batch.output, {"train.batch_size", "21", "20 images"}));
+  const Outcome missing = shell(train(small_images() + " --check --set data.path=" + path("none")));
+  EXPECT_EQ(missing.status, 3);
+  EXPECT_TRUE(mentions(missing.output, {path("none")}));
+  EXPECT_EQ(shell(train("--check --resume " + path("run"))).status, 2);
+}
+
 TEST_F(Programs, PlotRedrawsARunFromItsFiles) {
   if (shell("gnuplot --version").status != 0) {
     GTEST_SKIP() << "gnuplot is not installed";
