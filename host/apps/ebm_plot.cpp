@@ -83,7 +83,7 @@ int plot(const fs::path& run, const std::optional<std::string>& style) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_program("ebm_plot", [argc, argv] {
+  return run_program("ebm_plot", argv, [argc, argv] {
     fs::path run;
     std::optional<std::string> style;
     CLI::App app(

@@ -24,6 +24,7 @@
 #include "host/training/compute_device.h"
 #include "host/training/environment.h"
 #include "host/training/interruption.h"
+#include "host/training/origin.h"
 #include "host/training/progress.h"
 #include "host/training/run_folder.h"
 #include "host/training/run_log.h"
@@ -39,6 +40,8 @@ struct Options : RunOptions {
   std::filesystem::path out;
   std::filesystem::path resume;
   bool check = false;
+  std::filesystem::path from;
+  bool with_bank = false;
   std::pair<std::int64_t, std::int64_t> profile{0, 0};  ///< first and last iteration; 0: none
 };
 
@@ -76,16 +79,23 @@ struct Run {
   TrainConfig config;
   ComputeDevice device;
   RunFolder folder;
+  std::optional<Origin> origin{};  ///< of a new run
 };
 
 std::filesystem::path new_folder(const TrainConfig& config, const Options& options) {
   return options.out.empty() ? std::filesystem::path("runs") / config.name : options.out;
 }
 
+std::optional<Origin> origin_of(const TrainConfig& config, const Options& options) {
+  return options.from.empty() ? std::nullopt
+                              : std::optional(load_origin(config, options.from, options.with_bank));
+}
+
 Run new_run(const Options& options) {
   const TrainConfig config = load_train_config(options.config, options.overrides);
   const ComputeDevice device = device_for(config, options);
-  return {config, device, RunFolder::create(new_folder(config, options))};
+  std::optional<Origin> origin = origin_of(config, options);
+  return {config, device, RunFolder::create(new_folder(config, options)), std::move(origin)};
 }
 
 /// Everything that a new run does before its first iteration, and how long the whole will take.
@@ -94,6 +104,7 @@ int check(Options options) {
   const TrainConfig config = load_train_config(options.config, options.overrides);
   const ComputeDevice device = device_for(config, options);
   RunFolder::require_free(new_folder(config, options));
+  origin_of(config, options);
   RunLog log("/dev/null", options.quiet);
   log_start(log, config, device, "nothing is started");
   log.info(describe_time(measure_run(config, device, log), config));
@@ -109,7 +120,10 @@ Run stopped_run(const Options& options) {
 int train(Options options, std::span<const char* const> command_line) {
   apply_run_options(options);
   const bool is_new = options.resume.empty();
-  const auto [config, device, folder] = is_new ? new_run(options) : stopped_run(options);
+  const auto [config, device, folder, origin] = is_new ? new_run(options) : stopped_run(options);
+  if (origin) {  // before the configuration, without which the run cannot be resumed
+    write_file_atomically(folder.origin(), to_json(*origin));
+  }
   if (is_new) {
     write_file_atomically(folder.config(), to_yaml(config));
   }
@@ -127,6 +141,15 @@ int train(Options options, std::span<const char* const> command_line) {
   try {
     trainer.emplace(config, folder, log, seconds_since_signal, device);
     trainer->profile(options.profile.first, options.profile.second);
+    if (origin) {
+      trainer->start_from(*origin);
+      log.info("starting from " + describe(*origin));
+    } else if (!trainer->has_state() && std::filesystem::exists(folder.origin())) {
+      throw InputFileError(fmt::format(
+          "{}: was stopped before the weights that it was to start from were saved; remove it, and "
+          "give the command again that is in its environment.json",
+          folder.root().string()));
+    }
   } catch (...) {
     if (is_new) {  // the same command can be given again
       folder.discard();
@@ -156,13 +179,14 @@ int train(Options options, std::span<const char* const> command_line) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_program("ebm_train", [argc, argv] {
+  return run_program("ebm_train", argv, [argc, argv] {
     Options options;
     CLI::App app(
         "Maximum-likelihood learning of an energy-based model by MCMC.\n\n"
         "  ebm_train configs/quick/gmm_convergent.yaml\n"
         "  ebm_train configs/mnist_convergent.yaml --out runs/a --set train.iterations=500\n"
-        "  ebm_train --resume runs/a --set train.iterations=1000\n",
+        "  ebm_train --resume runs/a --set train.iterations=1000\n"
+        "  ebm_train runs/a/config.yaml --from runs/a --out runs/b --set seed=7\n",
         "ebm_train");
     app.set_version_flag("--version", version());
     auto* config =
@@ -176,6 +200,13 @@ int main(int argc, char** argv) {
                        ->option_text("DIR")
                        ->excludes(config)
                        ->excludes(out);
+    auto* from = app.add_option("--from", options.from,
+                                "Start with the weights of a run, its newest, or of a file")
+                     ->option_text("RUN|FILE.safetensors")
+                     ->excludes(resume);
+    app.add_flag("--with-bank", options.with_bank, "and with its bank of persistent chains")
+        ->option_text(" ")
+        ->needs(from);
     app.add_flag("--check", options.check,
                  "Check all that a run reads, tell its memory and time, and exit");
     add_run_options(app, options);

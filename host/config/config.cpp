@@ -199,9 +199,17 @@ TrainConfig load_resumed_config(const std::filesystem::path& file,
           return key.starts_with(may_change) &&
                  (key.size() == may_change.size() || key[may_change.size()] == '.');
         })) {
+      // The file says optimizer.lr_min, which may not be more.
+      const std::string lr_min =
+          key == "optimizer.lr"
+              ? fmt::format(" --set optimizer.lr_min{}", override_text.substr(key.size()))
+              : "";
       errors.add(ConfigErrors::kFirstOverride + i,
-                 fmt::format("--set {}: a run that goes on can only change {}", override_text,
-                             fmt::join(kMayChange, ", ")));
+                 fmt::format("--set {0}: a run that goes on can only change {1}; with other "
+                             "values, start a new run "
+                             "from its network: ebm_train {2} --from {3} --out DIR --set {0}{4}",
+                             override_text, fmt::join(kMayChange, ", "), file.string(),
+                             file.parent_path().string(), lr_min));
     }
   }
   return load_training(file, overrides, std::move(errors));

@@ -59,17 +59,7 @@ std::unique_ptr<Energy> make_energy_of(const Network& network, const SampleSecti
 }  // namespace
 
 Checkpoint load_saved_network(const SampleConfig& config) {
-  const NetworkConfig& network = config.network;
-  NetworkChoice choice{.network = std::string(to_string(network.kind)),
-                       .channels = network.channels,
-                       .features = std::nullopt};
-  if (network.kind == NetworkKind::custom) {
-    choice.image_size = network.image_size;
-    choice.layers = network.layers;
-  } else if (network.kind != NetworkKind::toy) {
-    choice.features = network.features;
-  }
-  Checkpoint checkpoint = load_checkpoint(config.sample.checkpoint, choice);
+  Checkpoint checkpoint = load_checkpoint(config.sample.checkpoint, choice_of(config.network));
   const double trained = checkpoint.info.epsilon;
   if (trained > 0 && trained != config.sample.train_epsilon) {
     throw ConfigurationError(

@@ -193,6 +193,19 @@ void save_checkpoint(const std::filesystem::path& path, const CheckpointInfo& in
   write_checked_tensors(path, tensors, metadata);
 }
 
+NetworkChoice choice_of(const NetworkConfig& network) {
+  NetworkChoice choice{.network = std::string(to_string(network.kind)),
+                       .channels = network.channels,
+                       .features = std::nullopt};
+  if (network.kind == NetworkKind::custom) {
+    choice.image_size = network.image_size;
+    choice.layers = network.layers;
+  } else if (network.kind != NetworkKind::toy) {
+    choice.features = network.features;
+  }
+  return choice;
+}
+
 Checkpoint load_checkpoint(const std::filesystem::path& path, const NetworkChoice& choice) {
   const TensorFile file = read_tensors(path);
   CheckpointInfo info = read_info(file, choice);

@@ -14,6 +14,8 @@
 
 namespace ebm {
 
+struct NetworkConfig;
+
 /// What a checkpoint says of itself besides its weights.
 struct CheckpointInfo {
   std::string network;  ///< toy, vanilla, nonlocal or custom
@@ -45,6 +47,9 @@ struct NetworkChoice {
   std::optional<int> image_size{};
   std::vector<Layer> layers{};
 };
+
+/// A configuration's network, of which the file must be.
+NetworkChoice choice_of(const NetworkConfig& network);
 
 /// Reads a checkpoint. Without metadata (a file that another program wrote), `choice` must name the
 /// network; where both speak they must agree. Throws InputFileError naming file, tensor and shapes

@@ -30,10 +30,23 @@ std::string file_name(std::string_view stem, std::int64_t iteration) {
 }
 
 /// 100 of "state_000100.safetensors".
-std::optional<std::int64_t> state_iteration(std::string_view name) {
-  const std::string_view number = name.substr(std::min(name.size(), kState.size() + 1));
+std::optional<std::int64_t> iteration_of(std::string_view stem, std::string_view name) {
+  const std::string_view number = name.substr(std::min(name.size(), stem.size() + 1));
   const auto iteration = parse_number<std::int64_t>(number.substr(0, number.find('.')));
-  return iteration > 0 && name == file_name(kState, *iteration) ? iteration : std::nullopt;
+  return iteration >= 0 && name == file_name(stem, *iteration) ? iteration : std::nullopt;
+}
+
+/// Those of the files there, the newest first.
+std::vector<std::int64_t> iterations_on_disk(const fs::path& folder, std::string_view stem) {
+  std::vector<std::int64_t> found;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(folder, none)) {
+    if (const auto iteration = iteration_of(stem, entry.path().filename().string())) {
+      found.push_back(*iteration);
+    }
+  }
+  std::ranges::sort(found, std::greater());
+  return found;
 }
 
 /// What is not needed any more does no harm either, should it stay.
@@ -43,6 +56,18 @@ void remove_quietly(const fs::path& path) {
 }
 
 }  // namespace
+
+std::optional<fs::path> newest_network(const fs::path& folder) {
+  const std::vector<std::int64_t> found = iterations_on_disk(folder, kNetwork);
+  return found.empty() ? std::nullopt : std::optional(folder / file_name(kNetwork, found.front()));
+}
+
+std::optional<fs::path> state_beside(const fs::path& network) {
+  const auto iteration = iteration_of(kNetwork, network.filename().string());
+  const fs::path state = network.parent_path() / file_name(kState, iteration.value_or(0));
+  std::error_code none;
+  return iteration && fs::exists(state, none) ? std::optional(state) : std::nullopt;
+}
 
 CheckpointFolder::CheckpointFolder(fs::path folder, const CheckpointConfig& config,
                                    CheckpointInfo info, const Network& network, TrainingState spare,
@@ -145,24 +170,11 @@ void CheckpointFolder::remove_superseded(TrainingState& state) {
     }
     kept.erase(kept.begin());
   }
-  for (const std::int64_t iteration : states_on_disk()) {
+  for (const std::int64_t iteration : iterations_on_disk(folder_, kState)) {
     if (iteration < state.iteration && !std::ranges::binary_search(kept, iteration)) {
       remove_quietly(file(kState, iteration));
     }
   }
-}
-
-/// Their iterations, the newest first.
-std::vector<std::int64_t> CheckpointFolder::states_on_disk() const {
-  std::vector<std::int64_t> found;
-  std::error_code none;
-  for (const auto& entry : fs::directory_iterator(folder_, none)) {
-    if (const auto iteration = state_iteration(entry.path().filename().string())) {
-      found.push_back(*iteration);
-    }
-  }
-  std::ranges::sort(found, std::greater());
-  return found;
 }
 
 /// Nothing where there is no such file, or, with a warning, where it names no state.
@@ -177,7 +189,7 @@ std::optional<std::int64_t> CheckpointFolder::named_by_latest() const {
     InputFile file(path);
     std::string line(std::min(file.remaining(), kLongestLine), '\0');
     file.read(std::as_writable_bytes(std::span(line)));
-    const auto iteration = state_iteration(line.substr(0, line.find('\n')));
+    const auto iteration = iteration_of(kState, line.substr(0, line.find('\n')));
     if (!iteration) {
       file.fail("does not name a state");
     }
@@ -189,7 +201,7 @@ std::optional<std::int64_t> CheckpointFolder::named_by_latest() const {
 }
 
 bool CheckpointFolder::load_latest(TrainingState& state) {
-  std::vector<std::int64_t> candidates = states_on_disk();
+  std::vector<std::int64_t> candidates = iterations_on_disk(folder_, kState);
   if (const std::optional<std::int64_t> named = named_by_latest()) {
     std::erase_if(candidates, [&](std::int64_t iteration) { return iteration > *named; });
     if (candidates.empty() || candidates.front() != *named) {
@@ -214,6 +226,8 @@ bool CheckpointFolder::load_first_whole(std::span<const std::int64_t> candidates
       newest_ = iteration;
       remove_superseded(state);
       return true;
+    } catch (const ChangedData&) {
+      throw;
     } catch (const InputFileError& error) {
       warn_(fmt::format("{}; trying the state before it", error.what()));
     }

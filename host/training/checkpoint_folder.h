@@ -18,10 +18,18 @@
 
 namespace ebm {
 
+/// The network of most iterations in the folder `checkpoints` of a run, if there is one.
+std::optional<std::filesystem::path> newest_network(const std::filesystem::path& folder);
+
+/// The state of the iteration that this network, named as in such a folder, was saved after, where
+/// it is beside it.
+std::optional<std::filesystem::path> state_beside(const std::filesystem::path& network);
+
 /// The folder `checkpoints` of a run:
 ///
 ///     net_000100.safetensors       a network: see save_checkpoint()
 ///     state_000100.safetensors     the state of the run after the same iteration: see save_state()
+///     net_000000.safetensors, state_000000.safetensors    of a run that began with given weights
 ///     latest                       the name of the newest state, a line of text
 ///     longrun.safetensors          long-run chains that were stopped on their way
 ///     diverged_000123.safetensors  a network that diverged, for inspection
@@ -66,7 +74,8 @@ class CheckpointFolder {
   void save_diverged(std::int64_t iteration, std::span<const float> theta);
 
   /// Reads the state that `latest` names, or, with a warning, the newest before it that is whole.
-  /// Returns whether there is any; throws InputFileError when there are states but none is whole.
+  /// Returns whether there is any; throws InputFileError when there are states but none is whole,
+  /// ChangedData when it is of other data.
   bool load_latest(TrainingState& state);
 
   /// Reads the last of the checkpoints that are due by configuration, likewise.
@@ -79,7 +88,6 @@ class CheckpointFolder {
   void write(bool with_network);
   void save_network(std::string_view stem, std::int64_t iteration, std::span<const float> theta);
   bool load_first_whole(std::span<const std::int64_t> candidates, TrainingState& state);
-  std::vector<std::int64_t> states_on_disk() const;
   std::optional<std::int64_t> named_by_latest() const;
   void remove_superseded(TrainingState& state);
 

@@ -11,7 +11,7 @@ namespace ebm {
 
 /// Where a run's files are:
 ///
-///     config.yaml  environment.json  log.txt  diagnostics.csv  events.csv
+///     config.yaml  environment.json  origin.json  log.txt  diagnostics.csv  events.csv
 ///     diagnosis.{png,pdf,gp}  correlations.csv  plots.gp
 ///     checkpoints/                                         see CheckpointFolder
 ///     shortrun/x_000100.png  shortrun/bank_000100.png      images
@@ -43,6 +43,8 @@ class RunFolder {
   std::filesystem::path config() const { return root_ / "config.yaml"; }
   /// environment.json, and environment_2.json for the second process that worked on the run.
   std::filesystem::path new_environment() const;
+  /// Of a run that began with given weights: see Origin.
+  std::filesystem::path origin() const { return root_ / "origin.json"; }
   std::filesystem::path log() const { return root_ / "log.txt"; }
   std::filesystem::path diagnostics() const { return root_ / "diagnostics.csv"; }
   std::filesystem::path events() const { return root_ / "events.csv"; }

@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <utility>
 
+#include "cuda/base/content_digest.h"
 #include "cuda/base/errors.h"
 #include "cuda/device/profile_range.h"
 #include "host/data/load_images.h"
@@ -58,6 +61,17 @@ ImageDataset load_training_images(const TrainConfig& config, RunLog& log) {
   return images;
 }
 
+TrainingData training_data(const DataConfig& data, const ImageDataset& images) {
+  if (data.is_toy()) {
+    return {};
+  }
+  const std::array<std::int32_t, 4> sizes{images.count, images.channels, images.height,
+                                          images.width};
+  const std::array<std::span<const std::byte>, 2> content{std::as_bytes(std::span(sizes)),
+                                                          std::as_bytes(std::span(images.images))};
+  return {.name = data.path, .images = images.count, .digest = to_text(digest_of(content))};
+}
+
 LearnerSettings learner_settings(const TrainConfig& config) {
   LearnerSettings settings{.epsilon = static_cast<float>(config.langevin.epsilon),
                            .steps = config.langevin.steps,
@@ -96,13 +110,14 @@ Trainer::Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log
       images_(load_training_images(config, log)),
       network_(make_network(config.network)),
       energy_(make_energy_on(device)),
-      state_(initial_state(config, network_, images_.count)),
+      trained_on_(training_data(config.data, images_)),
+      state_(first_state()),
       data_(make_batches(energy_->queue(), config.seed, config.data, images_)),
       learner_(*energy_, network_.parameter_count(), learner_settings(config), *data_),
       diagnostic_chains_(config_, std::ssize(state_.learned.bank) / network_.input().size(),
                          *energy_, learner_),
       checkpoints_(folder.checkpoints(), config.checkpoint, checkpoint_info(config, network_),
-                   network_, initial_state(config, network_, images_.count),
+                   network_, first_state(),
                    [&log](const std::string& reason) { log.warn(reason); }),
       outputs_(config_, network_.input(), folder, log) {
   const int kde_chains = config.landscape.kde.chains;
@@ -111,7 +126,7 @@ Trainer::Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log
     log.warn(fmt::format("landscape.kde.chains: {}, but the bank has {} rows; those are used",
                          kde_chains, chains));
   }
-  checkpoints_.load_latest(state_);
+  has_state_ = checkpoints_.load_latest(state_);
   outputs_.go_back(state_.iteration, state_.rollbacks);
   use_state();
 }
@@ -121,6 +136,35 @@ std::unique_ptr<Energy> Trainer::make_energy_on(const ComputeDevice& device) con
   const std::size_t learning = learning_bytes(config_, network_, images_.count, device);
   log_.info(describe_memory(device, network_, batch, learning));
   return make_energy(device, network_, batch, learning);
+}
+
+TrainingState Trainer::first_state() const {
+  TrainingState state = initial_state(config_, network_, images_.count);
+  state.data = trained_on_;
+  return state;
+}
+
+void Trainer::start_from(const Origin& origin) {
+  if (origin.bank) {
+    Buffer<float>& bank = state_.learned.bank;
+    const std::vector<float>& given = origin.bank->values;
+    if (given.size() != bank.size()) {
+      const std::int64_t size = network_.input().size();
+      throw ConfigurationError(
+          fmt::format("--with-bank: the bank of {} has {} states, but this run's {}",
+                      origin.bank->state.string(), std::ssize(given) / size,
+                      config_.data.is_toy()
+                          ? fmt::format("langevin.bank_size is {}", config_.langevin.bank_size)
+                          : fmt::format("has one for each of the {} images of {}", images_.count,
+                                        config_.data.path)));
+    }
+    std::ranges::copy(given, bank.data());
+  }
+  std::ranges::copy(origin.theta.span(), state_.learned.theta.data());
+  use_state();
+  checkpoints_.save(state_);
+  checkpoints_.finish();
+  has_state_ = true;
 }
 
 /// After another state has been put into state_.
@@ -235,7 +279,7 @@ void Trainer::roll_back(const std::string& what) {
   const int rollbacks = state_.rollbacks + 1;
   const double rate_factor = state_.rate_factor * config_.divergence.factor;
   if (!checkpoints_.load_last_due(state_)) {
-    state_ = initial_state(config_, network_, images_.count);
+    state_ = first_state();
   }
   state_.rollbacks = rollbacks;
   state_.rate_factor = rate_factor;

@@ -16,6 +16,7 @@
 #include "host/training/compute_device.h"
 #include "host/training/diagnostic_chains.h"
 #include "host/training/interruption.h"
+#include "host/training/origin.h"
 #include "host/training/run_folder.h"
 #include "host/training/run_log.h"
 #include "host/training/run_outputs.h"
@@ -41,10 +42,19 @@ std::size_t learning_bytes(const TrainConfig& config, const Network& network, st
 class Trainer {
  public:
   /// Reads the data and compiles the network; goes on from the newest state in the folder, if there
-  /// is one. Folder and log are borrowed. Throws InputFileError for the data or when no state in
-  /// the folder can be read, ConfigurationError when configuration and data do not fit.
+  /// is one. Folder and log are borrowed. Throws InputFileError for the data, also when they are
+  /// not those of the state, or when no state in the folder can be read, ConfigurationError when
+  /// configuration and data do not fit.
   Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log,
           StopRequest stop = never_asked_to_stop, const ComputeDevice& device = {});
+
+  /// Begins with these weights, and this bank, and saves them as the state after no iteration. To
+  /// be called before anything else, of a new run. Throws ConfigurationError when the bank is not
+  /// as large as this run's, OutputError.
+  void start_from(const Origin& origin);
+
+  /// Whether the run has a state on disk.
+  bool has_state() const { return has_state_; }
 
   /// Turns the device's profiler on before the first of these iterations and off after the last.
   void profile(std::int64_t first, std::int64_t last) { profiled_ = {first, last}; }
@@ -60,6 +70,7 @@ class Trainer {
 
  private:
   std::unique_ptr<Energy> make_energy_on(const ComputeDevice& device) const;
+  TrainingState first_state() const;
   void use_state();
   bool iterate();
   bool take_results(bool all);
@@ -78,13 +89,15 @@ class Trainer {
   ImageDataset images_;  // empty for toy data
   Network network_;
   std::unique_ptr<Energy> energy_;
+  TrainingData trained_on_;
   TrainingState state_;  // numbers of the last iteration begun; the rest after synchronize()
   std::unique_ptr<DataBatches> data_;
   Learner learner_;
   DiagnosticChains diagnostic_chains_;
   CheckpointFolder checkpoints_;
   RunOutputs outputs_;
-  IterationResult last_;  // the newest that is known
+  bool has_state_ = false;  // that it goes on from
+  IterationResult last_;    // the newest that is known
   std::pair<std::int64_t, std::int64_t> profiled_{0, 0};
 };
 

@@ -48,7 +48,7 @@ std::vector<std::int64_t> iterations(const TensorFile& file, const std::string& 
     return {};
   }
   const auto found = parse_numbers<std::int64_t>(entry->second, ' ');
-  if (!found || found->front() < 1 || found->back() > last ||
+  if (!found || found->front() < 0 || found->back() > last ||
       std::ranges::adjacent_find(*found, std::greater_equal()) != found->end()) {
     refuse(file, fmt::format("metadata key '{}' is '{:.60}', not iterations that ascend to {}", key,
                              entry->second, last));
@@ -64,6 +64,19 @@ std::span<const float> values(const TensorFile& file, std::string_view name, std
                              count));
   }
   return found;
+}
+
+/// Throws ChangedData unless the file was trained on these data, or does not say.
+void require_same_data(const TensorFile& file, const TrainingData& data) {
+  const auto digest = file.metadata.find("data_digest");
+  if (digest == file.metadata.end() || digest->second == data.digest) {
+    return;
+  }
+  const auto images = metadata_number<std::int64_t>(file, "data_images");
+  throw ChangedData(fmt::format(
+      "{}: its {} images are not the {} that {} was trained on; give data.path those, or train on "
+      "others in a new run, which can start from this one's network (--from)",
+      data.name, data.images, images ? fmt::format("{}", *images) : "images", file.path.string()));
 }
 
 /// All of a learner's state, each part as large as it is there.
@@ -117,6 +130,7 @@ void copy_state(const TrainingState& from, TrainingState& to) {
   to.rate_factor = from.rate_factor;
   to.checkpoints = from.checkpoints;
   to.long_run_is_due = from.long_run_is_due;
+  to.data = from.data;
   const LearnerState& learned = from.learned;
   restore({.theta = learned.theta.span(),
            .optimizer_steps = learned.optimizer.steps,
@@ -134,6 +148,10 @@ void save_state(const std::filesystem::path& path, const TrainingState& state) {
                           {"long_run_is_due", state.long_run_is_due ? "1" : "0"},
                           {"checkpoints", fmt::format("{}", fmt::join(state.checkpoints, " "))},
                           {"optimizer_steps", fmt::format("{}", state.learned.optimizer.steps)}};
+  if (!state.data.digest.empty()) {
+    metadata["data_digest"] = state.data.digest;
+    metadata["data_images"] = fmt::format("{}", state.data.images);
+  }
   std::vector<TensorView> tensors{vector_of("theta", state.learned.theta.span())};
   tensors.push_back(vector_of("first_moments", state.learned.optimizer.first_moments.span()));
   tensors.push_back(vector_of("second_moments", state.learned.optimizer.second_moments.span()));
@@ -146,13 +164,14 @@ void save_state(const std::filesystem::path& path, const TrainingState& state) {
 void load_state(const std::filesystem::path& path, TrainingState& state) {
   const TensorFile file = read_checked_tensors(path, DigestRule::required);
   // All that can fail comes first.
-  const auto iteration = number<std::int64_t>(file, "iteration", 1, kLastIteration);
+  const auto iteration = number<std::int64_t>(file, "iteration", 0, kLastIteration);
   const auto learning_rate = number<double>(file, "learning_rate", 0, HUGE_VAL);
   const auto rollbacks = number<int>(file, "rollbacks", 0, 1000);
   const auto rate_factor = number<double>(file, "rate_factor", 0, 1);
   const auto steps = number<std::int64_t>(file, "optimizer_steps", 0, kLastIteration);
   const bool long_run_is_due = number<int>(file, "long_run_is_due", 0, 1) == 1;
   std::vector<std::int64_t> checkpoints = iterations(file, "checkpoints", iteration);
+  require_same_data(file, state.data);
   const OptimizerState& optimizer = state.learned.optimizer;
   LearnedValues learned{
       .theta = values(file, "theta", state.learned.theta.size()),
@@ -169,6 +188,15 @@ void load_state(const std::filesystem::path& path, TrainingState& state) {
   state.checkpoints = std::move(checkpoints);
   restore(learned, state.learned);
   state.long_run_is_due = long_run_is_due;
+}
+
+SavedBank load_bank(const std::filesystem::path& path) {
+  TensorFile file = read_checked_tensors(path, DigestRule::required);
+  const auto bank = std::ranges::find(file.tensors, "bank", &Tensor::name);
+  if (bank == file.tensors.end()) {
+    refuse(file, "has no bank: its run's chains are not persistent");
+  }
+  return {.state = path, .values = std::move(bank->values)};
 }
 
 void save_long_run(const std::filesystem::path& path, const TrainingState& state,

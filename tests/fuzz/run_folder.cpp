@@ -39,7 +39,7 @@ std::optional<std::int64_t> iteration_of(std::string_view name) {
   std::int64_t iteration = 0;
   const std::string_view number = name.substr(std::min(name.size(), state_name(0).find('0')));
   std::from_chars(number.data(), number.data() + number.size(), iteration);
-  return iteration > 0 && name == state_name(iteration) ? std::optional(iteration) : std::nullopt;
+  return iteration >= 0 && name == state_name(iteration) ? std::optional(iteration) : std::nullopt;
 }
 
 std::string bytes_of(const TrainingState& state) {

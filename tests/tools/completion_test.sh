@@ -54,7 +54,8 @@ cd "$scratch" || exit
 folders='a folder folder'
 for program in ebm_train ebm_sample; do
   completes "$program" ''
-  equal "$replies" "a folder a.yaml b.yml c.json folder"
+  networks=$([[ $program == ebm_train ]] || echo "f.safetensors ")
+  equal "$replies" "a folder a.yaml b.yml c.json ${networks}folder"
   completes "$program" a.yaml --out ''
   equal "$replies" "$folders"
   completes "$program" --device c

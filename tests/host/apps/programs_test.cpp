@@ -59,6 +59,33 @@ class Programs : public testing::Test {
   TemporaryFolder folder_;
 };
 
+TEST_F(Programs, SpinShortlyUnlessTheEnvironmentSaysOtherwise) {
+  const std::string clear = "env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT OMP_DISPLAY_ENV=verbose ";
+  const auto spins = [&](const std::string& environment) {
+    const std::string said = shell(clear + environment + train("--version")).output;
+    const std::string key = "GOMP_SPINCOUNT = '";
+    const std::size_t last = said.rfind(key);  // it may have started itself anew
+    return last == std::string::npos ? 0 : std::stoll(said.substr(last + key.size()));
+  };
+  if (spins("") == 0) {
+    GTEST_SKIP() << "OpenMP's runtime is not GCC's";
+  }
+  EXPECT_EQ(spins(""), 10'000);
+  EXPECT_EQ(spins("OMP_WAIT_POLICY=passive "), 0);
+  EXPECT_EQ(spins("GOMP_SPINCOUNT=77 "), 77);
+}
+
+TEST_F(Programs, UseTheProcessorsTheyMayRunOn) {
+  const auto threads = [&](const std::string& how, const std::string& out) {
+    const Outcome run =
+        shell("env -u OMP_NUM_THREADS " + how + train(small_toy() + " --out " + path(out)));
+    EXPECT_EQ(run.status, 0) << run.output;
+    return run.output.substr(0, run.output.find(" threads")).back();
+  };
+  EXPECT_EQ(threads("taskset -c $(taskset -cp $$ | sed 's/.*: //; s/[-,].*//') ", "one"), '1');
+  EXPECT_EQ(threads("OMP_NUM_THREADS=3 ", "three"), '3');
+}
+
 TEST_F(Programs, TrainingLeavesACompleteRunFolder) {
   const Outcome run = shell(train(small_toy() + " --threads 1 --out " + path("run")));
   ASSERT_EQ(run.status, 0) << run.output;
@@ -197,6 +224,44 @@ TEST_F(Programs, TheDefaultFolderIsNamedAfterTheRun) {
   const Outcome run = shell("cd " + folder_.path().string() + " && " + train(small_toy()));
   EXPECT_EQ(run.status, 0) << run.output;
   EXPECT_TRUE(std::filesystem::exists(folder_ / "runs/small/diagnostics.csv"));
+}
+
+TEST_F(Programs, ANewRunStartsFromAnother) {
+  const std::string toy = small_toy() + " --set langevin.init=persistent ";
+  ASSERT_EQ(
+      shell(train(toy + "--set checkpoint.every=1 --set checkpoint.keep=100 --out " + path("a")))
+          .status,
+      0);
+  const std::string from = path("a/checkpoints/net_000001.safetensors");
+  const Outcome branch = shell(train(path("a/config.yaml") + " --from " + from +
+                                     " --with-bank --set seed=9 --out " + path("b")));
+  ASSERT_EQ(branch.status, 0) << branch.output;
+  EXPECT_TRUE(mentions(branch.output, {"starting from " + from, "iteration 1", "with its bank"}));
+  EXPECT_TRUE(mentions(read_bytes(folder_ / "b/origin.json"),
+                       {"\"network\": \"" + from, "\"run\": \"" + path("a"), "\"iteration\": 1",
+                        "\"with_bank\": true"}));
+  const std::string more = path("a/config.yaml") + " --from " + path("a") + " ";
+  const std::string out = "--out " + path("c") + " ";
+  const Outcome bank = shell(train(more + out + "--with-bank --set langevin.bank_size=9999"));
+  EXPECT_EQ(bank.status, 2);
+  EXPECT_TRUE(mentions(bank.output, {"--with-bank", "100 states", "langevin.bank_size is 9999"}));
+  EXPECT_EQ(shell(train(more + out)).status, 0) << "the same folder";
+  const Outcome both = shell(train("--resume " + path("a") + " --from " + path("b")));
+  EXPECT_EQ(both.status, 2);
+  EXPECT_TRUE(mentions(both.output, {"--from", "excludes", "--resume"}));
+  const Outcome alone = shell(train(toy + "--with-bank"));
+  EXPECT_EQ(alone.status, 2);
+  EXPECT_TRUE(mentions(alone.output, {"--with-bank", "--from"}));
+  const Outcome none = shell(train(toy + "--from " + path("none")));
+  EXPECT_EQ(none.status, 3);
+  EXPECT_TRUE(mentions(none.output, {path("none"), "no such run or network"}));
+  std::filesystem::remove(folder_ / "b/checkpoints/latest");
+  for (const auto& file : std::filesystem::directory_iterator(folder_ / "b/checkpoints")) {
+    std::filesystem::remove(file.path());
+  }
+  const Outcome lost = shell(train("--resume " + path("b")));
+  EXPECT_EQ(lost.status, 3) << "not from other weights without a word";
+  EXPECT_TRUE(mentions(lost.output, {path("b"), "environment.json"}));
 }
 
 TEST_F(Programs, HelpAndVersionAreAnswers) {

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "cuda/base/errors.h"
-#include "host/files/safetensors.h"
+#include "host/files/checked_tensors.h"
 #include "tests/host/training/stopped_runs.h"
 
 namespace ebm {
@@ -187,6 +187,70 @@ TEST(Checkpoints, TheNewestAndEveryFewAreKept) {
                                       "net_000011.safetensors", "net_000012.safetensors",
                                       "state_000011.safetensors", "state_000012.safetensors"}));
   EXPECT_EQ(read_bytes(folder / "run/checkpoints/latest"), "state_000012.safetensors\n");
+}
+
+/// A run on 30 images that was stopped after two iterations.
+class RunOnImages : public Resume {
+ protected:
+  void SetUp() override {
+    write_small_mnist(folder_ / "data", 30);
+    config_.network.features = 2;
+    config_.longrun.every = 0;
+    train(config_, folder_ / "whole");
+    config_.train.iterations = 2;
+    train(config_, folder_ / "run");
+    config_.train.iterations = 4;
+  }
+  fs::path images(const char* data) const { return folder_ / data / "train-images-idx3-ubyte"; }
+
+  TemporaryFolder folder_;
+  TrainConfig config_ = image_config(NetworkKind::vanilla, folder_ / "data");
+};
+
+TEST_F(RunOnImages, GoesOnWhereTheSameImagesHaveMovedTo) {
+  fs::rename(folder_ / "data", folder_ / "moved");
+  const TrainConfig whole = config_;
+  config_.data.path = (folder_ / "moved").string();
+  EXPECT_TRUE(train(config_, folder_ / "run"));
+  write_bytes(folder_ / "run/config.yaml", to_yaml(whole));
+  EXPECT_EQ(differing_files(folder_ / "run", folder_ / "whole"), "");
+}
+
+TEST_F(RunOnImages, IsRefusedOnOtherImages) {
+  fs::copy(folder_ / "run", folder_ / "before", fs::copy_options::recursive);
+  const auto message = [&] {
+    return message_of<InputFileError>([&] { train(config_, folder_ / "run"); });
+  };
+  const std::string bytes = read_bytes(images("data"));
+  std::string other = bytes;
+  other.back() ^= 1;  // as many, and one level of one pixel is another
+  write_bytes(images("data"), other);
+  const std::string changed = message();
+  EXPECT_TRUE(mentions(changed, {config_.data.path, "30 images are not the 30",
+                                 "state_000002.safetensors", "--from"}))
+      << changed;
+  write_small_mnist(folder_ / "data", 31);
+  const std::string more = message();
+  EXPECT_TRUE(mentions(more, {config_.data.path, "31 images are not the 30"})) << more;
+  write_bytes(folder_ / "before/config.yaml", to_yaml(config_));
+  EXPECT_EQ(differing_files(folder_ / "run", folder_ / "before"), "");
+  write_bytes(images("data"), bytes);
+  EXPECT_TRUE(train(config_, folder_ / "run"));
+  EXPECT_EQ(differing_files(folder_ / "run", folder_ / "whole"), "");
+}
+
+TEST_F(RunOnImages, GoesOnFromAStateOfAnOlderVersionWhichDoesNotSayItsData) {
+  const fs::path path = folder_ / "run/checkpoints/state_000002.safetensors";
+  TensorFile state = read_checked_tensors(path);
+  ASSERT_EQ(state.metadata.erase("data_digest"), 1);
+  ASSERT_EQ(state.metadata.erase("data_images"), 1);
+  std::vector<TensorView> tensors;
+  for (const Tensor& tensor : state.tensors) {
+    tensors.push_back({tensor.name, tensor.shape, tensor.values});
+  }
+  write_checked_tensors(path, tensors, state.metadata);
+  EXPECT_TRUE(train(config_, folder_ / "run"));
+  EXPECT_EQ(differing_files(folder_ / "run", folder_ / "whole"), "");
 }
 
 TEST(TrainingState, OfAnotherRunIsRefused) {

@@ -128,7 +128,8 @@ TEST_F(Stopping, ResumeChangesOnlyWhatMakesNoDifference) {
                                    "langevin.steps=3", "network.kind=custom", "data.kind=rings"}) {
     const Outcome refused = shell(ebm_train("--resume " + run + " --set " + change));
     EXPECT_EQ(refused.status, 2) << refused.output;
-    EXPECT_TRUE(mentions(refused.output, {"--set " + change, "can only change train.iterations"}))
+    EXPECT_TRUE(mentions(refused.output, {"--set " + change, "can only change train.iterations",
+                                          "ebm_train " + run + "/config.yaml --from " + run}))
         << refused.output;
   }
   EXPECT_EQ(read_bytes(folder_ / "run/config.yaml"), configuration);

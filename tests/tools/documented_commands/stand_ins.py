@@ -82,6 +82,15 @@ def provide_run(path):
         train("configs/quick/gmm_convergent.yaml", path, "train.iterations=1")
 
 
+def provide_checkpoint(network):
+    """A network and its state in the folder of a run, as of a later iteration."""
+    provide_run(network.parent.parent)
+    for kind in ("net", "state"):
+        at = network.with_name(network.name.replace("net", kind))
+        if not at.exists():
+            shutil.copy(network.with_name(f"{kind}_000001.safetensors"), at)
+
+
 def provide_states(path, shape):
     header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}".ljust(117) + "\n"
     size = 4
@@ -123,6 +132,8 @@ def ebm_train(words):
         run(program("ebm_train"), *on_cpu(words), "--set", "train.iterations=2")
     else:
         config = next(word for word in words if word.endswith((".yaml", ".json")))
+        if "--from" in words:
+            provide_checkpoint(Path(words[words.index("--from") + 1]))
         run(program("ebm_train"), *on_cpu(words), *small(config))
 
 

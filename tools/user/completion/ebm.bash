@@ -74,7 +74,7 @@ _ebm_configuration() {
   local i
   for ((i = 1; i < ${#COMP_WORDS[@]}; ++i)); do
     case ${COMP_WORDS[i]} in
-      --quiet | --help | --reference | --version) ;;
+      --quiet | --with-bank | --help | --reference | --version) ;;
       --*) ((++i)) ;;
       *.yaml | *.yml) echo "${COMP_WORDS[i]/#\~/$HOME}" && return ;;
     esac
@@ -88,7 +88,7 @@ _ebm() {
     --device) _ebm_reply "$current" auto cpu cuda ;;
     --network) _ebm_reply "$current" toy vanilla nonlocal ;;
     --out | --resume) _ebm_reply_files "$current" ;;
-    --checkpoint) _ebm_reply_files "$current" safetensors ;;
+    --checkpoint | --from) _ebm_reply_files "$current" safetensors ;;
     =) _ebm_reply_files "$current" safetensors ;;  # bash splits KEY=VALUE
     --style) _ebm_reply_files "$current" gp ;;
     --input | --energy | --gradient) _ebm_reply_files "$current" npy ;;
@@ -105,7 +105,8 @@ _ebm() {
         _ebm_reply "$current" "${words[@]}"
       else
         case $program in
-          *ebm_train | *ebm_sample | *ebm_plans) _ebm_reply_files "$current" yaml yml json ;;
+          *ebm_train | *ebm_plans) _ebm_reply_files "$current" yaml yml json ;;
+          *ebm_sample) _ebm_reply_files "$current" yaml yml json safetensors ;;
           *ebm_plot) _ebm_reply_files "$current" ;;
           *convert_checkpoint*) _ebm_reply_files "$current" pth pt safetensors ;;
           *fetch_dataset*)
