@@ -74,6 +74,19 @@ YamlValue read_tree(const std::filesystem::path& file, PublishedUse use) {
   return tree;
 }
 
+/// The first override of another key than these and those below them.
+const std::string* find_other_key(std::span<const std::string> overrides,
+                                  std::span<const std::string_view> keys) {
+  const auto found = std::ranges::find_if(overrides, [keys](const std::string& text) {
+    const std::string_view key = std::string_view(text).substr(0, text.find('='));
+    return std::ranges::none_of(keys, [key](std::string_view may_change) {
+      return key.starts_with(may_change) &&
+             (key.size() == may_change.size() || key[may_change.size()] == '.');
+    });
+  });
+  return found == overrides.end() ? nullptr : &*found;
+}
+
 template <class Config, class Visit>
 Config load(const std::filesystem::path& file, PublishedUse use,
             std::span<const std::string> overrides, Visit visit_config) {
@@ -150,23 +163,17 @@ TrainConfig load_resumed_config(const std::filesystem::path& file,
   constexpr std::array<std::string_view, 8> kMayChange{
       "train.iterations", "device",     "data.path", "log",
       "checkpoint",       "divergence", "longrun",   "landscape"};
-  for (const std::string& override_text : overrides) {
-    const std::string_view key = std::string_view(override_text).substr(0, override_text.find('='));
-    if (std::ranges::none_of(kMayChange, [key](std::string_view may_change) {
-          return key.starts_with(may_change) &&
-                 (key.size() == may_change.size() || key[may_change.size()] == '.');
-        })) {
-      // The file says optimizer.lr_min, which may not be more.
-      const std::string lr_min =
-          key == "optimizer.lr" ? fmt::format(" --set optimizer.lr_min{}",
-                                              std::string_view(override_text).substr(key.size()))
-                                : "";
-      throw ConfigurationError(fmt::format(
-          "--set {0}: a run that goes on can only change {1}; with other values, start a new run "
-          "from its network: ebm_train {2} --from {3} --out DIR --set {0}{4}",
-          override_text, fmt::join(kMayChange, ", "), file.string(), file.parent_path().string(),
-          lr_min));
-    }
+  if (const std::string* refused = find_other_key(overrides, kMayChange)) {
+    // The file says optimizer.lr_min, which may not be more.
+    constexpr std::string_view kRate = "optimizer.lr=";
+    const std::string lr_min =
+        refused->starts_with(kRate)
+            ? fmt::format(" --set optimizer.lr_min={}", refused->substr(kRate.size()))
+            : "";
+    throw ConfigurationError(fmt::format(
+        "--set {0}: a run that goes on can only change {1}; with other values, start a new run "
+        "from its network: ebm_train {2} --from {3} --out DIR --set {0}{4}",
+        *refused, fmt::join(kMayChange, ", "), file.string(), file.parent_path().string(), lr_min));
   }
   return load_train_config(file, overrides);
 }
@@ -176,6 +183,19 @@ SampleConfig load_sample_config(const std::filesystem::path& file,
   return load<SampleConfig>(
       file, PublishedUse::sampling, overrides,
       [](YamlReader& reader, SampleConfig& config) { visit_sampling(reader, config); });
+}
+
+SampleConfig load_resumed_sample_config(const std::filesystem::path& file,
+                                        std::span<const std::string> overrides) {
+  constexpr std::array<std::string_view, 4> kMayChange{"sample.steps", "device", "data.path",
+                                                       "log"};
+  if (const std::string* refused = find_other_key(overrides, kMayChange)) {
+    throw ConfigurationError(fmt::format(
+        "--set {0}: a run that goes on can only change {1}; for other values, start a new run: "
+        "ebm_sample {2} --out DIR --set {0}",
+        *refused, fmt::join(kMayChange, ", "), file.string()));
+  }
+  return load_sample_config(file, overrides);
 }
 
 std::string to_yaml(const TrainConfig& config) {

@@ -219,6 +219,11 @@ TrainConfig load_resumed_config(const std::filesystem::path& file,
 SampleConfig load_sample_config(const std::filesystem::path& file,
                                 std::span<const std::string> overrides = {});
 
+/// Of a sampling run that is to go on, likewise: sample.steps, device, data.path and log may
+/// change.
+SampleConfig load_resumed_sample_config(const std::filesystem::path& file,
+                                        std::span<const std::string> overrides = {});
+
 /// The configuration as YAML with every key that applies. It loads back to an equal configuration.
 std::string to_yaml(const TrainConfig& config);
 std::string to_yaml(const SampleConfig& config);
