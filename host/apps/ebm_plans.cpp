@@ -135,7 +135,7 @@ int make_plans(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_program("ebm_plans", [argc, argv] {
+  return run_program("ebm_plans", argv, [argc, argv] {
     Options options;
     CLI::App app(
         "Compiles cuDNN's plans for the networks of configurations, so that a first start on a GPU "

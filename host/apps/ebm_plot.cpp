@@ -70,7 +70,7 @@ int plot(const fs::path& run) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_program("ebm_plot", [argc, argv] {
+  return run_program("ebm_plot", argv, [argc, argv] {
     fs::path run;
     CLI::App app(
         "Draws the plots of a training run again, as PNG and PDF, from the files in its folder:\n"

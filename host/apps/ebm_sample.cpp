@@ -110,7 +110,7 @@ int sample(Options options, std::span<const char* const> command_line) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_program("ebm_sample", [argc, argv] {
+  return run_program("ebm_sample", argv, [argc, argv] {
     Options options;
     CLI::App app(
         "Long chains from a saved network, by Langevin dynamics or MALA.\n\n"

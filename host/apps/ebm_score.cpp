@@ -116,7 +116,7 @@ int score(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_program("ebm_score", [argc, argv] {
+  return run_program("ebm_score", argv, [argc, argv] {
     Options options;
     CLI::App app(
         "Computes f(x), the network's output, for a batch of states, and its gradient with respect "

@@ -152,7 +152,7 @@ int train(Options options, std::span<const char* const> command_line) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_program("ebm_train", [argc, argv] {
+  return run_program("ebm_train", argv, [argc, argv] {
     Options options;
     CLI::App app(
         "Maximum-likelihood learning of an energy-based model by MCMC.\n\n"

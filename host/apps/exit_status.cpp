@@ -8,10 +8,12 @@
 #include <new>
 
 #include "cuda/base/errors.h"
+#include "cuda/base/openmp_threads.h"
 
 namespace ebm {
 
-int run_program(const char* name, const std::function<int()>& body) {
+int run_program(const char* name, char* const* argv, const std::function<int()>& body) {
+  set_up_openmp(argv);
   const auto fail = [name](int status, const char* reason) {
     fmt::print(stderr, "{}: {}\n", name, reason);
     return status;

@@ -9,7 +9,7 @@
 #include "cuda/nn/energy.h"
 #include "cuda/nn/network.h"
 #include "cuda/nn/precision.h"
-#include "host/training/machine_memory.h"
+#include "cuda/base/machine_limits.h"
 
 namespace ebm {
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "cuda/base/buffer.h"
+#include "cuda/base/openmp_threads.h"
 #include "cuda/kernels/random_states.cuh"
 #include "cuda/learning/learner.h"
 #include "cuda/nn/cpu/cpu_energy.h"
@@ -172,6 +173,7 @@ void add_all(const std::vector<int>& batches) {
 }  // namespace ebm
 
 int main(int argc, char** argv) {
+  ebm::set_up_openmp(argv);
   benchmark::Initialize(&argc, argv);
   std::vector<int> batches;
   std::istringstream list(argc == 2 ? argv[1] : "");

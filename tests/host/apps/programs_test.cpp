@@ -59,6 +59,33 @@ class Programs : public testing::Test {
   TemporaryFolder folder_;
 };
 
+TEST_F(Programs, SpinShortlyUnlessTheEnvironmentSaysOtherwise) {
+  const std::string clear = "env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT OMP_DISPLAY_ENV=verbose ";
+  const auto spins = [&](const std::string& environment) {
+    const std::string said = shell(clear + environment + train("--version")).output;
+    const std::string key = "GOMP_SPINCOUNT = '";
+    const std::size_t last = said.rfind(key);  // it may have started itself anew
+    return last == std::string::npos ? 0 : std::stoll(said.substr(last + key.size()));
+  };
+  if (spins("") == 0) {
+    GTEST_SKIP() << "OpenMP's runtime is not GCC's";
+  }
+  EXPECT_EQ(spins(""), 10'000);
+  EXPECT_EQ(spins("OMP_WAIT_POLICY=passive "), 0);
+  EXPECT_EQ(spins("GOMP_SPINCOUNT=77 "), 77);
+}
+
+TEST_F(Programs, UseTheProcessorsTheyMayRunOn) {
+  const auto threads = [&](const std::string& how, const std::string& out) {
+    const Outcome run =
+        shell("env -u OMP_NUM_THREADS " + how + train(small_toy() + " --out " + path(out)));
+    EXPECT_EQ(run.status, 0) << run.output;
+    return run.output.substr(0, run.output.find(" threads")).back();
+  };
+  EXPECT_EQ(threads("taskset -c $(taskset -cp $$ | sed 's/.*: //; s/[-,].*//') ", "one"), '1');
+  EXPECT_EQ(threads("OMP_NUM_THREADS=3 ", "three"), '3');
+}
+
 TEST_F(Programs, TrainingLeavesACompleteRunFolder) {
   const Outcome run = shell(train(small_toy() + " --threads 1 --out " + path("run")));
   ASSERT_EQ(run.status, 0) << run.output;

@@ -1,6 +1,6 @@
-// How much memory a process may take, by files as Linux writes them.
+// What a process may take of the machine, by files as Linux writes them.
 
-#include "host/training/machine_memory.h"
+#include "cuda/base/machine_limits.h"
 
 #include <gtest/gtest.h>
 
@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kMebibyte = std::size_t{1} << 20;
 
-class MachineMemory : public testing::Test {
+class MachineLimits : public testing::Test {
  protected:
   void write(const std::string& path, const std::string& text) {
     std::filesystem::create_directories((root_ / path).parent_path());
@@ -27,7 +27,7 @@ class MachineMemory : public testing::Test {
   TemporaryFolder root_;
 };
 
-TEST_F(MachineMemory, IsThatOfTheMachine) {
+TEST_F(MachineLimits, MemoryIsThatOfTheMachine) {
   write_meminfo();
   EXPECT_EQ(machine_memory(root_.path()), 2000 * kMebibyte);
   write("proc/self/cgroup", "0::/job\n");
@@ -35,7 +35,7 @@ TEST_F(MachineMemory, IsThatOfTheMachine) {
   EXPECT_EQ(machine_memory(root_.path()), 2000 * kMebibyte);
 }
 
-TEST_F(MachineMemory, IsTheLeastLimitOfTheGroupsAroundIt) {
+TEST_F(MachineLimits, MemoryIsTheLeastLimitOfTheGroupsAroundIt) {
   write_meminfo();
   write("proc/self/cgroup", "0::/slurm/job/step\n");
   write("sys/fs/cgroup/slurm/job/step/memory.max", "max\n");
@@ -45,7 +45,7 @@ TEST_F(MachineMemory, IsTheLeastLimitOfTheGroupsAroundIt) {
   EXPECT_EQ(machine_memory(root_.path()), 100 * kMebibyte);
 }
 
-TEST_F(MachineMemory, IsTheLimitOfVersionOne) {
+TEST_F(MachineLimits, MemoryIsTheLimitOfVersionOne) {
   write_meminfo();
   write("proc/self/cgroup", "5:cpu,cpuacct:/a\n4:memory:/docker/b\n0::/\n");
   write("sys/fs/cgroup/memory/memory.limit_in_bytes", "52428800\n");  // as a container sees it
@@ -54,11 +54,33 @@ TEST_F(MachineMemory, IsTheLimitOfVersionOne) {
   EXPECT_EQ(machine_memory(root_.path()), 10 * kMebibyte);
 }
 
-TEST_F(MachineMemory, HasNoLimitWhereNothingSays) {
+TEST_F(MachineLimits, MemoryHasNoLimitWhereNothingSays) {
   EXPECT_EQ(machine_memory(root_.path()), std::numeric_limits<std::size_t>::max());
 }
 
-TEST(MachineMemoryHere, IsMoreThanATestTakes) { EXPECT_GT(machine_memory(), 64 * kMebibyte); }
+TEST_F(MachineLimits, QuotaIsTheLeastOfTheGroupsAroundIt) {
+  write("proc/self/cgroup", "0::/slurm/job/step\n");
+  EXPECT_EQ(processor_quota(root_.path()), std::nullopt);
+  write("sys/fs/cgroup/slurm/job/step/cpu.max", "max 100000\n");
+  EXPECT_EQ(processor_quota(root_.path()), std::nullopt);
+  write("sys/fs/cgroup/slurm/job/cpu.max", "150000 100000\n");
+  write("sys/fs/cgroup/slurm/cpu.max", "400000 100000\n");
+  write("sys/fs/cgroup/other/cpu.max", "10000 100000\n");
+  EXPECT_EQ(processor_quota(root_.path()), 1.5);
+}
+
+TEST_F(MachineLimits, QuotaIsThatOfVersionOne) {
+  write("proc/self/cgroup", "5:cpu,cpuacct:/docker/a\n4:memory:/b\n0::/\n");
+  write("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n");
+  write("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
+  EXPECT_EQ(processor_quota(root_.path()), std::nullopt);
+  write("sys/fs/cgroup/cpu/docker/a/cpu.cfs_quota_us", "50000\n");
+  EXPECT_EQ(processor_quota(root_.path()), std::nullopt) << "half written";
+  write("sys/fs/cgroup/cpu/docker/a/cpu.cfs_period_us", "25000\n");
+  EXPECT_EQ(processor_quota(root_.path()), 2);
+}
+
+TEST(MachineLimitsHere, MemoryIsMoreThanATestTakes) { EXPECT_GT(machine_memory(), 64 * kMebibyte); }
 
 }  // namespace
 }  // namespace ebm

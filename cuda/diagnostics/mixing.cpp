@@ -1,0 +1,197 @@
+#include "cuda/diagnostics/mixing.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <numbers>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+namespace ebm {
+namespace {
+
+/// Half chains one after the other, `length` draws each.
+struct HalfChains {
+  std::size_t length = 0;
+  std::vector<double> values;
+
+  std::size_t count() const { return values.size() / length; }
+  std::span<const double> operator[](std::size_t i) const {
+    return std::span(values).subspan(i * length, length);
+  }
+};
+
+HalfChains split(std::span<const float> draws, std::size_t chains) {
+  const std::size_t whole = draws.size() / chains;
+  HalfChains halves{.length = whole / 2, .values = {}};
+  halves.values.reserve(2 * chains * halves.length);
+  for (std::size_t chain = 0; chain < chains; ++chain) {
+    for (const std::size_t first : {std::size_t{0}, whole - halves.length}) {
+      for (std::size_t t = first; t < first + halves.length; ++t) {
+        halves.values.push_back(static_cast<double>(draws[t * chains + chain]));
+      }
+    }
+  }
+  return halves;
+}
+
+/// Φ⁻¹(p): Abramowitz and Stegun's 26.2.23, good to 5e-4, and two steps of Halley's method.
+double normal_quantile(double p) {
+  const double tail = std::min(p, 1 - p);
+  const double t = std::sqrt(-2 * std::log(tail));
+  double z = t - (2.515517 + t * (0.802853 + t * 0.010328)) /
+                     (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)));
+  for (int step = 0; step < 2; ++step) {  // Φ(−z) = tail
+    const double density = std::exp(-z * z / 2) / std::sqrt(2 * std::numbers::pi);
+    const double newton = (std::erfc(z / std::numbers::sqrt2) / 2 - tail) / density;
+    z += newton / (1 - z * newton / 2);
+  }
+  return p < 0.5 ? -z : z;
+}
+
+HalfChains rank_normalized(const HalfChains& chains) {
+  const std::size_t size = chains.values.size();
+  std::vector<std::size_t> order(size);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::sort(order, {}, [&](std::size_t i) { return chains.values[i]; });
+  HalfChains normal{chains.length, std::vector<double>(size)};
+  for (std::size_t first = 0, last = 0; first < size; first = last) {
+    const double value = chains.values[order[first]];
+    while (last < size && chains.values[order[last]] == value) ++last;
+    const double rank = static_cast<double>(first + last + 1) / 2;  // the mean of first + 1 … last
+    const double z = normal_quantile((rank - 0.375) / (static_cast<double>(size) + 0.25));
+    for (std::size_t i = first; i < last; ++i) normal.values[order[i]] = z;
+  }
+  return normal;
+}
+
+/// The value that a share `p` of them does not exceed, between two of them as NumPy has it.
+double quantile(std::vector<double> values, double p) {
+  const double place = p * static_cast<double>(values.size() - 1);
+  const auto below = values.begin() + static_cast<std::ptrdiff_t>(place);
+  std::nth_element(values.begin(), below, values.end());
+  const double rest = place - std::floor(place);
+  if (rest == 0) return *below;
+  const double next = *std::min_element(below + 1, values.end());
+  return *below + rest * (next - *below);
+}
+
+double mean(std::span<const double> values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+/// Σ (x − x̄)²/(n − 1).
+double variance(std::span<const double> values) {
+  const double centre = mean(values);
+  double squares = 0;
+  for (const double value : values) squares += (value - centre) * (value - centre);
+  return squares / static_cast<double>(values.size() - 1);
+}
+
+std::vector<double> means(const HalfChains& chains) {
+  std::vector<double> each(chains.count());
+  for (std::size_t i = 0; i < each.size(); ++i) each[i] = mean(chains[i]);
+  return each;
+}
+
+bool all_equal(std::span<const double> values) {
+  return std::ranges::adjacent_find(values, std::ranges::not_equal_to{}) == values.end();
+}
+
+double rhat(const HalfChains& chains) {
+  std::vector<double> variances(chains.count());
+  for (std::size_t i = 0; i < variances.size(); ++i) variances[i] = variance(chains[i]);
+  const auto n = static_cast<double>(chains.length);
+  return std::sqrt((n - 1) / n + variance(means(chains)) / mean(variances));
+}
+
+/// The auto-correlation at one lag, over all chains: 1 − (W − mean autocovariance)/V, where V, of
+/// which W is a part, holds the variance between chains too.
+class Autocorrelation {
+ public:
+  explicit Autocorrelation(HalfChains chains) : centred_(std::move(chains)) {
+    const std::vector<double> centres = means(centred_);
+    for (std::size_t i = 0; i < centred_.values.size(); ++i) {
+      centred_.values[i] -= centres[i / centred_.length];
+    }
+    const auto n = static_cast<double>(centred_.length);
+    within_ = autocovariance(0) * n / (n - 1);
+    whole_ = autocovariance(0) + variance(centres);
+  }
+
+  double operator()(std::size_t lag) const {
+    return lag == 0 ? 1 : 1 - (within_ - autocovariance(lag)) / whole_;
+  }
+
+ private:
+  /// (1/n) Σ x_t x_{t+lag}, averaged over the chains.
+  double autocovariance(std::size_t lag) const {
+    std::vector<double> sums(centred_.count());
+#pragma omp parallel for
+    for (std::size_t i = 0; i < sums.size(); ++i) {
+      const std::span<const double> x = centred_[i];
+      sums[i] = std::inner_product(x.begin() + static_cast<std::ptrdiff_t>(lag), x.end(), x.begin(),
+                                   0.0);
+    }
+    return mean(sums) / static_cast<double>(centred_.length);
+  }
+
+  HalfChains centred_;
+  double within_ = 0;
+  double whole_ = 0;
+};
+
+double effective_size(const HalfChains& chains) {
+  const auto size = static_cast<double>(chains.values.size());
+  if (all_equal(chains.values)) return size;
+  const Autocorrelation rho(chains);
+  // Auto-correlations in pairs of lags (0, 1), (2, 3), … as long as a pair's sum is positive, none
+  // larger than the one before it. Of the last pair the first one counts, once.
+  double time = -1;
+  double least = std::numeric_limits<double>::infinity();
+  for (std::size_t lag = 0;; lag += 2) {
+    const double even = rho(lag);
+    const double pair = even + rho(lag + 1);
+    if (pair <= 0 || lag + 4 >= chains.length) {
+      time += std::max(even, 0.0);
+      break;
+    }
+    least = std::min(least, pair);
+    time += 2 * least;
+  }
+  return size / std::max(time, 1 / std::log10(size));
+}
+
+}  // namespace
+
+Mixing mixing(std::span<const float> draws, std::int64_t chains) {
+  constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
+  const auto count = static_cast<std::size_t>(chains);
+  if (draws.size() < 4 * count ||
+      !std::ranges::all_of(draws, [](float x) { return std::isfinite(x); })) {
+    return {kUndefined, kUndefined, kUndefined};
+  }
+  const HalfChains values = split(draws, count);
+  const HalfChains normal = rank_normalized(values);
+  Mixing mixing{.ess_bulk = effective_size(normal)};
+  if (all_equal(values.values)) {
+    mixing.rhat = kUndefined;
+  } else {
+    HalfChains folded = values;
+    const double median = quantile(values.values, 0.5);
+    for (double& value : folded.values) value = std::abs(value - median);
+    mixing.rhat = std::max(rhat(normal), rhat(rank_normalized(folded)));
+  }
+  mixing.ess_tail = std::numeric_limits<double>::infinity();
+  for (const double p : {0.05, 0.95}) {
+    const double limit = quantile({draws.begin(), draws.end()}, p);
+    HalfChains below = values;
+    for (double& value : below.values) value = value <= limit ? 1 : 0;
+    mixing.ess_tail = std::min(mixing.ess_tail, effective_size(below));
+  }
+  return mixing;
+}
+
+}  // namespace ebm
