@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <fstream>
+#include <stdexcept>
 #include <system_error>
 
 #include "cuda/base/errors.h"
@@ -196,6 +197,35 @@ SampleConfig load_resumed_sample_config(const std::filesystem::path& file,
         *refused, fmt::join(kMayChange, ", "), file.string()));
   }
   return load_sample_config(file, overrides);
+}
+
+DataConfig load_data_section(const std::filesystem::path& file) {
+  const YamlValue tree = read_tree(file, PublishedUse::training);
+  YamlReader reader(tree);
+  DataConfig data;
+  reader.section("data", [&](YamlReader& section) { visit_data(section, data); });
+  return data;
+}
+
+NetworkConfig load_network(const std::filesystem::path& file) {
+  const YamlValue tree = read_tree(file, PublishedUse::sampling);
+  if (tree.find("layers") == nullptr) {
+    throw ConfigurationError(fmt::format(
+        "{}: has no layers; a network is described by the keys layers, a list as network.layers of "
+        "a configuration, channels and image_size",
+        file.string()));
+  }
+  YamlReader reader(tree);
+  NetworkConfig network;
+  visit_saved_network(reader, network);
+  reader.finish();
+  number_layers(network.layers);
+  try {
+    make_network(network);
+  } catch (const std::invalid_argument& error) {
+    throw ConfigurationError(fmt::format("{}: {}", file.string(), error.what()));
+  }
+  return network;
 }
 
 std::string to_yaml(const TrainConfig& config) {

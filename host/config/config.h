@@ -224,6 +224,12 @@ SampleConfig load_sample_config(const std::filesystem::path& file,
 SampleConfig load_resumed_sample_config(const std::filesystem::path& file,
                                         std::span<const std::string> overrides = {});
 
+/// The `data` section of a configuration of either kind; the rest of it is not looked at.
+DataConfig load_data_section(const std::filesystem::path& file);
+
+/// A list of layers alone in a file, with the keys of the section `network` of sampling.
+NetworkConfig load_network(const std::filesystem::path& file);
+
 /// The configuration as YAML with every key that applies. It loads back to an equal configuration.
 std::string to_yaml(const TrainConfig& config);
 std::string to_yaml(const SampleConfig& config);
