@@ -15,6 +15,7 @@
 #include "host/apps/run_options.h"
 #include "host/config/config.h"
 #include "host/config/reference.h"
+#include "host/output/plot_style.h"
 #include "host/sampling/sampling_run.h"
 #include "host/training/compute_device.h"
 #include "host/training/environment.h"
@@ -77,6 +78,9 @@ int sample(Options options, std::span<const char* const> command_line) {
     write_file_atomically(folder.config(), to_yaml(config));
   }
   write_file_atomically(folder.new_environment(), describe_environment(command_line, device));
+  if (options.style) {
+    set_plot_style(folder.root(), *options.style);
+  }
   RunLog log(folder.log(), options.quiet);
   log.info(fmt::format("{}: {} on {}, {} threads, results in {}", version(), config.name,
                        device.name, omp_get_max_threads(), folder.root().string()));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,6 +19,8 @@
 #include "host/config/clamp.h"
 
 namespace ebm {
+
+struct YamlValue;
 
 enum class DataKind { mnist, cifar10, flowers102, folder, gmm, rings };
 enum class NetworkKind { toy, vanilla, nonlocal, custom };
@@ -205,7 +208,7 @@ Network make_network(const NetworkConfig& network);
 /// Reads a configuration file with overrides "section.key=value" put on top of it, the last one
 /// winning. A field whose key does not apply to the configuration keeps its default. Throws
 /// ConfigurationError, naming file and line or the override, the key, the value and what is valid,
-/// if the file cannot be read or the result is not a valid configuration.
+/// of all errors in order, if the file cannot be read or the result is not a valid configuration.
 TrainConfig load_train_config(const std::filesystem::path& file,
                               std::span<const std::string> overrides = {});
 
@@ -215,9 +218,19 @@ TrainConfig load_train_config(const std::filesystem::path& file,
 TrainConfig load_resumed_config(const std::filesystem::path& file,
                                 std::span<const std::string> overrides = {});
 
-/// The same for sampling.
+/// Adds to a configuration, after its overrides, what need not be said in it.
+using CompleteTree = std::function<void(YamlValue& tree)>;
+
+/// The same for sampling; of a file, or of a tree in place of one.
 SampleConfig load_sample_config(const std::filesystem::path& file,
-                                std::span<const std::string> overrides = {});
+                                std::span<const std::string> overrides = {},
+                                const CompleteTree& complete = {});
+SampleConfig sample_config_of(const YamlValue& tree, std::span<const std::string> overrides,
+                              const CompleteTree& complete);
+
+/// The keys of a section `data`, or of sampling's `network`, that say this. `place` is for errors.
+YamlValue tree_of(const DataConfig& data, const std::string& place);
+YamlValue tree_of(const NetworkConfig& network, const std::string& place);
 
 /// Of a sampling run that is to go on, likewise: sample.steps, device, data.path and log may
 /// change.

@@ -10,6 +10,7 @@
 
 #include "cuda/base/atomic_file.h"
 #include "cuda/base/ceil_div.h"
+#include "host/output/plot_style.h"
 
 namespace ebm {
 namespace {
@@ -17,14 +18,14 @@ namespace {
 constexpr std::int64_t kMostPoints = 2000;
 
 constexpr std::string_view kBandScript = R"(
-plot "steps.csv" using 1:{1}:{2} with filledcurves fillcolor rgb "#a6cee3" \
+plot "steps.csv" using 1:{1}:{2} with filledcurves fillcolor rgb band_colour \
        title "10% to 90% of the chains", \
-     "steps.csv" using 1:{0} with lines linewidth 1.5 linecolor rgb "#1f4e79" title "mean"
+     "steps.csv" using 1:{0} with lines linewidth 1.5 linecolor rgb line_colour title "mean"
 )";
 
 constexpr std::string_view kRateScript = R"(
 set yrange [0:1]
-plot "steps.csv" using 1:{0} with lines linewidth 1.5 linecolor rgb "#1f4e79" notitle
+plot "steps.csv" using 1:{0} with lines linewidth 1.5 linecolor rgb line_colour notitle
 )";
 
 /// What the scripts share. A quote in a gnuplot text in single quotes is written twice.
@@ -42,7 +43,6 @@ if (picture[strlen(picture) - 3:] eq ".pdf") {{
 }} else {{
   set terminal pngcairo size 1000,560 font "DejaVu Sans,12"
 }}
-set output picture
 set datafile separator ","
 set border 3 linewidth 0.8
 set tics out nomirror scale 0.6
@@ -52,6 +52,10 @@ set key top right opaque
 set xlabel "step"
 set ylabel '{2}' noenhanced
 set title '{1}' noenhanced
+line_colour = "#1f4e79"
+band_colour = "#a6cee3"
+load "plots.gp"
+set output picture
 )",
                      file, quoted, quantity);
 }
@@ -77,6 +81,7 @@ SamplingPlots::SamplingPlots(std::filesystem::path folder, const std::string& na
       write_file_atomically(scripts_.back(), script_head(file, name, quantity) + plot);
     }
   };
+  write_plot_style(folder_);
   write("energy", "energy U", fmt::format(kBandScript, 2, 3, 4));
   write("gradient", "gradient magnitude (ε²/2)‖∇U‖", fmt::format(kBandScript, 5, 6, 7));
   if (mala) {

@@ -16,7 +16,7 @@ namespace ebm {
 /// Summarizes a run in at most 2,000 points: of energy and gradient magnitude the mean over chains
 /// and the 10% and 90% quantiles, averaged over a point's steps; and the rate of acceptance. Keeps
 /// them in steps.csv, and beside it energy.gp, gradient.gp and, for MALA, acceptance.gp with their
-/// pictures.
+/// pictures, in the style of plots.gp.
 class SamplingPlots {
  public:
   /// Begins the points anew, and writes the scripts that are missing. `name` is the run's. `plots`

@@ -29,7 +29,7 @@ std::string way_to_go_on(const fs::path& root) {
 
 RunFolder::RunFolder(fs::path root) : root_(std::move(root)), lock_(root_ / "lock") {}
 
-RunFolder RunFolder::create(fs::path root) {
+void RunFolder::require_free(const fs::path& root) {
   std::error_code error;
   const bool exists = fs::exists(root, error);
   if (exists && !fs::is_directory(root, error)) {
@@ -42,6 +42,10 @@ RunFolder RunFolder::create(fs::path root) {
                     "with --out DIR, or remove it{}",
                     root.string(), way_to_go_on(root)));
   }
+}
+
+RunFolder RunFolder::create(fs::path root) {
+  require_free(root);
   make_folder(root);
   return RunFolder(std::move(root));
 }

@@ -17,6 +17,26 @@
 namespace ebm {
 namespace {
 
+/// Turns on, or off, a profiler of the queue's device that was started to wait for that.
+void profile_device(const Queue& queue, bool on) {
+  queue.wait();
+  if (!queue.on_cpu()) {
+    set_profiling(on);
+  }
+}
+
+CheckpointInfo checkpoint_info(const TrainConfig& config, const Network& network) {
+  return {.network = std::string(to_string(config.network.kind)),
+          .channels = network.input().channels,
+          .features = config.network.features,
+          .epsilon = config.langevin.epsilon,
+          .steps = config.langevin.steps,
+          .clamp = config.langevin.clamp,
+          .data_noise = config.data.is_toy() ? 0 : config.data.noise};
+}
+
+}  // namespace
+
 ImageDataset load_training_images(const TrainConfig& config, RunLog& log) {
   const DataConfig& data = config.data;
   if (data.is_toy()) {
@@ -65,26 +85,6 @@ LearnerSettings learner_settings(const TrainConfig& config) {
   }
   return settings;
 }
-
-/// Turns on, or off, a profiler of the queue's device that was started to wait for that.
-void profile_device(const Queue& queue, bool on) {
-  queue.wait();
-  if (!queue.on_cpu()) {
-    set_profiling(on);
-  }
-}
-
-CheckpointInfo checkpoint_info(const TrainConfig& config, const Network& network) {
-  return {.network = std::string(to_string(config.network.kind)),
-          .channels = network.input().channels,
-          .features = config.network.features,
-          .epsilon = config.langevin.epsilon,
-          .steps = config.langevin.steps,
-          .clamp = config.langevin.clamp,
-          .data_noise = config.data.is_toy() ? 0 : config.data.noise};
-}
-
-}  // namespace
 
 std::size_t learning_bytes(const TrainConfig& config, const Network& network, std::int64_t images,
                            const ComputeDevice& device) {
