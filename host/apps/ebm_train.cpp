@@ -39,9 +39,9 @@ struct Options : RunOptions {
   std::filesystem::path config;
   std::filesystem::path out;
   std::filesystem::path resume;
-  bool check = false;
   std::filesystem::path from;
   bool with_bank = false;
+  bool check = false;
   std::pair<std::int64_t, std::int64_t> profile{0, 0};  ///< first and last iteration; 0: none
 };
 
@@ -86,7 +86,7 @@ std::filesystem::path new_folder(const TrainConfig& config, const Options& optio
   return options.out.empty() ? std::filesystem::path("runs") / config.name : options.out;
 }
 
-std::optional<Origin> origin_of(const TrainConfig& config, const Options& options) {
+std::optional<Origin> load_origin_of(const TrainConfig& config, const Options& options) {
   return options.from.empty() ? std::nullopt
                               : std::optional(load_origin(config, options.from, options.with_bank));
 }
@@ -94,7 +94,7 @@ std::optional<Origin> origin_of(const TrainConfig& config, const Options& option
 Run new_run(const Options& options) {
   const TrainConfig config = load_train_config(options.config, options.overrides);
   const ComputeDevice device = device_for(config, options);
-  std::optional<Origin> origin = origin_of(config, options);
+  std::optional<Origin> origin = load_origin_of(config, options);
   return {config, device, RunFolder::create(new_folder(config, options)), std::move(origin)};
 }
 
@@ -103,8 +103,8 @@ int check(Options options) {
   apply_run_options(options);
   const TrainConfig config = load_train_config(options.config, options.overrides);
   const ComputeDevice device = device_for(config, options);
+  load_origin_of(config, options);
   RunFolder::require_free(new_folder(config, options));
-  origin_of(config, options);
   RunLog log("/dev/null", options.quiet);
   log_start(log, config, device, "nothing is started");
   log.info(describe_time(measure_run(config, device, log), config));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,6 +20,8 @@
 #include "host/config/picture_choices.h"
 
 namespace ebm {
+
+struct YamlValue;
 
 enum class DataKind { mnist, cifar10, flowers102, folder, gmm, rings };
 enum class NetworkKind { toy, vanilla, nonlocal, custom };
@@ -222,9 +225,30 @@ TrainConfig load_train_config(const std::filesystem::path& file,
 TrainConfig load_resumed_config(const std::filesystem::path& file,
                                 std::span<const std::string> overrides = {});
 
-/// The same for sampling.
+/// Adds to a configuration, after its overrides, what need not be said in it.
+using CompleteTree = std::function<void(YamlValue& tree)>;
+
+/// The same for sampling; of a file, or of a tree in place of one.
 SampleConfig load_sample_config(const std::filesystem::path& file,
-                                std::span<const std::string> overrides = {});
+                                std::span<const std::string> overrides = {},
+                                const CompleteTree& complete = {});
+SampleConfig sample_config_of(const YamlValue& tree, std::span<const std::string> overrides,
+                              const CompleteTree& complete);
+
+/// The keys of a section `data`, or of sampling's `network`, that say this. `place` is for errors.
+YamlValue tree_of(const DataConfig& data, const std::string& place);
+YamlValue tree_of(const NetworkConfig& network, const std::string& place);
+
+/// Of a sampling run that is to go on, likewise: sample.steps, device, data.path and log may
+/// change.
+SampleConfig load_resumed_sample_config(const std::filesystem::path& file,
+                                        std::span<const std::string> overrides = {});
+
+/// The `data` section of a configuration of either kind; the rest of it is not looked at.
+DataConfig load_data_section(const std::filesystem::path& file);
+
+/// A list of layers alone in a file, with the keys of the section `network` of sampling.
+NetworkConfig load_network(const std::filesystem::path& file);
 
 /// The configuration as YAML with every key that applies. It loads back to an equal configuration.
 std::string to_yaml(const TrainConfig& config);

@@ -221,21 +221,25 @@ void visit_training(Io& io, Config& config) {
              {toy, kToyData});
 }
 
+/// The network of a checkpoint that may not say itself what it is.
+template <class Io, class Config>
+void visit_saved_network(Io& io, Config& network) {
+  const bool for_images = visit_network(io, network);
+  const bool custom = network.kind == NetworkKind::custom;
+  io.default_to(network.channels, network.kind == NetworkKind::toy ? 2 : 3);
+  io.optional({"channels", "of its states: 1 (grey) or 3 (colour) of vanilla and nonlocal"},
+              network.channels, between(1, 1024),
+              {for_images || custom, "all networks but toy", Decides::in_section});
+  io.optional({"image_size", "pixels; height and width of its states; 1 for points in the plane"},
+              network.image_size, between(1, kLargestImage),
+              {custom, "networks given by a list of layers", Decides::in_section});
+}
+
 template <class Io, class Config>
 void visit_sampling(Io& io, Config& config) {
   visit_run(io, config);
-  io.section({"network", "What the checkpoint must be of."}, [&](Io& network) {
-    const bool for_images = visit_network(network, config.network);
-    const bool custom = config.network.kind == NetworkKind::custom;
-    network.default_to(config.network.channels, config.network.kind == NetworkKind::toy ? 2 : 3);
-    network.optional({"channels", "of its states: 1 (grey) or 3 (colour) of vanilla and nonlocal"},
-                     config.network.channels, between(1, 1024),
-                     {for_images || custom, "all networks but toy", Decides::in_section});
-    network.optional(
-        {"image_size", "pixels; height and width of its states; 1 for points in the plane"},
-        config.network.image_size, between(1, kLargestImage),
-        {custom, "networks given by a list of layers", Decides::in_section});
-  });
+  io.section({"network", "What the checkpoint must be of."},
+             [&](Io& network) { visit_saved_network(network, config.network); });
   io.required({"start", "U(-1, 1), N(0, 1), or distinct images or points", Decides::everywhere},
               config.start);
   io.section({"data", "Where the chains start."}, [&](Io& data) { visit_data(data, config.data); },

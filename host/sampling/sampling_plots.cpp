@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "cuda/base/atomic_file.h"
@@ -71,10 +72,14 @@ SamplingPlots::SamplingPlots(std::filesystem::path folder, const std::string& na
                           "gradient_90{}",
                           mala ? ",acceptance" : "")),
       steps_a_point_(ceil_div(steps, kMostPoints)) {
+  points_.keep_while([](std::string_view /*line*/) { return false; });
   const auto write = [&](std::string_view file, std::string_view quantity,
                          const std::string& plot) {
     scripts_.push_back(folder_ / fmt::format("{}.gp", file));
-    write_file_atomically(scripts_.back(), script_head(file, name, quantity) + plot);
+    std::error_code none;
+    if (!std::filesystem::exists(scripts_.back(), none)) {
+      write_file_atomically(scripts_.back(), script_head(file, name, quantity) + plot);
+    }
   };
   write_plot_style(folder_);
   write("energy", "energy U", fmt::format(kBandScript, 2, 3, 4));
@@ -85,7 +90,7 @@ SamplingPlots::SamplingPlots(std::filesystem::path folder, const std::string& na
 }
 
 void SamplingPlots::add(std::span<const float> energies, std::span<const float> gradient_norms,
-                        std::span<const float> accepted) {
+                        float acceptance) {
   const auto mean = [](std::span<const float> values) {
     return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
   };
@@ -99,7 +104,7 @@ void SamplingPlots::add(std::span<const float> energies, std::span<const float> 
       sums_[sum++] += static_cast<double>(sorted_[static_cast<std::size_t>(rank)]);
     }
   }
-  sums_[sum] += mala_ ? mean(accepted) : 0;
+  sums_[sum] += static_cast<double>(acceptance);
   ++steps_;
   if (++in_point_ == steps_a_point_) {
     write_point();

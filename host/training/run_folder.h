@@ -54,6 +54,9 @@ class RunFolder {
   std::filesystem::path short_run(std::int64_t iteration) const;
   std::filesystem::path bank(std::int64_t iteration) const;
   std::filesystem::path long_run(std::int64_t iteration) const;
+  // Of a sampling run: what it goes on from, and a copy of the network that it samples.
+  std::filesystem::path sampling_state() const { return root_ / "state.safetensors"; }
+  std::filesystem::path sampled_network() const { return root_ / "network.safetensors"; }
   /// states/x_000500.png, of a sampling run.
   std::filesystem::path sampled_states(std::int64_t step) const;
 

@@ -276,7 +276,7 @@ TEST_F(Programs, HelpAndVersionAreAnswers) {
     for (std::string line; std::getline(lines, line); ++count) {
       EXPECT_LE(line.size(), 100U) << line;
     }
-    EXPECT_LE(count, 30) << "one screen";
+    EXPECT_LE(count, 32) << "one screen";
     const Outcome version = shell(command + " --version");
     EXPECT_EQ(version.status, 0);
     EXPECT_TRUE(mentions(version.output, {"ebm 0."}));

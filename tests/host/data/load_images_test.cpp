@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "cuda/base/errors.h"
+#include "host/data/cifar10.h"
 #include "host/data/exif.h"
+#include "tests/support/cifar10_files.h"
 #include "tests/support/environment_variable.h"
 #include "tests/support/file_size_limit.h"
 #include "tests/support/idx_bytes.h"
@@ -325,7 +327,8 @@ TEST_F(LoadImages, Cifar10LevelsBecomeStates) {
 }
 
 TEST_F(LoadImages, Cifar10ErrorsNameTheFile) {
-  EXPECT_TRUE(mentions(refusal(DataKind::cifar10), {"data_batch_1.bin", "data.path"}));
+  EXPECT_TRUE(mentions(refusal(DataKind::cifar10),
+                       {"data_batch_1.bin", "cifar-10-batches-py", "data.path"}));
   const std::string good = cifar10_record(0, smooth_picture(32, 32, 3));
   for (int batch = 1; batch <= 4; ++batch) {
     write_below(data_ / fmt::format("data_batch_{}.bin", batch), good);
@@ -341,6 +344,71 @@ TEST_F(LoadImages, Cifar10ErrorsNameTheFile) {
   for (const auto& [bytes, problem] : cases) {
     write_bytes(last, bytes);
     EXPECT_TRUE(mentions(refusal(DataKind::cifar10), {last.string(), problem}));
+  }
+}
+
+/// Five batches as torchvision unpacks them, of 1 … 5 pictures, and these.
+std::vector<Picture> write_torchvisions_cifar10(const fs::path& folder, bool by_columns) {
+  std::vector<Picture> pictures;
+  for (unsigned batch = 1; batch <= 5; ++batch) {
+    std::string levels;
+    std::string columns(std::size_t{batch} * 3072, '\0');
+    for (unsigned i = 0; i < batch; ++i) {
+      pictures.push_back(smooth_picture(32, 32, 3, 10 * batch + i));
+      levels += cifar10_record(0, pictures.back()).substr(1);
+    }
+    for (std::size_t i = 0; i < levels.size(); ++i) {
+      columns[i % 3072 * batch + i / 3072] = levels[i];
+    }
+    write_below(folder / fmt::format("data_batch_{}", batch),
+                cifar10_pickle(by_columns ? columns : levels, by_columns));
+  }
+  return pictures;
+}
+
+TEST_F(LoadImages, Cifar10IsReadAsTorchvisionLeavesIt) {
+  for (const char* folder : {".", "cifar-10-batches-py"}) {
+    for (const bool by_columns : {false, true}) {
+      const std::vector<Picture> pictures =
+          write_torchvisions_cifar10(data_.path() / folder, by_columns);
+      EXPECT_EQ(load_images(data(DataKind::cifar10)).images, prepared(pictures, 3));
+    }
+    const ImageDataset batch = load_cifar10_batch(data_.path() / folder / "data_batch_2", 8, 3);
+    EXPECT_EQ(batch.images,
+              prepared({smooth_picture(32, 32, 3, 20), smooth_picture(32, 32, 3, 21)}, 3));
+    fs::remove(data_.path() / folder / "data_batch_1");
+  }
+}
+
+TEST_F(LoadImages, PicklesAreNotRun) {
+  write_torchvisions_cifar10(data_.path(), false);
+  const fs::path last = data_ / "data_batch_5";
+  const std::string good = read_bytes(last);
+  const auto with = [&good](std::string_view from, std::string_view to) {
+    std::string bytes = good;
+    return bytes.replace(bytes.find(from), from.size(), to);
+  };
+  const std::string array = "cnumpy.core.multiarray\n_reconstruct\n";
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {with(array, "cposix\nsystem\n"), "posix.system"},
+      {with(array, "cnumpy\ndtype\n"), "another type"},
+      {with("\x80\2", "\x80\4"), "protocol"},
+      {with("\x80\2}", "\x80\2\x81"), "instruction 0x81"},
+      {with("U\2u1", "U\2f4"), "8-bit levels"},
+      {with("M\5", "M\6"), "8-bit levels"},
+      {with("data", "date"), "no array 'data'"},
+      {with("\x80\2}", "\x80\2e}"), "takes more from the stack"},
+      {with("q\4]", "h\4]"), "recalls"},
+      {good.substr(0, good.size() - 1), "cut short"},
+      {good.substr(0, 200), "cut short"},
+      {"\x80\2.", "takes more from the stack"},
+      {"\x80\2}.", "no array 'data'"},
+      {"\x80\2K\1.", "another type"},
+  };
+  for (const auto& [bytes, problem] : cases) {
+    write_bytes(last, bytes);
+    EXPECT_TRUE(mentions(refusal(DataKind::cifar10), {last.string(), problem, "fetch it again"}))
+        << problem;
   }
 }
 
