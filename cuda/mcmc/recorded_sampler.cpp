@@ -118,6 +118,29 @@ std::span<const float> RecordedSampler::read_states() {
   return states_here_;
 }
 
+RecordedChains RecordedSampler::read_chains() {
+  const auto read = [&](const Array<float>& there) {
+    std::vector<float> here(there.size());
+    copy(queue_, there.data(), there.size(), here.data());
+    return here;
+  };
+  RecordedChains chains{
+      .steps = steps_, .states = read(states_), .f = read(f_), .gradients = read(gradients_)};
+  queue_.wait();
+  return chains;
+}
+
+void RecordedSampler::go_on_with(const RecordedChains& chains) {
+  const auto write = [&](const std::vector<float>& here, Array<float>& there) {
+    copy(queue_, here.data(), there.size(), there.data());
+  };
+  write(chains.states, states_);
+  write(chains.f, f_);
+  write(chains.gradients, gradients_);
+  queue_.wait();
+  steps_ = chains.steps;
+}
+
 std::size_t recorded_sampler_bytes(bool mala, std::int64_t chains, std::int64_t state_size) {
   // States and gradients, of MALA momenta, proposals and their gradients too; as many once more
   // while a graph's kernels are loaded. Records of some steps, and numbers of each chain.

@@ -13,6 +13,15 @@
 
 namespace ebm {
 
+/// Chains after so many steps: all that their next ones depend on besides the settings.
+struct RecordedChains {
+  std::int64_t steps = 0;
+  std::vector<float> states;  ///< chains × state size
+  // Of these states; of no meaning before the first step.
+  std::vector<float> f;          ///< one a chain
+  std::vector<float> gradients;  ///< chains × state size
+};
+
 /// Samples p ∝ exp(−U), U = f/T: unadjusted, x ← x − s·∇f + εz with s = (ε²/2)/T, or 1/T when ε = 0
 /// (which follows −∇U down), or by MALA. The chains are a function of seed, settings and starting
 /// states: the same bits however the steps are divided into calls, and for any number of threads.
@@ -42,6 +51,12 @@ class RecordedSampler {
   float* states() { return states_.data(); }
   /// The host's copy of them. Valid until the next call; waits.
   std::span<const float> read_states();
+
+  /// Reads the chains as they are, and waits.
+  RecordedChains read_chains();
+  /// Goes on with chains that a sampler of the same energy and settings has read: to the same bits.
+  /// Waits.
+  void go_on_with(const RecordedChains& chains);
 
   /// Runs the next `steps` steps of every chain, and waits.
   void run(int steps) { run(steps, nullptr, nullptr); }

@@ -1,4 +1,4 @@
-// The photographs of CIFAR-10, in its binary version: https://www.cs.toronto.edu/~kriz/cifar.html
+// The photographs of CIFAR-10: https://www.cs.toronto.edu/~kriz/cifar.html
 #pragma once
 
 #include <filesystem>
@@ -8,13 +8,17 @@
 
 namespace ebm {
 
-/// The training images (50,000 in the published set) of data_batch_1.bin … data_batch_5.bin in
-/// `folder`, or in cifar-10-batches-bin in it, in the files' order, prepared as prepare_images()
-/// does. A file is records of a label from 0 to 9 and 3 × 32 × 32 pixel levels.
+/// The training images (50,000 in the published set) in the files' order, prepared as
+/// prepare_images() does: data_batch_1.bin … data_batch_5.bin in `folder` or in
+/// cifar-10-batches-bin in it, or data_batch_1 … data_batch_5, as torchvision unpacks them, in
+/// `folder` or in cifar-10-batches-py in it.
 ///
-/// Throws InputFileError naming the file that is missing, is not a whole number of records, or has
-/// another label.
+/// Throws InputFileError naming the file that is missing or malformed.
 ImageDataset load_cifar10(const std::filesystem::path& folder, int image_size, int channels,
                           const LoadProgress& progress = {});
+
+/// The same of one file, which may be test_batch.bin or test_batch: a binary one is records of a
+/// label from 0 to 9 and 3 × 32 × 32 pixel levels; of others, see read_cifar10_pickle().
+ImageDataset load_cifar10_batch(const std::filesystem::path& file, int image_size, int channels);
 
 }  // namespace ebm

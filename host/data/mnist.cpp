@@ -15,18 +15,22 @@
 namespace ebm {
 namespace {
 
+constexpr std::array kFolders = {"", "raw", "MNIST/raw"};
 constexpr std::array kFileNames = {"train-images-idx3-ubyte", "train-images-idx3-ubyte.gz",
                                    "train-images.idx3-ubyte", "train-images.idx3-ubyte.gz"};
 
 std::filesystem::path find_training_images(const std::filesystem::path& folder) {
-  for (const char* name : kFileNames) {
-    std::error_code ignored;  // what cannot be looked at is not there
-    if (std::filesystem::exists(folder / name, ignored)) {
-      return folder / name;
+  for (const char* inner : kFolders) {
+    for (const char* name : kFileNames) {
+      std::error_code ignored;  // what cannot be looked at is not there
+      if (std::filesystem::exists(folder / inner / name, ignored)) {
+        return folder / inner / name;
+      }
     }
   }
   throw InputFileError(fmt::format(
-      "{}: holds no MNIST training images (looked for {}); fetch them with "
+      "{}: holds no MNIST training images (looked for {}, also in raw and MNIST/raw); fetch them "
+      "with "
       "ebm_fetch_dataset mnist (tools/user/fetch_dataset.sh of the sources), or set data.path to "
       "the folder that has one of these",
       folder.string(), fmt::join(kFileNames, ", ")));
@@ -35,11 +39,15 @@ std::filesystem::path find_training_images(const std::filesystem::path& folder) 
 }  // namespace
 
 ImageDataset load_mnist(const std::filesystem::path& folder, int image_size, int channels) {
+  return load_idx_images(find_training_images(folder), image_size, channels);
+}
+
+ImageDataset load_idx_images(const std::filesystem::path& file, int image_size, int channels) {
   if (image_size < 1 || (channels != 1 && channels != 3)) {
     throw std::invalid_argument(
-        fmt::format("load_mnist: image_size {}, channels {}", image_size, channels));
+        fmt::format("load_idx_images: image_size {}, channels {}", image_size, channels));
   }
-  const IdxImages digits = read_idx_images(find_training_images(folder));
+  const IdxImages digits = read_idx_images(file);
   const auto count = static_cast<std::size_t>(digits.count);
   const auto size = static_cast<std::ptrdiff_t>(digits.pixels.size() / count);
   return prepare_images(

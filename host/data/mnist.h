@@ -7,12 +7,16 @@
 
 namespace ebm {
 
-/// The training digits (60,000 in the published set) from the file train-images-idx3-ubyte in
-/// `folder`, plain or .gz, in the file's order, each prepared as prepare_image() does: image_size
-/// square, in one channel or repeated in three.
+/// The training digits (60,000 in the published set) from the file train-images-idx3-ubyte, plain
+/// or .gz, in `folder`, or in raw or MNIST/raw in it, where torchvision leaves it; see
+/// load_idx_images().
 ///
-/// Throws InputFileError when there is no such file (naming those looked for) or it is malformed;
-/// std::invalid_argument unless image_size is positive and channels is 1 or 3.
+/// Throws InputFileError when there is no such file (naming those looked for) or it is malformed.
 ImageDataset load_mnist(const std::filesystem::path& folder, int image_size, int channels);
+
+/// The images of an IDX file in the file's order, each prepared as prepare_image() does: image_size
+/// square, in one channel or repeated in three. Throws InputFileError when it is malformed;
+/// std::invalid_argument unless image_size is positive and channels is 1 or 3.
+ImageDataset load_idx_images(const std::filesystem::path& file, int image_size, int channels);
 
 }  // namespace ebm

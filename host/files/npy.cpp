@@ -12,6 +12,7 @@
 
 #include "cuda/base/atomic_file.h"
 #include "cuda/base/ceil_div.h"
+#include "host/files/half_float.h"
 #include "host/files/input_file.h"
 #include "host/files/shape.h"
 #include "host/parse_number.h"
@@ -218,25 +219,59 @@ void write_npy(const std::filesystem::path& path, std::span<const std::int64_t> 
   write(path, "<f8", shape, values);
 }
 
-NpyArray read_npy(const std::filesystem::path& path) {
-  InputFile file(path);
+namespace {
+
+/// Bytes of an element.
+std::uint64_t size_of(std::string_view dtype) {
+  return dtype == "<f8" ? sizeof(double) : dtype == "<f4" ? sizeof(float) : dtype == "<f2" ? 2 : 1;
+}
+
+[[noreturn]] void refuse_dtype(const InputFile& file, std::string_view dtype) {
+  file.fail(fmt::format("holds dtype '{}'; save array.astype('<f4')", dtype));
+}
+
+/// The header, checked against the file: an array in C order of that many elements.
+Header read_array_header(InputFile& file) {
   Header header = read_header(file);
-  if (header.dtype != "<f4" && header.dtype != "<f8") {
-    file.fail(fmt::format("holds dtype '{}'; save array.astype('<f4')", header.dtype));
+  if (std::ranges::count(std::array{"<f4", "<f8", "<f2", "|u1"}, header.dtype) == 0) {
+    refuse_dtype(file, header.dtype);
   }
   if (header.fortran_order) {
     file.fail("is in Fortran order; save numpy.ascontiguousarray(array)");
   }
   const std::optional<std::int64_t> count = element_count(header.shape);
-  const std::uint64_t size = header.dtype == "<f4" ? sizeof(float) : sizeof(double);
+  const std::uint64_t size = size_of(header.dtype);
   if (!count || static_cast<std::uint64_t>(*count) > file.remaining() / size ||
       static_cast<std::uint64_t>(*count) * size != file.remaining()) {
     file.fail(fmt::format("its shape {} of '{}' does not match the {} bytes of data it holds",
                           tuple(header.shape), header.dtype, file.remaining()));
   }
-  const auto values = static_cast<std::uint64_t>(*count);
-  return {std::move(header.shape), size == sizeof(float) ? file.read_floats<float>(values)
-                                                         : file.read_floats<double>(values)};
+  return header;
+}
+
+}  // namespace
+
+std::variant<NpyArray, NpyLevels> read_npy_or_levels(const std::filesystem::path& path) {
+  InputFile file(path);
+  Header header = read_array_header(file);
+  const std::uint64_t count = file.remaining() / size_of(header.dtype);
+  if (header.dtype == "|u1") {
+    NpyLevels levels{std::move(header.shape), std::vector<std::uint8_t>(count)};
+    file.read(std::as_writable_bytes(std::span(levels.values)));
+    return levels;
+  }
+  return NpyArray{std::move(header.shape), header.dtype == "<f4" ? file.read_floats<float>(count)
+                                           : header.dtype == "<f8"
+                                               ? file.read_floats<double>(count)
+                                               : file.read_floats<Float16>(count)};
+}
+
+NpyArray read_npy(const std::filesystem::path& path) {
+  std::variant<NpyArray, NpyLevels> array = read_npy_or_levels(path);
+  if (std::holds_alternative<NpyLevels>(array)) {
+    refuse_dtype(InputFile(path), "|u1");
+  }
+  return std::get<NpyArray>(std::move(array));
 }
 
 }  // namespace ebm

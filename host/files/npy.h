@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace ebm {
@@ -14,6 +15,12 @@ namespace ebm {
 struct NpyArray {
   std::vector<std::int64_t> shape;
   std::vector<float> values;
+};
+
+/// The same of 8-bit levels, as images have them.
+struct NpyLevels {
+  std::vector<std::int64_t> shape;
+  std::vector<std::uint8_t> values;
 };
 
 /// Writes `values`, in C order, as a version 1.0 file of dtype '<f4' or '<f8'; the header is padded
@@ -29,8 +36,11 @@ void write_npy(const std::filesystem::path& path, std::span<const std::int64_t> 
 std::string npy_header(std::string_view dtype, std::span<const std::int64_t> shape,
                        std::size_t at_least = 0);
 
-/// Reads a file of version 1, 2 or 3, dtype '<f4' or '<f8' (rounded to float), in C order.
-/// Throws InputFileError naming the file and what is wrong with it.
+/// Reads a file of version 1, 2 or 3, dtype '<f4', '<f2', '<f8' (rounded to float) or '|u1', in C
+/// order. Throws InputFileError naming the file and what is wrong with it.
+std::variant<NpyArray, NpyLevels> read_npy_or_levels(const std::filesystem::path& path);
+
+/// The same, but throws for '|u1' too.
 NpyArray read_npy(const std::filesystem::path& path);
 
 }  // namespace ebm

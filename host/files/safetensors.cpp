@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -12,6 +13,7 @@
 #include <utility>
 
 #include "cuda/base/errors.h"
+#include "host/files/half_float.h"
 #include "host/files/input_file.h"
 #include "host/files/shape.h"
 
@@ -25,26 +27,37 @@ constexpr std::uint64_t kLongestHeader = 100'000'000;  // the format's own limit
 constexpr std::size_t kAlignment = 8;
 constexpr int kDeepestNesting = 8;  // the format needs 3; unlimited, a hostile header eats memory
 
+/// How the elements of a dtype become floats.
+struct StoredType {
+  std::string_view dtype;
+  std::uint64_t size = 0;  ///< bytes of an element
+  std::vector<float> (InputFile::*read)(std::uint64_t count) = nullptr;
+};
+
+/// Null for a dtype that is not read.
+const StoredType* stored_type(std::string_view dtype) {
+  static constexpr std::array<StoredType, 7> kTypes{{
+      {"F32", sizeof(float), &InputFile::read_floats<float>},
+      {"F64", sizeof(double), &InputFile::read_floats<double>},
+      {"F16", sizeof(Float16), &InputFile::read_floats<Float16>},
+      {"BF16", sizeof(StoredBfloat16), &InputFile::read_floats<StoredBfloat16>},
+      {"U8", sizeof(std::uint8_t), &InputFile::read_floats<std::uint8_t>},
+      {"BOOL", sizeof(std::uint8_t), &InputFile::read_floats<std::uint8_t>},
+      {"I64", sizeof(std::int64_t), &InputFile::read_floats<std::int64_t>},
+  }};
+  const auto* found = std::ranges::find(kTypes, dtype, &StoredType::dtype);
+  return found == kTypes.end() ? nullptr : found;
+}
+
 /// What the header says of one tensor.
 struct Entry {
   std::string name;
-  std::string dtype;
+  const StoredType* type = nullptr;
   std::vector<std::int64_t> shape;
   std::uint64_t count = 0;  ///< elements
   std::uint64_t begin = 0;  ///< bytes from the start of the data
   std::uint64_t end = 0;
 };
-
-/// Bytes of an element; 0 for a dtype that is not read.
-std::uint64_t size_of(std::string_view dtype) {
-  if (dtype == "F32") {
-    return sizeof(float);
-  }
-  if (dtype == "F64") {
-    return sizeof(double);
-  }
-  return dtype == "U8" ? 1 : 0;
-}
 
 json parse_header(const InputFile& file, const std::string& text) {
   std::vector<std::set<std::string>> keys_at(kDeepestNesting + 2);
@@ -118,11 +131,11 @@ Entry read_entry(const InputFile& file, const std::string& name, const json& fie
       !fields["dtype"].is_string()) {
     fail("is not described by a dtype, a shape and data_offsets");
   }
-  Entry entry{.name = name, .dtype = fields["dtype"].get<std::string>(), .shape = {}};
-  const std::uint64_t size = size_of(entry.dtype);
-  if (size == 0) {
-    fail(fmt::format("is of dtype {}; F32, F64 and U8 can be read: save tensor.float()",
-                     fields["dtype"].dump()));
+  Entry entry{.name = name, .type = stored_type(fields["dtype"].get<std::string>()), .shape = {}};
+  if (entry.type == nullptr) {
+    fail(fmt::format(
+        "is of dtype {}; F32, F64, F16, BF16, U8, I64 and BOOL can be read: save tensor.float()",
+        fields["dtype"].dump()));
   }
   std::optional<std::vector<std::int64_t>> shape = sizes(fields["shape"]);
   const std::optional<std::int64_t> count = shape ? element_count(*shape) : std::nullopt;
@@ -142,7 +155,7 @@ Entry read_entry(const InputFile& file, const std::string& name, const json& fie
                      entry.end, file.remaining()));
   }
   const std::uint64_t bytes = entry.end - entry.begin;
-  if (bytes % size != 0 || bytes / size != entry.count) {
+  if (bytes % entry.type->size != 0 || bytes / entry.type->size != entry.count) {
     fail(fmt::format("has {} bytes of data, which is not what its shape and dtype take", bytes));
   }
   return entry;
@@ -173,9 +186,7 @@ void require_exact_cover(const InputFile& file, const std::vector<Entry>& entrie
 }
 
 Tensor read_tensor(InputFile& file, Entry&& entry) {
-  std::vector<float> values = entry.dtype == "F32"   ? file.read_floats<float>(entry.count)
-                              : entry.dtype == "F64" ? file.read_floats<double>(entry.count)
-                                                     : file.read_floats<std::uint8_t>(entry.count);
+  std::vector<float> values = (file.*entry.type->read)(entry.count);
   return {std::move(entry.name), std::move(entry.shape), std::move(values)};
 }
 

@@ -15,6 +15,7 @@
 #include "host/config/layers.h"
 #include "host/files/checked_tensors.h"
 #include "host/files/metadata_number.h"
+#include "host/training/foreign_names.h"
 
 namespace ebm {
 namespace {
@@ -72,7 +73,7 @@ CheckpointInfo read_info(const TensorFile& file, const NetworkChoice& choice) {
     if (choice.network.empty() || (!choice.channels && !toy)) {
       throw ConfigurationError(
           fmt::format("{} does not say which network it is of; give --network NAME (toy, vanilla "
-                      "or nonlocal) --channels C [--features N]",
+                      "or nonlocal) --channels C [--features N], or --layers FILE.yaml",
                       file.path.string()));
     }
     info.network = choice.network;
@@ -139,14 +140,19 @@ Network network_of(const TensorFile& file, const CheckpointInfo& info,
   }
 }
 
+constexpr std::string_view kRemedy =
+    "Another network is described as a list of layers (network.layers, or --layers of ebm_score); "
+    "other names are changed in PyTorch, before saving net.state_dict()";
+
 /// Throws unless the file has exactly the network's tensors.
 void require_tensors_of(const Network& network, const TensorFile& file,
                         const CheckpointInfo& info) {
   for (const ParameterTensor& expected : network.parameters()) {
     const Tensor* found = file.find(expected.name);
     if (found == nullptr) {
-      throw InputFileError(fmt::format("{}: there is no tensor '{}', which network {} needs",
-                                       file.path.string(), expected.name, info.network));
+      throw InputFileError(fmt::format(
+          "{}: there is no tensor '{}', which network {} needs; the file holds {}. {}",
+          file.path.string(), expected.name, info.network, listed_names(file), kRemedy));
     }
     if (found->shape != expected.shape) {
       throw InputFileError(fmt::format(
@@ -159,8 +165,9 @@ void require_tensors_of(const Network& network, const TensorFile& file,
   for (const Tensor& tensor : file.tensors) {
     const auto known = [&](const ParameterTensor& p) { return p.name == tensor.name; };
     if (std::ranges::none_of(network.parameters(), known)) {
-      throw InputFileError(fmt::format("{}: tensor '{}' is not one of network {}",
-                                       file.path.string(), tensor.name, info.network));
+      throw InputFileError(
+          fmt::format("{}: tensor '{}' is not one of network {}; the file holds {}. {}",
+                      file.path.string(), tensor.name, info.network, listed_names(file), kRemedy));
     }
   }
 }
@@ -207,9 +214,10 @@ NetworkChoice choice_of(const NetworkConfig& network) {
 }
 
 Checkpoint load_checkpoint(const std::filesystem::path& path, const NetworkChoice& choice) {
-  const TensorFile file = read_tensors(path);
+  TensorFile file = read_tensors(path);
   CheckpointInfo info = read_info(file, choice);
   Network network = network_of(file, info, choice);
+  adopt_names(file, network);
   require_tensors_of(network, file, info);
   Buffer<float> parameters(static_cast<std::size_t>(network.parameter_count()));
   for (const ParameterTensor& tensor : network.parameters()) {

@@ -52,7 +52,8 @@ struct NetworkChoice {
 NetworkChoice choice_of(const NetworkConfig& network);
 
 /// Reads a checkpoint. Without metadata (a file that another program wrote), `choice` must name the
-/// network; where both speak they must agree. Throws InputFileError naming file, tensor and shapes
+/// network; where both speak they must agree. Names are the network's, or what adopt_names() makes
+/// its. Throws InputFileError naming file, tensor and shapes
 /// when the file is damaged or not that network's; ConfigurationError when the network is not
 /// known.
 Checkpoint load_checkpoint(const std::filesystem::path& path, const NetworkChoice& choice);

@@ -18,6 +18,7 @@
 #include "host/files/safetensors.h"
 #include "host/training/checkpoint.h"
 #include "tests/fuzz/small_state.h"
+#include "tests/support/cifar10_files.h"
 #include "tests/support/idx_bytes.h"
 #include "tests/support/picture_files.h"
 #include "tests/support/temporary_folder.h"
@@ -44,6 +45,9 @@ void make_npy(const fs::path& folder) {
   write_npy(folder / "matrix_f4.npy", std::array<std::int64_t, 2>{2, 3}, counting<float>(6));
   write_npy(folder / "vector_f8.npy", std::array<std::int64_t, 1>{3}, counting<double>(3));
   write_npy(folder / "scalar_f4.npy", std::array<std::int64_t, 0>{}, counting<float>(1));
+  const std::array<std::int64_t, 2> shape{2, 3};
+  write_bytes(folder / "levels_u1.npy", npy_header("|u1", shape) + std::string(6, '\x7f'));
+  write_bytes(folder / "halves_f2.npy", npy_header("<f2", shape) + std::string(12, '\x3c'));
   write_npy(folder / "empty_f4.npy", std::array<std::int64_t, 3>{0, 2, 2}, std::vector<float>());
 }
 
@@ -62,6 +66,10 @@ void make_safetensors(const fs::path& folder) {
               with_length(R"({"u":{"dtype":"U8","shape":[8],"data_offsets":[0,8]},)"
                           R"("d":{"dtype":"F64","shape":[1],"data_offsets":[8,16]}})",
                           std::string(16, '\1')));
+  write_bytes(folder / "halves.safetensors",
+              with_length(R"({"h":{"dtype":"F16","shape":[2],"data_offsets":[0,4]},)"
+                          R"("b":{"dtype":"BF16","shape":[2],"data_offsets":[4,8]}})",
+                          std::string(8, '\x3c')));
   write_bytes(folder / "refused_overlap.safetensors",
               with_length(R"({"u":{"dtype":"U8","shape":[8],"data_offsets":[0,8]},)"
                           R"("d":{"dtype":"F64","shape":[1],"data_offsets":[4,12]}})",
@@ -124,6 +132,8 @@ void make_cifar10(const fs::path& folder) {
   write_bytes(folder / "two_records.bin",
               '\0' + arbitrary_bytes(3072) + '\t' + arbitrary_bytes(3072));
   write_bytes(folder / "refused_label.bin", '\n' + arbitrary_bytes(3072));
+  write_bytes(folder / "two_images", cifar10_pickle(arbitrary_bytes(2 * 3072)));
+  write_bytes(folder / "refused_function", "\x80\2cposix\nsystem\n.");
 }
 
 /// A PNG file as libpng writes pixels of this format; of a palette, its first entries.

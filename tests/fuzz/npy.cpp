@@ -2,4 +2,6 @@
 
 #include "tests/fuzz/hostile_input.h"
 
-void ebm::read_hostile(std::span<const std::byte> bytes) { read_npy(HostileFile(bytes).path()); }
+void ebm::read_hostile(std::span<const std::byte> bytes) {
+  read_npy_or_levels(HostileFile(bytes).path());
+}

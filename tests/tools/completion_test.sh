@@ -67,11 +67,19 @@ completes ebm_plot ''
 equal "$replies" "$folders"
 completes ebm_score --checkpoint ''
 equal "$replies" "a folder f.safetensors folder"
+completes ebm_score ''
+equal "$replies" "a folder f.safetensors folder"
+completes ebm_score f.safetensors ''
+equal "$replies" "a folder a.yaml b.yml c.json d.txt e.npy f.safetensors folder g.pth"
 completes ebm_score --input e
 equal "$replies" e.npy
+completes ebm_score folder e.npy --against e
+equal "$replies" e.npy
+completes ebm_score folder e.npy --layers ''
+equal "$replies" "a folder a.yaml b.yml folder"
 completes "$scripts/convert_checkpoint.py" ''
 equal "$replies" "a folder f.safetensors folder g.pth"
-completes "$scripts/convert_checkpoint.py" --strip-prefix ''
+completes "$scripts/convert_checkpoint.py" --entry ''
 equal "$replies" ""
 completes "$scripts/fetch_dataset.sh" ''
 equal "$replies" "cifar10 flowers102 mnist"

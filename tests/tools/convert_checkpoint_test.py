@@ -176,14 +176,83 @@ class Conversion(Case):
             out = tensors_of(self.converted("in.pth", "out.safetensors"))
             self.assertEqual(out, {"a": ([2, 3], struct.pack("<6f", *values))})
 
-    def test_a_prefix_is_removed_only_when_asked(self) -> None:
-        content = zip_file(pickled({"module.a": tensor()}), {"data/0": bytes(24)})
-        self.refuses(content, "--strip-prefix module.")
-        out = self.converted("in.pth", "out.safetensors", "--strip-prefix", "module.")
-        self.assertEqual(list(tensors_of(out)), ["a"])
-        other = self.convert("in.pth", "other.safetensors", "--strip-prefix", "net.")
-        self.assertEqual(other.returncode, 3)
-        self.assertIn("module.a", other.stderr)
+    def entry(self, content: bytes, *arguments: object) -> dict[str, tuple[list[int], bytes]]:
+        (self.folder / "in.pth").write_bytes(content)
+        return tensors_of(self.converted("in.pth", "out.safetensors", *arguments))
+
+    def test_a_network_is_found_in_what_holds_it(self) -> None:
+        net = {"a.weight": tensor()}
+        data = {"data/0": bytes(24)}
+        optimizer = {"state": {0: {"exp_avg": tensor()}}, "param_groups": []}
+        for value in (
+            net,
+            {"state_dict": net, "epoch": 3, "optimizer": optimizer},
+            {"trainer": {"ema": {"step": 7, "weights": net}, "optimizers": [optimizer]}},
+        ):
+            self.assertEqual(list(self.entry(zip_file(pickled(value), data))), ["a.weight"])
+        done = self.convert("in.pth", "again.safetensors")
+        self.assertIn("those under 'trainer.ema.weights'", done.stdout)
+
+    def test_of_several_networks_one_is_chosen(self) -> None:
+        values = struct.pack("<12f", *range(12))
+        second = (6, (2, 3), (3, 1))
+        nested = {
+            "model": {"a": tensor(12)},
+            "ema": {"inner": {"a": tensor(12, view=second), "module.b": tensor(12)}},
+        }
+        content = zip_file(pickled(nested), {"data/0": values})
+        self.refuses(content, "2 networks", "'model': a", "'ema.inner': a, module.b", "--entry NAME")
+        self.assertEqual(self.entry(content, "--entry", "model"), {"a": ([2, 3], values[:24])})
+        averaged = self.entry(content, "--entry", "ema.inner")
+        self.assertEqual(averaged, {"a": ([2, 3], values[24:]), "module.b": ([2, 3], values[:24])})
+        self.assertEqual(list(self.entry(content, "--entry", "ema.inner.module")), ["b"])
+        for nothing in ("ema.", "mode", "a"):
+            done = self.convert("in.pth", "other.safetensors", "--entry", nothing)
+            self.assertEqual(done.returncode, 3, nothing)
+            for says in (repr(nothing), "'model': a", "--entry"):
+                self.assertIn(says, done.stderr)
+
+    def test_an_entry_may_be_a_prefix_of_names(self) -> None:
+        flat = {"online.a": tensor(), "ema.a": tensor(), "ema.module.b": tensor(), "initted": tensor()}
+        content = zip_file(pickled(flat), {"data/0": bytes(24)})
+        self.assertEqual(list(self.entry(content)), list(flat))
+        self.assertEqual(list(self.entry(content, "--entry", "ema")), ["a", "module.b"])
+        self.converted("in.pth", "all.safetensors")
+        out = self.converted("all.safetensors", "ema.safetensors", "--entry", "ema.module")
+        self.assertEqual(tensors_of(out), {"b": ([2, 3], bytes(24))})
+
+    def test_metadata_stay_with_a_network_that_is_taken_out(self) -> None:
+        header = {
+            "__metadata__": {"epsilon": "0.5", "network": "toy", "xxh3_128": "of all of it"},
+            **{f"ema.{n}": {"dtype": "F32", "shape": [1], "data_offsets": [4 * i, 4 * i + 4]}
+               for i, n in enumerate("ab")},
+        }  # fmt: skip
+        text = json.dumps(header).encode()
+        (self.folder / "in.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + bytes(8))
+        out = self.converted("in.safetensors", "out.safetensors", "--entry", "ema")
+        kept = json.loads(out[8 : 8 + struct.unpack("<Q", out[:8])[0]])["__metadata__"]
+        self.assertEqual(kept, {"epsilon": "0.5", "network": "toy"})
+        named = self.converted("in.safetensors", "out.safetensors", "--network", "vanilla",
+                               "--channels", "3")  # fmt: skip
+        kept = json.loads(named[8 : 8 + struct.unpack("<Q", named[:8])[0]])["__metadata__"]
+        self.assertEqual(kept["network"], "vanilla")
+
+    def test_counters_beside_the_weights_are_kept(self) -> None:
+        counter = tensor(1, "LongStorage", (0, (), ()))
+        content = zip_file(
+            pickled({"n_averaged": counter}), {"data/0": struct.pack("<q", 70000)}
+        )
+        self.assertEqual(self.entry(content), {"n_averaged": ([], struct.pack("<f", 70000))})
+        again = self.convert("out.safetensors", "back.pth")
+        self.assertEqual(again.returncode, 0, again.stderr)
+        for code, dtype, data in (("I64", "q", 3), ("BOOL", "?", True), ("U8", "B", 200)):
+            size = struct.calcsize(dtype)
+            entry = {"dtype": code, "shape": [], "data_offsets": [0, size]}
+            text = json.dumps({"c": entry}).encode()
+            whole = struct.pack("<Q", len(text)) + text + struct.pack("<" + dtype, data)
+            (self.folder / "c.safetensors").write_bytes(whole)
+            out = tensors_of(self.converted("c.safetensors", "d.safetensors"))
+            self.assertEqual(out, {"c": ([], struct.pack("<f", data))})
 
 
 class HostileFiles(Case):
@@ -266,8 +335,10 @@ class OtherFiles(Case):
         data = {"data/0": bytes(24)}
         for value, says in (
             ({"state": {}, "param_groups": []}, "optimizer"),
-            ({"epoch": 1, "weights": {"a": tensor()}}, "'epoch', 'weights'"),
-            ({"net": {"a": tensor()}, "model": {"a": tensor()}}, "'net', 'model'"),
+            ({"epoch": 1, "weights": {"a": 2}}, "'epoch', 'weights'"),
+            ({"net": {"a": tensor()}, "model": {"a": tensor()}}, "'net': a; 'model': a"),
+            ({"num_updates": 5, "shadow_params": [tensor()]}, "'shadow_params' is a list of tensors"),
+            ({str(i): {"a": tensor()} for i in range(101)}, "more than 100 state_dicts"),
             ({"a": tensor(), "b": 1}, "'a', 'b'"),
             ([tensor()], "torch.save"),
             ({"a": tensor(kind="IntStorage")}, "'a' is of type int32"),
@@ -325,7 +396,7 @@ class CommandLine(Case):
         toy = PTH / "toy.zip.pth"
         for arguments, says in (
             ([toy], "OUT"),
-            ([toy, "out.pth"], ".safetensors"),
+            ([toy, "out.onnx"], ".safetensors"),
             ([toy, "out.safetensors", "--legacy"], "--legacy"),
             ([toy, "out.safetensors", "--channels", 3], "--network"),
             ([toy, "out.safetensors", "--network", "vanilla"], "--channels"),

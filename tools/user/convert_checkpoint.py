@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Converts networks between PyTorch's .pth files and .safetensors files; extensions say which way.
 
-A .pth file must hold a state_dict, in the zip format (PyTorch 1.6 and later) or the older one.
-It is read without PyTorch and nothing in it is run: a file that asks for more than tensors is
-refused. Tensors become float32. Name the network here, or later to the program that reads it.
+A .pth file must hold state_dicts, in the zip format (PyTorch 1.6 and later) or the older one; of
+several, --entry chooses one. It is read without PyTorch and nothing in it is run: a file that asks
+for more than tensors is refused. Tensors become float32. Name the network here, or later to the
+program that reads it.
 """
 
 import argparse
@@ -15,12 +16,14 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True  # the folder of checkpoint_files may be a package's, or the sources
 
+from checkpoint_files.entries import chosen  # noqa: E402
 from checkpoint_files.pth import legacy_bytes, read_pth, zip_bytes  # noqa: E402
 from checkpoint_files.safetensors import read_safetensors, safetensors_bytes  # noqa: E402
 from checkpoint_files.tensors import Tensor  # noqa: E402
 
 EXAMPLES = """examples:
   %(prog)s net_00100.pth net.safetensors --network nonlocal --channels 3
+  %(prog)s averaged.pth net.safetensors --entry ema
   %(prog)s runs/a/checkpoints/net_003000.safetensors net.pth
 """
 # What Python raises on malformed input.
@@ -66,7 +69,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--features", metavar="N", type=positive, help="its width [32]")
     parser.add_argument("--epsilon", metavar="E", type=step_size, help="it was trained with")
     parser.add_argument(
-        "--strip-prefix", metavar="P", default="", help="off names, such as module."
+        "--entry", metavar="NAME", default="", help="of IN: only what is under it, such as ema"
     )
     parser.add_argument("--legacy", action="store_true", help="to .pth: for PyTorch before 1.6")
     parser.add_argument("--force", action="store_true", help="replace OUT if there is one")
@@ -78,13 +81,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def check(options: argparse.Namespace) -> None:
     """Throws Failure for options that contradict each other."""
     kinds = {".pth": "pth", ".pt": "pth", ".safetensors": "safetensors"}
-    ends = [kinds.get(path.suffix) for path in (options.input, options.output)]
-    if set(ends) != {"pth", "safetensors"}:
-        raise Failure(2, "of IN and OUT one must end with .pth or .pt, the other with .safetensors")
-    options.to_pth = ends[1] == "pth"
+    for path in (options.input, options.output):
+        if path.suffix not in kinds:
+            raise Failure(2, f"{path}: its name must end with .pth, .pt or .safetensors")
+    options.from_pth, options.to_pth = (
+        kinds[path.suffix] == "pth" for path in (options.input, options.output)
+    )
     about = (options.channels, options.features, options.epsilon)
-    if options.to_pth and (options.network or options.strip_prefix):
-        raise Failure(2, "--network and --strip-prefix are for conversion to .safetensors")
+    if options.to_pth and options.network:
+        raise Failure(2, "--network is for conversion to .safetensors")
     if not options.to_pth and options.legacy:
         raise Failure(2, "--legacy is for conversion to .pth")
     if not options.network and any(about):
@@ -95,8 +100,8 @@ def check(options: argparse.Namespace) -> None:
         raise Failure(2, f"{options.output}: is there already; choose another name, or --force")
 
 
-def metadata(options: argparse.Namespace) -> dict[str, str]:
-    """As ebm's programs write and read it."""
+def named_network(options: argparse.Namespace) -> dict[str, str]:
+    """Metadata as ebm's programs write and read them."""
     if not options.network:
         return {}
     about = {
@@ -107,27 +112,17 @@ def metadata(options: argparse.Namespace) -> dict[str, str]:
     return about | ({"epsilon": str(options.epsilon)} if options.epsilon else {})
 
 
-def stripped(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    for name in tensors:
-        if not name.startswith(prefix):
-            raise ValueError(f"tensor {name!r} does not begin with {prefix!r} (--strip-prefix)")
-    if not prefix and all(name.startswith("module.") for name in tensors):
-        raise ValueError("its names begin with 'module.', as DataParallel's do; "
-                         "give --strip-prefix module.")  # fmt: skip
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-
-
-def read(options: argparse.Namespace) -> tuple[dict[str, Tensor], str]:
-    """The tensors by name, and where in the file they were."""
+def read(options: argparse.Namespace) -> tuple[dict[str, Tensor], str, dict[str, str]]:
+    """The tensors by name, where in the file they were, and its metadata."""
     try:
         content = options.input.read_bytes()
     except OSError as error:
         raise Failure(3, f"{options.input}: cannot be read: {error.strerror}") from error
     try:
-        if options.to_pth:
-            return read_safetensors(content), ""
-        tensors, nested_name = read_pth(content)
-        return stripped(tensors, options.strip_prefix), nested_name
+        if options.from_pth:
+            return *read_pth(content, options.entry), {}
+        tensors, kept = read_safetensors(content)
+        return *chosen({"": tensors}, options.entry), kept
     except ValueError as error:
         raise Failure(3, f"{options.input}: {error}") from error
     except MALFORMED as error:
@@ -160,17 +155,16 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def convert(options: argparse.Namespace) -> str:
-    tensors, nested_name = read(options)
+    tensors, place, kept = read(options)
     if options.to_pth:
         content = (legacy_bytes if options.legacy else zip_bytes)(tensors)
     else:
         try:
-            content = safetensors_bytes(tensors, metadata(options))
+            content = safetensors_bytes(tensors, kept | named_network(options))
         except ValueError as error:
             raise Failure(3, f"{options.input}: {error}") from error
     write_atomically(options.output, content)
-    place = f", those under {nested_name!r}" if nested_name else ""
-    return f"{options.output}: {len(tensors)} tensors{place}"
+    return f"{options.output}: {len(tensors)} tensors" + (f", those under {place!r}" if place else "")
 
 
 def main() -> int:

@@ -12,6 +12,9 @@
 #include <vector>
 
 #include "cuda/base/errors.h"
+#include "host/data/cifar10.h"
+#include "host/data/exif.h"
+#include "tests/support/cifar10_files.h"
 #include "tests/support/environment_variable.h"
 #include "tests/support/file_size_limit.h"
 #include "tests/support/idx_bytes.h"
@@ -90,23 +93,105 @@ TEST_F(LoadImages, FolderLinksDoNoHarm) {
   EXPECT_TRUE(mentions(refusal(DataKind::folder), {"self.png", "cannot be opened"}));
 }
 
-TEST_F(LoadImages, FolderErrorsNameTheFirstFile) {
+TEST_F(LoadImages, FolderErrorsNameEveryFile) {
   EXPECT_TRUE(mentions(refusal(DataKind::folder), {data_.path().string(), "holds no images"}));
   for (int i = 0; i < 60; ++i) {
     write_below(data_ / fmt::format("{:02}.jpg", i), jpeg_bytes(smooth_picture(16, 16, 3)));
   }
   write_below(data_ / "17.jpg", "not a picture");
+  for (const int threads : {1, 2, 5}) {
+    const Threads use(threads);
+    EXPECT_EQ(refusal(DataKind::folder), (data_ / "17.jpg").string() +
+                                             ": is neither a JPEG nor a PNG file; mend or remove "
+                                             "it, or leave it out with data.unreadable: skip");
+  }
   write_below(data_ / "40.jpg", "");
+  fs::create_symlink("nowhere", data_ / "58.png");
   for (const int threads : {1, 2, 5}) {
     const Threads use(threads);
     EXPECT_EQ(refusal(DataKind::folder),
-              (data_ / "17.jpg").string() + ": is neither a JPEG nor a PNG file");
+              fmt::format("3 pictures cannot be read; mend or remove them, or leave them out with "
+                          "data.unreadable: skip:\n  {0}/17.jpg: is neither a JPEG nor a PNG "
+                          "file\n  {0}/40.jpg: is empty\n  {0}/58.png: cannot be opened: No such "
+                          "file or directory",
+                          data_.path().string()));
   }
+  for (int i = 1000; i < 2005; ++i) {
+    write_below(data_ / fmt::format("a/{}.jpg", i), "x");
+  }
+  const std::string very_many = refusal(DataKind::folder);
+  EXPECT_TRUE(mentions(very_many, {"1008 pictures cannot be read", "/40.jpg", "/a/1996.jpg"}));
+  EXPECT_TRUE(very_many.ends_with("/a/1996.jpg: is neither a JPEG nor a PNG file\n  and 8 more"));
   EXPECT_TRUE(kept().empty());
   DataConfig missing = data(DataKind::folder);
   missing.path += "/missing";
   EXPECT_TRUE(mentions(message_of<InputFileError>([&] { load_images(missing); }),
                        {"missing", "No such file"}));
+}
+
+TEST_F(LoadImages, UnreadablePicturesAreLeftOutAndCounted) {
+  std::vector<Picture> pictures;
+  for (unsigned i = 0; i < 9; ++i) {
+    pictures.push_back(smooth_picture(16, 16, 3, i));
+    write_below(data_ / fmt::format("{}.png", i), png_bytes(pictures.back()));
+  }
+  pictures.erase(pictures.begin() + 5);
+  pictures.erase(pictures.begin());
+  write_below(data_ / "0.png", "");
+  write_below(data_ / "5.png", png_bytes(pictures[2]).substr(0, 60));
+  DataConfig config = data(DataKind::folder);
+  config.unreadable = Unreadable::skip;
+  for (const char* time : {"the first", "the cache's"}) {
+    std::vector<std::string> notes;
+    const ImageDataset images =
+        load_images(config, {}, [&](const std::string& line) { notes.push_back(line); });
+    EXPECT_EQ(images.count, 7) << time;
+    EXPECT_EQ(images.images, prepared(pictures, 3)) << time;
+    EXPECT_EQ(notes, std::vector<std::string>{"2 of 9 pictures cannot be read and are left out "
+                                              "(data.unreadable: skip)"});
+  }
+  EXPECT_TRUE(mentions(refusal(DataKind::folder), {"0.png", "5.png"}));  // still, by default
+  for (int i = 1; i < 9; ++i) {
+    fs::remove(data_ / fmt::format("{}.png", i));
+  }
+  EXPECT_EQ(message_of<InputFileError>([&] { load_images(config); }),
+            "none of 1 pictures can be read:\n  " + (data_ / "0.png").string() + ": is empty");
+
+  write_tar(data_ / "102flowers.tgz", {{"jpg/a.png", png_bytes(pictures[0])}, {"jpg/b.jpg", "x"}});
+  config.kind = DataKind::flowers102;
+  for (int time = 0; time < 2; ++time) {
+    const ImageDataset images = load_images(config);
+    EXPECT_EQ(images.left_out, 1);
+    EXPECT_EQ(images.images, prepared({pictures[0]}, 3));
+  }
+}
+
+TEST_F(LoadImages, PicturesOfOtherKindsAreCounted) {
+  write_below(data_ / "a.png", png_bytes(smooth_picture(8, 8, 3)));
+  write_below(data_ / "b.webp", "x");
+  write_below(data_ / "c/d.JFIF", "x");
+  write_below(data_ / "c/e.jfif", "x");
+  write_below(data_ / "f.bmp", "x");
+  write_below(data_ / "labels.csv", "x");
+  write_below(data_ / ".g.webp", "hidden");
+  std::vector<std::string> notes;
+  load_images(data(DataKind::folder), {}, [&](const std::string& line) { notes.push_back(line); });
+  EXPECT_EQ(notes, std::vector{fmt::format("passed over in {}: 1 .bmp, 2 .jfif, 1 .webp; .jpg, "
+                                           ".jpeg and .png are read",
+                                           data_.path().string())});
+  fs::remove(data_ / "a.png");
+  EXPECT_TRUE(mentions(refusal(DataKind::folder),
+                       {"holds no images", "there are 1 .bmp, 2 .jfif, 1 .webp, to be converted"}));
+}
+
+TEST_F(LoadImages, ExifIsAppliedWhereAsked) {
+  const Picture picture = smooth_picture(8, 8, 3, 4);
+  write_below(data_ / "a.png", with_chunk(png_bytes(picture), "eXIf", exif_of(6)));
+  DataConfig config = data(DataKind::folder);
+  EXPECT_EQ(load_images(config).images, prepared({picture}, 3));
+  config.exif = ExifUse::apply;
+  EXPECT_EQ(load_images(config).images, prepared({upright(picture, 6)}, 3));
+  EXPECT_EQ(kept().size(), 2U);
 }
 
 TEST_F(LoadImages, IsTheSameOnAnyNumberOfThreads) {
@@ -242,7 +327,8 @@ TEST_F(LoadImages, Cifar10LevelsBecomeStates) {
 }
 
 TEST_F(LoadImages, Cifar10ErrorsNameTheFile) {
-  EXPECT_TRUE(mentions(refusal(DataKind::cifar10), {"data_batch_1.bin", "data.path"}));
+  EXPECT_TRUE(mentions(refusal(DataKind::cifar10),
+                       {"data_batch_1.bin", "cifar-10-batches-py", "data.path"}));
   const std::string good = cifar10_record(0, smooth_picture(32, 32, 3));
   for (int batch = 1; batch <= 4; ++batch) {
     write_below(data_ / fmt::format("data_batch_{}.bin", batch), good);
@@ -258,6 +344,71 @@ TEST_F(LoadImages, Cifar10ErrorsNameTheFile) {
   for (const auto& [bytes, problem] : cases) {
     write_bytes(last, bytes);
     EXPECT_TRUE(mentions(refusal(DataKind::cifar10), {last.string(), problem}));
+  }
+}
+
+/// Five batches as torchvision unpacks them, of 1 … 5 pictures, and these.
+std::vector<Picture> write_torchvisions_cifar10(const fs::path& folder, bool by_columns) {
+  std::vector<Picture> pictures;
+  for (unsigned batch = 1; batch <= 5; ++batch) {
+    std::string levels;
+    std::string columns(std::size_t{batch} * 3072, '\0');
+    for (unsigned i = 0; i < batch; ++i) {
+      pictures.push_back(smooth_picture(32, 32, 3, 10 * batch + i));
+      levels += cifar10_record(0, pictures.back()).substr(1);
+    }
+    for (std::size_t i = 0; i < levels.size(); ++i) {
+      columns[i % 3072 * batch + i / 3072] = levels[i];
+    }
+    write_below(folder / fmt::format("data_batch_{}", batch),
+                cifar10_pickle(by_columns ? columns : levels, by_columns));
+  }
+  return pictures;
+}
+
+TEST_F(LoadImages, Cifar10IsReadAsTorchvisionLeavesIt) {
+  for (const char* folder : {".", "cifar-10-batches-py"}) {
+    for (const bool by_columns : {false, true}) {
+      const std::vector<Picture> pictures =
+          write_torchvisions_cifar10(data_.path() / folder, by_columns);
+      EXPECT_EQ(load_images(data(DataKind::cifar10)).images, prepared(pictures, 3));
+    }
+    const ImageDataset batch = load_cifar10_batch(data_.path() / folder / "data_batch_2", 8, 3);
+    EXPECT_EQ(batch.images,
+              prepared({smooth_picture(32, 32, 3, 20), smooth_picture(32, 32, 3, 21)}, 3));
+    fs::remove(data_.path() / folder / "data_batch_1");
+  }
+}
+
+TEST_F(LoadImages, PicklesAreNotRun) {
+  write_torchvisions_cifar10(data_.path(), false);
+  const fs::path last = data_ / "data_batch_5";
+  const std::string good = read_bytes(last);
+  const auto with = [&good](std::string_view from, std::string_view to) {
+    std::string bytes = good;
+    return bytes.replace(bytes.find(from), from.size(), to);
+  };
+  const std::string array = "cnumpy.core.multiarray\n_reconstruct\n";
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {with(array, "cposix\nsystem\n"), "posix.system"},
+      {with(array, "cnumpy\ndtype\n"), "another type"},
+      {with("\x80\2", "\x80\4"), "protocol"},
+      {with("\x80\2}", "\x80\2\x81"), "instruction 0x81"},
+      {with("U\2u1", "U\2f4"), "8-bit levels"},
+      {with("M\5", "M\6"), "8-bit levels"},
+      {with("data", "date"), "no array 'data'"},
+      {with("\x80\2}", "\x80\2e}"), "takes more from the stack"},
+      {with("q\4]", "h\4]"), "recalls"},
+      {good.substr(0, good.size() - 1), "cut short"},
+      {good.substr(0, 200), "cut short"},
+      {"\x80\2.", "takes more from the stack"},
+      {"\x80\2}.", "no array 'data'"},
+      {"\x80\2K\1.", "another type"},
+  };
+  for (const auto& [bytes, problem] : cases) {
+    write_bytes(last, bytes);
+    EXPECT_TRUE(mentions(refusal(DataKind::cifar10), {last.string(), problem, "fetch it again"}))
+        << problem;
   }
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
+#include <filesystem>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -67,6 +68,17 @@ TEST(Mnist, FindsEverySpelling) {
       write_bytes(folder / name, digits_file());
     }
     EXPECT_EQ(load_mnist(folder.path(), 32, 1).images, expected) << name;
+    EXPECT_EQ(load_idx_images(folder / name, 32, 1).images, expected) << name;
+  }
+}
+
+TEST(Mnist, IsFoundWhereTorchvisionLeavesIt) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "MNIST/raw");
+  write_bytes(folder / "MNIST/raw/train-images-idx3-ubyte", digits_file());
+  write_gzip(folder / "MNIST/raw/train-images-idx3-ubyte.gz", digits_file());
+  for (const char* path : {"", "MNIST", "MNIST/raw"}) {
+    EXPECT_EQ(load_mnist(folder / path, 32, 1).count, 5) << path;
   }
 }
 
@@ -100,8 +112,8 @@ TEST(Mnist, NamesAMalformedFile) {
 }
 
 TEST(Mnist, RefusesOtherChannelsAndSizes) {
-  EXPECT_THROW(load_mnist("unused", 32, 2), std::invalid_argument);
-  EXPECT_THROW(load_mnist("unused", 0, 1), std::invalid_argument);
+  EXPECT_THROW(load_idx_images("unused", 32, 2), std::invalid_argument);
+  EXPECT_THROW(load_idx_images("unused", 0, 1), std::invalid_argument);
 }
 
 }  // namespace

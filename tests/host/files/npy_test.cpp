@@ -54,6 +54,28 @@ std::string refusal(const std::string& bytes) {
   return message;
 }
 
+TEST(Npy, ReadsHalfPrecisionExactly) {
+  const auto half = [](std::uint16_t bits) {
+    return read(npy_bytes(dictionary("<f2", "(1,)"), bytes_of(std::vector{bits}))).values.front();
+  };
+  EXPECT_EQ(half(0x3C00), 1);
+  EXPECT_EQ(half(0xC001), -2 - 0x1p-9F);
+}
+
+TEST(Npy, KeepsLevelsApartFromNumbers) {
+  const TemporaryFolder folder;
+  const std::string levels("\x00\x7f\xff\x80\x01\x02", 6);
+  write_bytes(folder / "x.npy", npy_bytes(dictionary("|u1", "(2, 3)"), levels));
+  const auto array = std::get<NpyLevels>(read_npy_or_levels(folder / "x.npy"));
+  EXPECT_EQ(array.shape, (Shape{2, 3}));
+  EXPECT_EQ(array.values, (std::vector<std::uint8_t>{0, 127, 255, 128, 1, 2}));
+  EXPECT_TRUE(mentions(message_of<InputFileError>([&] { read_npy(folder / "x.npy"); }),
+                       {"x.npy", "'|u1'", "astype('<f4')"}));
+  write_bytes(folder / "x.npy", npy_bytes(dictionary("|u1", "(2, 4)"), levels));
+  EXPECT_TRUE(mentions(message_of<InputFileError>([&] { read_npy_or_levels(folder / "x.npy"); }),
+                       {"(2, 4)", "6 bytes"}));
+}
+
 TEST(Npy, RoundTripsEveryShape) {
   const TemporaryFolder folder;
   for (const Shape& shape :
@@ -130,7 +152,7 @@ TEST(Npy, LeavesNothingWhenTheDiskIsFull) {
 TEST(Npy, SaysHowToSaveWhatItDoesNotRead) {
   EXPECT_TRUE(mentions(refusal(npy_bytes(dictionary("<f4", "(2, 2)", "True"), "")),
                        {"Fortran order", "numpy.ascontiguousarray"}));
-  for (const std::string dtype : {">f4", "<i8", "|u1", "<f2", "|O"}) {
+  for (const std::string dtype : {">f4", "<i8", "|i1", ">f2", "|O"}) {
     EXPECT_TRUE(
         mentions(refusal(npy_bytes(dictionary(dtype, "(1,)"), "")), {dtype, "astype('<f4')"}));
   }

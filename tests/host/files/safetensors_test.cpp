@@ -145,6 +145,46 @@ TEST(Safetensors, ConvertsBytesAndDoublesToFloat) {
   EXPECT_EQ(file.at("u").values, (std::vector<float>{0, 127, 255}));
 }
 
+/// Every 16-bit pattern, read as tensor "h" of that dtype.
+std::vector<float> every_half(const std::string& dtype) {
+  std::string data(std::size_t{2} << 16, '\0');
+  for (std::size_t bits = 0; bits < 1 << 16; ++bits) {
+    data[2 * bits] = static_cast<char>(bits & 0xFF);
+    data[2 * bits + 1] = static_cast<char>(bits >> 8);
+  }
+  const std::string header = object({entry("h", dtype, "[65536]", "[0,131072]")});
+  return read(length_bytes(header.size()) + header + data).at("h").values;
+}
+
+TEST(Safetensors, ReadsHalfPrecisionExactly) {
+  const std::vector<float> f16 = every_half("F16");
+  EXPECT_EQ(f16[0x0001], 0x1p-24F);  // the smallest
+  EXPECT_EQ(f16[0x03FF], 1023 * 0x1p-24F);
+  EXPECT_EQ(f16[0x0400], 0x1p-14F);
+  EXPECT_EQ(f16[0x3555], 0.333251953125F);
+  EXPECT_EQ(f16[0x3C00], 1);
+  EXPECT_EQ(f16[0x7BFF], 65504);
+  EXPECT_EQ(f16[0x7C00], INFINITY);
+  EXPECT_TRUE(std::isnan(f16[0x7C01]));
+  for (std::size_t bits = 1; bits <= 0x7C00; ++bits) {
+    ASSERT_LT(f16[bits - 1], f16[bits]) << bits;
+    ASSERT_EQ(f16[bits | 0x8000], -f16[bits]) << bits;
+  }
+  EXPECT_TRUE(std::signbit(f16[0x8000]));
+  const std::vector<float> bf16 = every_half("BF16");
+  for (std::uint32_t bits = 0; bits < 1 << 16; ++bits) {  // the upper half of a float
+    const std::uint32_t whole = bits << 16;
+    ASSERT_EQ(std::memcmp(&bf16[bits], &whole, sizeof(whole)), 0) << bits;
+  }
+}
+
+TEST(Safetensors, ReadsCounters) {  // as those of averaged models and of batch normalization
+  const std::string header = object({entry("n_averaged", "I64", "[]", "[0,8]")});
+  EXPECT_EQ(
+      read(length_bytes(header.size()) + header + length_bytes(70000)).at("n_averaged").values,
+      std::vector<float>{70000});
+}
+
 TEST(Safetensors, ReadsHeadersInAnyOrderAndWithoutPadding) {
   const TensorFile file = read(
       file_bytes(object({entry("a", "F32", "[1]", "[4,8]"), entry("b", "F32", "[]", "[0,4]")}), 8));
@@ -275,7 +315,7 @@ TEST(Safetensors, RefusesEntriesOfTheWrongKind) {
 }
 
 TEST(Safetensors, SaysHowToSaveOtherDtypes) {
-  for (const std::string dtype : {"BF16", "I64", "", "f32"}) {
+  for (const std::string dtype : {"F8_E4M3", "I32", "", "f32"}) {
     EXPECT_TRUE(mentions(refusal(file_bytes(object({entry("a", dtype, "[1]", "[0,2]")}), 2)),
                          {"\"a\"", "\"" + dtype + "\"", "tensor.float()"}));
   }

@@ -145,18 +145,130 @@ TEST(Checkpoint, PyTorchsOwnFormatIsToldHowToConvert) {
   }
 }
 
+/// The network's θ that a file with these changes gives.
+std::vector<float> loaded(const TemporaryFolder& folder,
+                          const std::function<void(TensorFile&)>& change) {
+  const Buffer<float> theta = load_checkpoint(changed(folder, change), {}).parameters;
+  return {theta.span().begin(), theta.span().end()};
+}
+
+void prefix_names(TensorFile& file, const std::string& prefix) {
+  for (Tensor& tensor : file.tensors) {
+    tensor.name = prefix + tensor.name;
+  }
+}
+
+TEST(Checkpoint, WrappersNamesAreUndone) {
+  const TemporaryFolder folder;
+  const std::vector<float> plain = loaded(folder, [](TensorFile&) {});
+  for (const std::string prefix :
+       {"module.", "_orig_mod.", "_orig_mod.module.", "energy.", "model._orig_mod.net.", "0."}) {
+    EXPECT_EQ(loaded(folder, [&](TensorFile& file) { prefix_names(file, prefix); }), plain)
+        << prefix;
+  }
+  EXPECT_EQ(loaded(folder,
+                   [](TensorFile& file) {  // torch.compile of a part
+                     for (Tensor& tensor : file.tensors) {
+                       tensor.name.insert(tensor.name.find('.') + 1, "_orig_mod.");
+                     }
+                   }),
+            plain);
+  EXPECT_EQ(loaded(folder,
+                   [](TensorFile& file) {  // torch.optim.swa_utils.AveragedModel
+                     prefix_names(file, "module.");
+                     file.tensors.push_back({"n_averaged", {}, {17}});
+                   }),
+            plain);
+}
+
+/// Puts spectral norm on convs.0, as PyTorch's older or newer one would save it.
+void put_spectral_norm(TensorFile& file, float sigma, bool parametrized) {
+  const auto weight = std::ranges::find(file.tensors, "convs.0.weight", &Tensor::name);
+  const std::int64_t rows = weight->shape.front();
+  const std::int64_t columns = std::ssize(weight->values) / rows;
+  // u = e_1 and v = e_2: σ is the weight of that row and column.
+  std::vector<float> u(static_cast<std::size_t>(rows));
+  std::vector<float> v(static_cast<std::size_t>(columns));
+  u[1] = 1;
+  v[2] = 1;
+  weight->values[static_cast<std::size_t>(columns) + 2] = sigma;
+  weight->name = parametrized ? "convs.0.parametrizations.weight.original" : "convs.0.weight_orig";
+  const std::string vectors =
+      parametrized ? "convs.0.parametrizations.weight.0._" : "convs.0.weight_";
+  file.tensors.push_back({vectors + "u", {rows}, u});
+  file.tensors.push_back({vectors + "v", {columns}, v});
+}
+
+TEST(Checkpoint, SpectralNormIsFoldedIntoTheWeight) {
+  const TemporaryFolder folder;
+  const std::vector<float> plain = loaded(folder, [](TensorFile&) {});
+  const Network network = published_network("nonlocal", 3, 4);
+  const ParameterTensor& tensor = network.parameters().front();
+  ASSERT_EQ(tensor.name, "convs.0.weight");
+  for (const bool parametrized : {false, true}) {
+    const std::vector<float> folded = loaded(folder, [&](TensorFile& file) {
+      put_spectral_norm(file, 4, parametrized);
+      prefix_names(file, "module.");
+    });
+    std::vector<float> expected = plain;
+    const auto first = expected.begin() + tensor.offset;
+    *(first + 27 + 2) = 4;
+    std::for_each(first, first + tensor.size, [](float& w) { w /= 4; });
+    EXPECT_EQ(folded, expected);
+    EXPECT_TRUE(mentions(message_of<InputFileError>([&] {
+                           loaded(folder, [&](TensorFile& file) {
+                             put_spectral_norm(file, 0, parametrized);
+                           });
+                         }),
+                         {"changed.safetensors", "convs.0", "norm 0"}));
+  }
+  EXPECT_TRUE(mentions(message_of<InputFileError>([&] {
+                         loaded(folder, [](TensorFile& file) {
+                           put_spectral_norm(file, 4, false);
+                           file.tensors.back().shape = {1};
+                           file.tensors.back().values = {1};
+                         });
+                       }),
+                       {"'convs.0.weight'", "convs.0.weight_orig", "convs.0.weight_v"}));
+}
+
+TEST(Checkpoint, OfSeveralNetworksOneMustBeChosen) {
+  const TemporaryFolder folder;
+  const auto both = [&](bool n_averaged) {
+    return message_of<InputFileError>([&] {
+      loaded(folder, [&](TensorFile& file) {
+        std::vector<Tensor> averaged = file.tensors;
+        prefix_names(file, "online_model.");
+        for (Tensor& tensor : averaged) {
+          tensor.name.insert(0, "ema_model.");
+        }
+        file.tensors.insert(file.tensors.end(), averaged.begin(), averaged.end());
+        if (n_averaged) {
+          file.tensors.push_back({"n_averaged", {}, {17}});
+        }
+      });
+    });
+  };
+  for (const bool n_averaged : {false, true}) {
+    EXPECT_TRUE(mentions(both(n_averaged),
+                         {"changed.safetensors", "under online_model, ema_model",
+                          "online_model.convs.0.weight", " more. To choose: ", "--entry ema_model"}));
+  }
+}
+
 TEST(Checkpoint, WrongTensorsAreNamed) {
   const TemporaryFolder folder;
   const auto load = [](const std::filesystem::path& path) {
     return message_of<InputFileError>([&] { load_checkpoint(path, {}); });
   };
   EXPECT_TRUE(mentions(load(changed(folder, [](TensorFile& file) { file.tensors.pop_back(); })),
-                       {"changed.safetensors", "no tensor 'fc.2.bias'"}));
+                       {"changed.safetensors", "no tensor 'fc.2.bias'", "holds convs.0.weight, ",
+                        "fc.2.weight. ", "--layers"}));
   EXPECT_TRUE(mentions(load(changed(folder,
                                     [](TensorFile& file) {
                                       file.tensors.push_back({"extra", {1}, {0}});
                                     })),
-                       {"'extra'", "not one of"}));
+                       {"'extra'", "not one of", "fc.2.bias, extra. ", "--layers"}));
   EXPECT_TRUE(mentions(load(changed(folder,
                                     [](TensorFile& file) {
                                       Tensor& tensor = file.tensors.back();

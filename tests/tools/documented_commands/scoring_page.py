@@ -22,13 +22,16 @@ LAYERS = """layers: [conv: {outputs: 32, kernel: 3, padding: 1}, leaky_relu, max
 IMAGES = Path(sys.argv[1]) / "tests/data/images.safetensors"
 
 
-def check_network(name, net, channels, side, metadata=None):
+def check_network(name, net, channels, side, metadata=None, wrapper=None):
     """With every weight random, those that start at zero too. The gradients' mean is compared: one
-    that jumps, where a LeakyReLU is within rounding of 0, is one of many."""
+    that jumps, where a LeakyReLU is within rounding of 0, is one of many. With a wrapper, what it
+    saves is read."""
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.05)
+    net.eval()
     x = torch.rand(5, channels, side, side) * 2 - 1
-    save_file(net.state_dict(), "page.safetensors", metadata)
+    saved = (net if wrapper is None else wrapper).state_dict()
+    save_file({key: value.clone() for key, value in saved.items()}, "page.safetensors", metadata)
     np.save("page_x.npy", x.numpy())
     command = [SCORE, "--checkpoint", "page.safetensors", "--input", "page_x.npy", "--energy",
                "page_f.npy", "--gradient", "page_g.npy"]  # fmt: skip
@@ -51,6 +54,18 @@ for channels in (1, 3):
     check_network("nonlocal", page.Nonlocal(channels), channels, 32)
 check_network("custom", page.net, 1, 16, {"network": "custom", "channels": "1",
                                           "image_size": "16", "layers": LAYERS})  # fmt: skip
+
+for norm in (torch.nn.utils.spectral_norm, torch.nn.utils.parametrizations.spectral_norm):
+    net = page.Vanilla(3)
+    norm(net.f[0], n_power_iterations=3)
+    norm(net.f[4])
+    net(torch.rand(2, 3, 32, 32))  # in training, which iterates
+    check_network("vanilla", net, 3, 32)
+net = page.Nonlocal(1)
+for wrapper in (torch.nn.DataParallel(net), torch.compile(net)):
+    check_network("nonlocal", net, 1, 32, wrapper=wrapper)
+averaged = torch.optim.swa_utils.AveragedModel(net)
+check_network("nonlocal", averaged.module, 1, 32, wrapper=averaged)
 
 stored = load_file(IMAGES)
 for name in {key.split(".")[0] for key in stored}:

@@ -91,6 +91,19 @@ def provide_checkpoint(network):
             shutil.copy(network.with_name(f"{kind}_000001.safetensors"), at)
 
 
+def provide_sampling_run(path):
+    if path.exists():
+        return
+    network = Path("made/toy.safetensors")
+    provide_network(network, "configs/quick/gmm_convergent.yaml")
+    config = Path("made/sampling.yaml")
+    config.write_text(
+        "name: chains\nnetwork: {kind: toy}\nstart: uniform\n"
+        f"sample: {{checkpoint: {network}, train_epsilon: 0.125, epsilon: 0.125, steps: 2}}\n"
+    )
+    run(program("ebm_sample"), config, "--out", path, "--quiet")
+
+
 def provide_states(path, shape):
     header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}".ljust(117) + "\n"
     size = 4
@@ -100,14 +113,47 @@ def provide_states(path, shape):
     path.write_bytes(data)
 
 
-def without_metadata(path):
-    """As another program would have written it."""
+def provide_input(path, channels):
+    """States or images to score, of the kind that the name says."""
+    if path.suffix == ".npy":
+        provide_states(path, (2, channels, 32, 32))
+    elif path.suffix == ".gz":
+        shutil.copy("data/mnist/train-images-idx3-ubyte.gz", path)
+    elif not path.exists():
+        shutil.copytree("data/flowers", path)
+
+
+def header_of(path):
+    """Of a safetensors file, and the data after it."""
     data = path.read_bytes()
     size = struct.unpack("<Q", data[:8])[0]
-    header = json.loads(data[8 : 8 + size])
-    del header["__metadata__"]
+    return json.loads(data[8 : 8 + size]), data[8 + size :]
+
+
+def without_metadata(path):
+    """As another program would have written it."""
+    header, data = header_of(path)
+    header.pop("__metadata__", None)
     text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + size :])
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+def provide_averages(path, entry):
+    """A network and another, under that name."""
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(ROOT / "tools/user"))
+    from checkpoint_files.pth import read_pth, zip_bytes
+
+    tensors, _ = read_pth((ROOT / "tests/data/pth/nonlocal.zip.pth").read_bytes())
+    both = {f"{place}.{name}": tensors[name] for place in ("net", entry) for name in tensors}
+    path.write_bytes(zip_bytes(both))
+
+
+def provide_layers(path, network):
+    """What the network's metadata say of its layers, in a file."""
+    metadata = header_of(network)[0]["__metadata__"]
+    sizes = [f"{key}: {metadata[key]}\n" for key in ("channels", "image_size")]
+    path.write_text(metadata["layers"] + "\n" + "".join(sizes))
 
 
 # The rules.
@@ -139,6 +185,10 @@ def ebm_train(words):
 
 @rule("build/*/ebm_sample")
 def ebm_sample(words):
+    if "--resume" in words:
+        provide_sampling_run(Path(words[words.index("--resume") + 1]))
+        run(program("ebm_sample"), *words)
+        return
     file = re.search(r"sample\.checkpoint=(\S+)", " ".join(words))[1]
     provide_network(Path(file), "configs/flowers_nonconvergent.yaml")
     run(program("ebm_sample"), *words, "--set", "sample.steps=2", "--set", "sample.chains=2")
@@ -146,16 +196,23 @@ def ebm_sample(words):
 
 @rule("build/*/ebm_score")
 def ebm_score(words):
-    options = dict(zip(words[::2], words[1::2]))
+    first = next((i for i, word in enumerate(words) if word.startswith("--")), len(words))
+    options = dict(zip(words[first::2], words[first + 1 :: 2]))
+    network, *inputs = words[:first] or [options["--checkpoint"], options["--input"]]
     channels = int(options.get("--channels", 1))
-    file = Path(options["--checkpoint"])
-    if channels == 3:
-        provide_network(file, "configs/flowers_convergent.yaml")
-    else:
-        provide_network(file, "configs/mnist_convergent.yaml")
-    if "--network" in options:
-        without_metadata(file)
-    provide_states(Path(options["--input"]), (2, channels, 32, 32))
+    config = f"configs/{'flowers' if channels == 3 else 'mnist'}_convergent.yaml"
+    if "--layers" in options:
+        config = "configs/quick/residual.yaml"
+    if network.endswith(".safetensors"):
+        provide_network(Path(network), config)
+    elif not Path(network).exists():
+        train(config, network)
+    if "--layers" in options:
+        provide_layers(Path(options["--layers"]), Path(network))
+    if "--network" in options or "--layers" in options:
+        without_metadata(Path(network))
+    for path in (*inputs, *filter(None, [options.get("--against")])):
+        provide_input(Path(path), channels)
     run(program("ebm_score"), *words)
 
 
@@ -191,7 +248,9 @@ def fetch_dataset(words):
 
 @rule("tools/user/convert_checkpoint.py")
 def convert_checkpoint(words):
-    if words[0].endswith(".pth"):
+    if "--entry" in words:
+        provide_averages(Path(words[0]), words[words.index("--entry") + 1])
+    elif words[0].endswith(".pth"):
         shutil.copy(ROOT / "tests/data/pth/nonlocal.zip.pth", words[0])
     else:
         provide_network(Path(words[0]), "configs/mnist_convergent.yaml")

@@ -8,6 +8,7 @@ import re
 import struct
 import zipfile
 
+from checkpoint_files.entries import chosen
 from checkpoint_files.pickle_writer import Call, Reference, pickled
 from checkpoint_files.restricted_pickle import (
     ORDERED_DICT,
@@ -21,7 +22,10 @@ from checkpoint_files.tensors import SIZES, WORDS, Tensor, float32_bytes, ordere
 
 MAGIC = 0x1950A86A20F9469CFC6C  # of the old format
 VERSION = 1001
-NESTED = ("state_dict", "model_state_dict", "net_state_dict", "net", "model")  # common names
+# A hostile file names more than fits the memory, by a few bytes.
+DEEPEST = 8
+LONGEST_NAME = 100
+MOST_STATE_DICTS = 100
 REMEDY = "in PyTorch, write it with torch.save(net.state_dict(), NAME)"
 
 
@@ -118,19 +122,50 @@ def is_state_dict(entry: object) -> bool:
     )
 
 
-def state_dict_in(value: object) -> tuple[dict[str, View], str]:
-    """The state_dict that a value is or holds; in the latter case, under which name."""
-    if is_state_dict(value):
-        return value, ""
+def is_list_of_tensors(entry: object) -> bool:
+    return isinstance(entry, list) and any(type(view) is View for view in entry)
+
+
+def state_dicts_in(value: object) -> dict[str, dict[str, View]]:
+    """The state_dicts that a value is or holds, by the names on the way to them, with dots between;
+    none of an optimizer's."""
+    found = {}
+    seen: set[int] = set()
+    waiting: list[tuple[tuple[str, ...], object]] = [((), value)]
+    while waiting:
+        way, item = waiting.pop()
+        if not isinstance(item, dict) or id(item) in seen or is_optimizer(item):
+            continue
+        seen.add(id(item))
+        if is_state_dict(item):
+            found[".".join(way)] = item
+        elif len(way) < DEEPEST:
+            keys = [key for key in item if len(str(key)) <= LONGEST_NAME]
+            waiting += [((*way, str(key)), item[key]) for key in reversed(keys)]
+        if len(found) > MOST_STATE_DICTS:
+            raise ValueError(f"holds more than {MOST_STATE_DICTS} state_dicts; {REMEDY}")
+    return found
+
+
+def is_optimizer(entry: dict) -> bool:
+    return {"state", "param_groups"} <= entry.keys()
+
+
+def without_state_dict(value: object) -> str:
+    """What is wrong with a value that holds none."""
     if not isinstance(value, dict):
-        raise ValueError(f"does not hold a state_dict; {REMEDY}")
-    nested = [name for name in NESTED if is_state_dict(value.get(name))]
-    if len(nested) == 1:
-        return value[nested[0]], nested[0]
-    if {"state", "param_groups"} <= value.keys():
-        raise ValueError("is the state of an optimizer; convert the network's file")
+        return f"does not hold a state_dict; {REMEDY}"
+    if is_optimizer(value):
+        return "is the state of an optimizer; convert the network's file"
     entries = ", ".join(repr(key)[:40] for key in list(value)[:6])
-    raise ValueError(f"does not hold one state_dict; its entries: {entries or 'none'}; {REMEDY}")
+    problem = f"does not hold a state_dict; its entries: {entries or 'none'}"
+    nameless = [repr(key)[:40] for key in value if is_list_of_tensors(value[key])]
+    if nameless:
+        return (
+            f"{problem}; {nameless[0]} is a list of tensors without names: in PyTorch, copy them "
+            "into the network (ema.copy_to(net.parameters())) and save net.state_dict()"
+        )
+    return f"{problem}; {REMEDY}"
 
 
 def elements_of(view: View, storage: memoryview) -> array.array:
@@ -170,16 +205,19 @@ def tensor_from(view: View, content: Content) -> Tensor:
     return Tensor(view.shape, float32_bytes(elements, dtype.name))
 
 
-def read_pth(content: bytes) -> tuple[dict[str, Tensor], str]:
-    """The tensors of a file, and the name of their state_dict in it where it has one. Throws
-    ValueError and what else Python does on malformed input; never runs anything of the file's."""
+def read_pth(content: bytes, entry: str = "") -> tuple[dict[str, Tensor], str]:
+    """The tensors of a file that chosen() chooses, and where in it they are. Throws ValueError and
+    what else Python does on malformed input; never runs anything of the file's."""
     if content.startswith(b"PK\x03\x04"):
         read = read_zip(content)
     elif content.startswith(b"\x80"):
         read = read_legacy(content)
     else:
         raise ValueError(f"is not a file of PyTorch; {REMEDY}")
-    views, nested_name = state_dict_in(read.value)
+    state_dicts = state_dicts_in(read.value)
+    if not state_dicts:
+        raise ValueError(without_state_dict(read.value))
+    views, place = chosen(state_dicts, entry)
     if sum(math.prod(view.shape) for view in views.values()) > len(content):
         raise ValueError("its tensors overlap, and would be far larger one by one")
     tensors = {}
@@ -188,7 +226,7 @@ def read_pth(content: bytes) -> tuple[dict[str, Tensor], str]:
             tensors[name] = tensor_from(view, read)
         except ValueError as error:
             raise ValueError(f"tensor {name!r} {error}") from error
-    return tensors, nested_name
+    return tensors, place
 
 
 def state_dict_pickle(tensors: dict[str, Tensor], end_of_reference: tuple) -> Call:

@@ -9,7 +9,11 @@ import struct
 from checkpoint_files.tensors import SIZES, WORDS, Tensor, float32_bytes, ordered
 
 METADATA = "__metadata__"
-DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+DTYPES = {
+    **{"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"},
+    **{"I64": "int64", "U8": "uint8", "BOOL": "bool"},
+}
+DIGEST = "xxh3_128"  # of the whole content, in the metadata; changed content has another
 
 
 def without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -49,10 +53,14 @@ def read_tensor(name: str, fields: object, data: bytes) -> Tensor:
     return Tensor(tuple(shape), float32_bytes(ordered(words, "little"), dtype))
 
 
-def read_safetensors(content: bytes) -> dict[str, Tensor]:
-    """The tensors of a file in the order of their data. Throws ValueError."""
+def read_safetensors(content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a file in the order of their data, and the metadata but for the digest. Throws
+    ValueError."""
     header, data = read_header(content)
-    header.pop(METADATA, None)
+    metadata = header.pop(METADATA, {})
+    if not isinstance(metadata, dict) or not all(type(text) is str for text in metadata.values()):
+        raise ValueError("its metadata are not texts")
+    metadata.pop(DIGEST, None)
     tensors = {name: read_tensor(name, fields, data) for name, fields in header.items()}
     covered = 0
     names = sorted(tensors, key=lambda name: header[name]["data_offsets"])
@@ -62,7 +70,7 @@ def read_safetensors(content: bytes) -> dict[str, Tensor]:
         covered = header[name]["data_offsets"][1]
     if covered != len(data):
         raise ValueError(f"holds {len(data)} bytes of data, of which its tensors take {covered}")
-    return {name: tensors[name] for name in names}
+    return {name: tensors[name] for name in names}, metadata
 
 
 def safetensors_bytes(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:

@@ -14,8 +14,11 @@ class Tensor(NamedTuple):
     data: bytes
 
 
-SIZES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}  # bytes of the types that convert
-WORDS = {8: "Q", 4: "I", 2: "H"}  # array and memoryview codes of a number's bits, by its size
+SIZES = {  # bytes of the types that convert; integers are counters beside the weights
+    **{"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2},
+    **{"int64": 8, "uint8": 1, "bool": 1},
+}
+WORDS = {8: "Q", 4: "I", 2: "H", 1: "B"}  # array and memoryview codes of a number's bits, by its size
 
 
 def ordered(words: array.array, byteorder: str) -> array.array:
@@ -37,6 +40,10 @@ def float32_bytes(words: array.array, dtype: str) -> bytes:
         numbers = array.array("f", struct.unpack(f"={len(words)}e", words.tobytes()))
     elif dtype == "bfloat16":
         numbers = array.array("I", (word << 16 for word in words))
+    elif dtype == "int64":
+        numbers = array.array("f", array.array("q", words.tobytes()))
+    elif dtype in ("uint8", "bool"):
+        numbers = array.array("f", words)
     else:
         numbers = words
     return ordered(numbers, "little").tobytes()

@@ -69,6 +69,12 @@ _ebm_reply_files() {
   compopt -o filenames 2>/dev/null  # fails outside of a completion, in a test
 }
 
+# Replies with all files and folders that begin with $1.
+_ebm_reply_any_file() {
+  mapfile -t COMPREPLY < <(compgen -f -- "$1")
+  compopt -o filenames 2>/dev/null  # as above
+}
+
 # The first word on the command line that is neither an option nor the value of one.
 _ebm_configuration() {
   local i
@@ -90,9 +96,14 @@ _ebm() {
     --out | --resume) _ebm_reply_files "$current" ;;
     --checkpoint | --from) _ebm_reply_files "$current" safetensors ;;
     =) _ebm_reply_files "$current" safetensors ;;  # bash splits KEY=VALUE
-    --input | --energy | --gradient) _ebm_reply_files "$current" npy ;;
+    --energy | --gradient) _ebm_reply_files "$current" npy ;;
+    --input | --against) _ebm_reply_any_file "$current" ;;
+    --scores) _ebm_reply_files "$current" csv ;;
+    --layers) _ebm_reply_files "$current" yaml yml ;;
+    --style) _ebm_reply_files "$current" gp ;;
     --threads | --channels | --features | --gpu | --batch | --precision) ;;
-    --epsilon | --strip-prefix) ;;
+    --noise | --draws | --seed) ;;
+    --epsilon | --entry) ;;
     --set)
       mapfile -t words < <(_ebm_keys "$(_ebm_configuration)")
       _ebm_reply "$current" "${words[@]/%/=}"
@@ -107,6 +118,13 @@ _ebm() {
           *ebm_train | *ebm_plans) _ebm_reply_files "$current" yaml yml json ;;
           *ebm_sample) _ebm_reply_files "$current" yaml yml json safetensors ;;
           *ebm_plot) _ebm_reply_files "$current" ;;
+          *ebm_score)
+            if [[ $COMP_CWORD == 1 ]]; then
+              _ebm_reply_files "$current" safetensors
+            else
+              _ebm_reply_any_file "$current"
+            fi
+            ;;
           *convert_checkpoint*) _ebm_reply_files "$current" pth pt safetensors ;;
           *fetch_dataset*)
             if [[ $previous == *fetch_dataset* ]]; then
