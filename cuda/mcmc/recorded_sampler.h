@@ -13,6 +13,15 @@
 
 namespace ebm {
 
+/// Chains after so many steps: all that their next ones depend on besides the settings.
+struct RecordedChains {
+  std::int64_t steps = 0;
+  std::vector<float> states;  ///< chains × state size
+  // Of these states; of no meaning before the first step.
+  std::vector<float> f;          ///< one a chain
+  std::vector<float> gradients;  ///< chains × state size
+};
+
 /// Samples p ∝ exp(−U), U = f/T: unadjusted, x ← x − s·∇f + εz with s = (ε²/2)/T, or 1/T when ε = 0
 /// (which follows −∇U down), or by MALA. The chains are a function of seed, settings and starting
 /// states: the same bits however the steps are divided into calls, and for any number of threads.
@@ -23,7 +32,10 @@ class RecordedSampler {
     float epsilon = 0;  ///< above 0 for MALA
     float temperature = 1;
     std::uint64_t seed = 0;
-    /// A box for every component: Langevin's steps put it back to the border, MALA's stay inside.
+    std::uint32_t stream =
+        0;  ///< of the seed's random numbers, those of other streams being others
+    /// A box for every component: Langevin's steps put it back to the border, MALA's are
+    /// reflected from it.
     std::optional<std::pair<float, float>> clamp{};
   };
 
@@ -40,8 +52,16 @@ class RecordedSampler {
   /// The host's copy of them. Valid until the next call; waits.
   std::span<const float> read_states();
 
+  /// Reads the chains as they are, and waits.
+  RecordedChains read_chains();
+  /// Goes on with chains that a sampler of the same energy and settings has read: to the same bits.
+  /// Waits.
+  void go_on_with(const RecordedChains& chains);
+
   /// Runs the next `steps` steps of every chain, and waits.
   void run(int steps) { run(steps, nullptr, nullptr); }
+  /// The next steps, of MALA, each with its own ε and T. What is recorded goes by the settings'.
+  void run(std::span<const MalaStep> schedule);
   /// With the host's random numbers in place of the sampler's, for tests: steps × chains × state
   /// size, and MALA's steps × chains.
   void run(int steps, const float* given_noise, const float* given_uniforms);
@@ -62,7 +82,9 @@ class RecordedSampler {
 
  private:
   ChainRun next_steps(int steps) const;
-  void run_block(int steps, std::size_t done, const float* given_noise,
+  void run_all(int steps, const MalaStep* schedule, const float* given_noise,
+               const float* given_uniforms);
+  void run_block(int steps, std::size_t done, const MalaStep* schedule, const float* given_noise,
                  const float* given_uniforms);
 
   Energy& energy_;
@@ -79,6 +101,7 @@ class RecordedSampler {
   Array<float> proposal_f_;
   Array<float> proposal_gradients_;
   Array<float> log_ratios_;
+  Array<MalaStep> schedule_there_;  // of some steps, once there are schedules
   // Records of some steps, where the energy computes.
   Array<float> energies_there_;
   Array<float> gradient_norms_there_;

@@ -6,13 +6,17 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "cuda/base/errors.h"
 #include "host/apps/exit_status.h"
+#include "host/apps/run_options.h"
 #include "host/output/diagnosis.h"
 #include "host/output/diagnostics_csv.h"
 #include "host/output/plot.h"
+#include "host/output/plot_style.h"
 #include "host/training/environment.h"
 
 namespace {
@@ -20,13 +24,16 @@ namespace {
 using namespace ebm;
 namespace fs = std::filesystem;
 
-/// The diagnosis plot's script, with its correlations written anew. Empty for a run too short.
-std::vector<fs::path> diagnosis_script(const fs::path& run) {
-  const fs::path file = run / "diagnostics.csv";
-  if (!fs::exists(file)) {
+void require_run(const fs::path& run) {
+  if (!fs::exists(run / "diagnostics.csv")) {
     throw InputFileError(fmt::format(
         "{}: is not the folder of a training run: there is no diagnostics.csv", run.string()));
   }
+}
+
+/// The diagnosis plot's script, with its correlations written anew. Empty for a run too short.
+std::vector<fs::path> diagnosis_script(const fs::path& run) {
+  const fs::path file = run / "diagnostics.csv";
   const Diagnostics diagnostics = read_diagnostics(file);
   if (diagnostics.is_cut) {
     fmt::print(stderr, "ebm_plot: warning: {}: line {} is cut short and left out\n", file.string(),
@@ -51,8 +58,14 @@ std::vector<fs::path> landscape_scripts(const fs::path& run) {
   return scripts;
 }
 
-int plot(const fs::path& run) {
+int plot(const fs::path& run, const std::optional<std::string>& style) {
   constexpr std::chrono::minutes kTimeout(2);
+  require_run(run);
+  if (style) {
+    set_plot_style(run, *style);
+  } else {
+    write_plot_style(run);
+  }
   std::vector<fs::path> scripts = diagnosis_script(run);
   const std::vector<fs::path> landscapes = landscape_scripts(run);
   scripts.insert(scripts.end(), landscapes.begin(), landscapes.end());
@@ -72,19 +85,22 @@ int plot(const fs::path& run) {
 int main(int argc, char** argv) {
   return run_program("ebm_plot", argv, [argc, argv] {
     fs::path run;
+    std::optional<std::string> style;
     CLI::App app(
         "Draws the plots of a training run again, as PNG and PDF, from the files in its folder:\n"
         "the diagnosis plot and, for toy data, the landscapes. Lists what it drew. Scripts (.gp)\n"
-        "that are there are used as they are.\n\n"
-        "  ebm_plot runs/gmm_convergent\n",
+        "that are there are used as they are, with the style that the run's plots.gp sets.\n\n"
+        "  ebm_plot runs/gmm_convergent\n"
+        "  ebm_plot runs/gmm_convergent --style paper.gp\n",
         "ebm_plot");
     app.set_version_flag("--version", version());
     app.add_option("run", run, "The folder that ebm_train wrote")->required()->option_text("RUN");
+    add_style_option(app, style);
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
       return app.exit(error) == 0 ? 0 : 2;
     }
-    return plot(run);
+    return plot(run, style);
   });
 }

@@ -19,6 +19,7 @@
 #include "host/apps/run_options.h"
 #include "host/config/config.h"
 #include "host/config/reference.h"
+#include "host/output/plot_style.h"
 #include "host/parse_number.h"
 #include "host/training/compute_device.h"
 #include "host/training/environment.h"
@@ -28,6 +29,7 @@
 #include "host/training/run_folder.h"
 #include "host/training/run_log.h"
 #include "host/training/trainer.h"
+#include "host/training/training_check.h"
 
 namespace {
 
@@ -39,6 +41,7 @@ struct Options : RunOptions {
   std::filesystem::path resume;
   std::filesystem::path from;
   bool with_bank = false;
+  bool check = false;
   std::pair<std::int64_t, std::int64_t> profile{0, 0};  ///< first and last iteration; 0: none
 };
 
@@ -50,6 +53,15 @@ ComputeDevice device_for(const TrainConfig& config, const Options& options) {
                              (device.why_cpu.empty() ? "" : ": " + device.why_cpu));
   }
   return device;
+}
+
+void log_start(RunLog& log, const TrainConfig& config, const ComputeDevice& device,
+               const std::string& where) {
+  log.info(fmt::format("{}: {} on {}, {} threads, {}", version(), config.name, device.name,
+                       omp_get_max_threads(), where));
+  if (!device.why_cpu.empty()) {
+    log.info("no CUDA device: " + device.why_cpu);
+  }
 }
 
 /// Reads "FIRST:LAST", iterations from 1.
@@ -70,17 +82,33 @@ struct Run {
   std::optional<Origin> origin{};  ///< of a new run
 };
 
+std::filesystem::path new_folder(const TrainConfig& config, const Options& options) {
+  return options.out.empty() ? std::filesystem::path("runs") / config.name : options.out;
+}
+
+std::optional<Origin> load_origin_of(const TrainConfig& config, const Options& options) {
+  return options.from.empty() ? std::nullopt
+                              : std::optional(load_origin(config, options.from, options.with_bank));
+}
+
 Run new_run(const Options& options) {
   const TrainConfig config = load_train_config(options.config, options.overrides);
   const ComputeDevice device = device_for(config, options);
-  std::optional<Origin> origin;
-  if (!options.from.empty()) {
-    origin = load_origin(config, options.from, options.with_bank);
-  }
-  return {config, device,
-          RunFolder::create(options.out.empty() ? std::filesystem::path("runs") / config.name
-                                                : options.out),
-          std::move(origin)};
+  std::optional<Origin> origin = load_origin_of(config, options);
+  return {config, device, RunFolder::create(new_folder(config, options)), std::move(origin)};
+}
+
+/// Everything that a new run does before its first iteration, and how long the whole will take.
+int check(Options options) {
+  apply_run_options(options);
+  const TrainConfig config = load_train_config(options.config, options.overrides);
+  const ComputeDevice device = device_for(config, options);
+  load_origin_of(config, options);
+  RunFolder::require_free(new_folder(config, options));
+  RunLog log("/dev/null", options.quiet);
+  log_start(log, config, device, "nothing is started");
+  log.info(describe_time(measure_run(config, device, log), config));
+  return 0;
 }
 
 Run stopped_run(const Options& options) {
@@ -100,12 +128,11 @@ int train(Options options, std::span<const char* const> command_line) {
     write_file_atomically(folder.config(), to_yaml(config));
   }
   write_file_atomically(folder.new_environment(), describe_environment(command_line, device));
-  RunLog log(folder.log(), options.quiet);
-  log.info(fmt::format("{}: {} on {}, {} threads, results in {}", version(), config.name,
-                       device.name, omp_get_max_threads(), folder.root().string()));
-  if (!device.why_cpu.empty()) {
-    log.info("no CUDA device: " + device.why_cpu);
+  if (options.style) {
+    set_plot_style(folder.root(), *options.style);
   }
+  RunLog log(folder.log(), options.quiet);
+  log_start(log, config, device, "results in " + folder.root().string());
   if (!folder.is_locked()) {
     log.warn("the file system has no locks: nothing keeps another process from writing there too");
   }
@@ -180,6 +207,8 @@ int main(int argc, char** argv) {
     app.add_flag("--with-bank", options.with_bank, "and with its bank of persistent chains")
         ->option_text(" ")
         ->needs(from);
+    app.add_flag("--check", options.check,
+                 "Check all that a run reads, tell its memory and time, and exit");
     add_run_options(app, options);
     add_reference_option(app, training_reference);
     app.add_option_function<std::string>(
@@ -192,8 +221,14 @@ int main(int argc, char** argv) {
       if (config->empty() && resume->empty()) {
         throw CLI::RequiredError("CONFIG.yaml or --resume DIR");
       }
+      if (options.check && !resume->empty()) {
+        throw CLI::ExcludesError("--check", "--resume");
+      }
     } catch (const CLI::ParseError& error) {
       return app.exit(error) == 0 ? 0 : 2;
+    }
+    if (options.check) {
+      return check(options);
     }
     return train(options, std::span<const char* const>(argv, static_cast<std::size_t>(argc)));
   });

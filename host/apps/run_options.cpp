@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <omp.h>
 
+#include "host/output/plot_style.h"
+
 namespace ebm {
 
 void add_run_options(CLI::App& app, RunOptions& options) {
@@ -15,6 +17,14 @@ void add_run_options(CLI::App& app, RunOptions& options) {
       ->option_text("SECTION.KEY=VALUE")
       ->allow_extra_args(false);
   app.add_flag("--quiet", options.quiet, "Print nothing but warnings and errors");
+  add_style_option(app, options.style);
+}
+
+void add_style_option(CLI::App& app, std::optional<std::string>& style) {
+  app.add_option_function<std::string>(
+         "--style", [&style](const std::string& file) { style = read_plot_style(file); },
+         "Plots are drawn in the style of this file, kept as plots.gp")
+      ->option_text("FILE");
 }
 
 void add_reference_option(CLI::App& app, std::string (*reference)()) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,8 +17,11 @@
 #include "cuda/nn/network.h"
 #include "cuda/nn/precision.h"
 #include "host/config/clamp.h"
+#include "host/config/picture_choices.h"
 
 namespace ebm {
+
+struct YamlValue;
 
 enum class DataKind { mnist, cifar10, flowers102, folder, gmm, rings };
 enum class NetworkKind { toy, vanilla, nonlocal, custom };
@@ -33,6 +37,8 @@ std::span<const std::string_view> names(InitialStates);
 std::span<const std::string_view> names(SamplingStart);
 std::span<const std::string_view> names(Precision);
 std::span<const std::string_view> names(DivergenceAction);
+std::span<const std::string_view> names(ExifUse);
+std::span<const std::string_view> names(Unreadable);
 
 template <class Enum>
 std::string_view to_string(Enum value) {
@@ -54,11 +60,15 @@ struct DataConfig {
   int image_size = 32;
   int channels = 1;  ///< 3 for all images but mnist
   double noise = 0;  ///< standard deviation of the noise added to every data batch
+  ExifUse exif = ExifUse::ignore;
+  Unreadable unreadable = Unreadable::error;
   // Toy densities.
   int groups = 8;  ///< 4 for rings
   double sd = 0.15;
   double radius = 1.0;
 
+  /// True for pictures in files of their own.
+  bool is_pictures() const { return kind == DataKind::folder || kind == DataKind::flowers102; }
   /// True for a density on the plane, false for images.
   bool is_toy() const { return kind == DataKind::gmm || kind == DataKind::rings; }
   bool operator==(const DataConfig&) const = default;
@@ -205,7 +215,7 @@ Network make_network(const NetworkConfig& network);
 /// Reads a configuration file with overrides "section.key=value" put on top of it, the last one
 /// winning. A field whose key does not apply to the configuration keeps its default. Throws
 /// ConfigurationError, naming file and line or the override, the key, the value and what is valid,
-/// if the file cannot be read or the result is not a valid configuration.
+/// of all errors in order, if the file cannot be read or the result is not a valid configuration.
 TrainConfig load_train_config(const std::filesystem::path& file,
                               std::span<const std::string> overrides = {});
 
@@ -215,9 +225,24 @@ TrainConfig load_train_config(const std::filesystem::path& file,
 TrainConfig load_resumed_config(const std::filesystem::path& file,
                                 std::span<const std::string> overrides = {});
 
-/// The same for sampling.
+/// Adds to a configuration, after its overrides, what need not be said in it.
+using CompleteTree = std::function<void(YamlValue& tree)>;
+
+/// The same for sampling; of a file, or of a tree in place of one.
 SampleConfig load_sample_config(const std::filesystem::path& file,
-                                std::span<const std::string> overrides = {});
+                                std::span<const std::string> overrides = {},
+                                const CompleteTree& complete = {});
+SampleConfig sample_config_of(const YamlValue& tree, std::span<const std::string> overrides,
+                              const CompleteTree& complete);
+
+/// The keys of a section `data`, or of sampling's `network`, that say this. `place` is for errors.
+YamlValue tree_of(const DataConfig& data, const std::string& place);
+YamlValue tree_of(const NetworkConfig& network, const std::string& place);
+
+/// Of a sampling run that is to go on, likewise: sample.steps, device, data.path and log may
+/// change.
+SampleConfig load_resumed_sample_config(const std::filesystem::path& file,
+                                        std::span<const std::string> overrides = {});
 
 /// The `data` section of a configuration of either kind; the rest of it is not looked at.
 DataConfig load_data_section(const std::filesystem::path& file);

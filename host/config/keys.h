@@ -19,7 +19,7 @@ inline constexpr std::string_view kToyData = "toy data (gmm, rings)";
 
 template <class Io, class Config>
 void visit_data(Io& io, Config& data) {
-  io.required("kind", data.kind);
+  io.required({"kind", {}, Decides::everywhere}, data.kind);
   const Applies images{!data.is_toy(), kImageData};
   io.required(
       {"path", "where the images are: a folder, or an archive where the data set comes as one"},
@@ -33,6 +33,12 @@ void visit_data(Io& io, Config& data) {
               data.channels, {}, images);
   io.optional({"noise", "standard deviation of the Gaussian noise added to every batch of images"},
               data.noise, at_least(0), images);
+  const Applies pictures{data.is_pictures(), "pictures (flowers102, folder)"};
+  io.optional(
+      {"exif", "apply turns pictures upright as the camera says; torchvision's folders ignore it"},
+      data.exif, {}, pictures);
+  io.optional({"unreadable", "skip leaves out pictures that cannot be read, and counts them"},
+              data.unreadable, {}, pictures);
   const Applies toy{data.is_toy(), kToyData};
   io.default_to(data.groups, data.kind == DataKind::rings ? 4 : 8);
   io.optional({"groups",
@@ -56,15 +62,18 @@ bool visit_network(Io& io, Config& network) {
            "one's output is the one number f(x). One of each:"},
           network.layers, [](auto& keys, auto& layer) { visit_layer(keys, layer); });
   const bool listed = !network.layers.empty();
-  io.required({"kind", "not where there are layers, which make it custom; toy is for the plane"},
-              network.kind, {}, {!listed, "networks without a list of layers"});
+  io.required({"kind", "not where there are layers, which make it custom; toy is for the plane",
+               Decides::in_section},
+              network.kind, {},
+              {!listed, "networks without a list of layers", Decides::in_section});
   if (listed) {
     io.default_to(network.kind, NetworkKind::custom);
   }
   const bool for_images =
       network.kind == NetworkKind::vanilla || network.kind == NetworkKind::nonlocal;
   io.optional({"features", "width n of vanilla and nonlocal, which needs an even one"},
-              network.features, between(1, 1024), {for_images, kImageNetworks});
+              network.features, between(1, 1024),
+              {for_images, kImageNetworks, Decides::in_section});
   return for_images;
 }
 
@@ -87,8 +96,9 @@ void visit_langevin(Io& io, Config& langevin, bool toy) {
   io.required({"epsilon", "step size and noise; U = f/(epsilon^2/2), or f where it is 0"},
               langevin.epsilon, at_least(0));
   io.required({"steps", "length L of a short run"}, langevin.steps, at_least(1));
-  io.required({"init", "where chains start: where they ended before, data, or noise"},
-              langevin.init);
+  io.required(
+      {"init", "where chains start: where they ended before, data, or noise", Decides::in_section},
+      langevin.init);
   io.optional({"clamp", "every component is put back between the two after every step"},
               langevin.clamp);
   const bool noise =
@@ -116,14 +126,15 @@ void visit_checkpoint(Io& io, Config& checkpoint) {
 
 template <class Io, class Config>
 void visit_divergence(Io& io, Config& divergence) {
-  io.optional({"action", "rollback goes on from the last saved state with a smaller learning rate"},
+  io.optional({"action", "rollback goes on from the last saved state with a smaller learning rate",
+               Decides::in_section},
               divergence.action);
   io.optional({"energy_difference", "of d_s, in size"}, divergence.energy_difference, above(0));
   io.optional({"gradient_strength", "of r_s"}, divergence.gradient_strength, above(0));
   io.optional({"energy", "of U of any state of a batch, in size"}, divergence.energy, above(0));
   io.optional({"weight", "of any weight, in size"}, divergence.weight, above(0));
   const Applies rollback{divergence.action == DivergenceAction::rollback,
-                         "divergence.action: rollback"};
+                         "divergence.action: rollback", Decides::in_section};
   io.optional({"factor", "on the learning rate, each time"}, divergence.factor,
               {.low = 0, .high = 1, .low_excluded = true}, rollback);
   io.optional({"times", "at most so many"}, divergence.times, between(1, 1000), rollback);
@@ -217,10 +228,11 @@ void visit_saved_network(Io& io, Config& network) {
   const bool custom = network.kind == NetworkKind::custom;
   io.default_to(network.channels, network.kind == NetworkKind::toy ? 2 : 3);
   io.optional({"channels", "of its states: 1 (grey) or 3 (colour) of vanilla and nonlocal"},
-              network.channels, between(1, 1024), {for_images || custom, "all networks but toy"});
+              network.channels, between(1, 1024),
+              {for_images || custom, "all networks but toy", Decides::in_section});
   io.optional({"image_size", "pixels; height and width of its states; 1 for points in the plane"},
               network.image_size, between(1, kLargestImage),
-              {custom, "networks given by a list of layers"});
+              {custom, "networks given by a list of layers", Decides::in_section});
 }
 
 template <class Io, class Config>
@@ -228,7 +240,8 @@ void visit_sampling(Io& io, Config& config) {
   visit_run(io, config);
   io.section({"network", "What the checkpoint must be of."},
              [&](Io& network) { visit_saved_network(network, config.network); });
-  io.required({"start", "U(-1, 1), N(0, 1), or distinct images or points"}, config.start);
+  io.required({"start", "U(-1, 1), N(0, 1), or distinct images or points", Decides::everywhere},
+              config.start);
   io.section({"data", "Where the chains start."}, [&](Io& data) { visit_data(data, config.data); },
              {config.start == SamplingStart::data, "start: data"});
   io.section(
@@ -252,7 +265,7 @@ void visit_sampling(Io& io, Config& config) {
                         config.sample.mala);
         sample.optional({"clamp",
                          "as langevin.clamp; of trained, what the checkpoint says of its training; "
-                         "mala refuses what leaves the box"},
+                         "mala is reflected from its walls"},
                         config.sample.clamp);
       });
   io.section("log", [&](Io& log) {

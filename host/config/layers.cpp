@@ -23,11 +23,13 @@ std::vector<Layer> parse_layers(const std::string& yaml, const std::string& plac
                     "most",
                     place, yaml.size(), kLongest));
   }
-  const YamlValue tree = parse_yaml(yaml, {.name = place, .has_lines = false});
-  YamlReader reader(tree);
+  ConfigErrors errors;
+  const YamlValue tree = parse_yaml(yaml, {.name = place, .has_lines = false}, errors);
+  YamlReader reader(tree, errors);
   std::vector<Layer> layers;
   reader.list("layers", layers, visit_layer<YamlReader, Layer>);
   reader.finish();
+  errors.throw_if_any();
   number_layers(layers);
   return layers;
 }

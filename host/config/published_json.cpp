@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -66,13 +67,20 @@ void require_json(const std::string& text, const std::string& file) {
 
 class Conversion {
  public:
-  Conversion(const YamlValue& flat, const std::filesystem::path& file)
-      : flat_(flat), keys_(flat), tree_{.kind = YamlValue::Kind::map, .place = file.string()} {
+  Conversion(const YamlValue& flat, const std::filesystem::path& file, ConfigErrors& errors)
+      : flat_(flat),
+        errors_(errors),
+        keys_(flat, errors),
+        tree_{.kind = YamlValue::Kind::map, .place = file.string()} {
     put({.kind = YamlValue::Kind::scalar, .text = file.stem().string(), .quoted = true}, "name");
   }
 
   YamlValue training_on_images() {
-    data(read<PublishedData>("data"), "data");
+    if (const auto published = read<PublishedData>("data")) {
+      data(*published, "data");
+    } else {
+      spoil_data();
+    }
     training();
     move("im_sz", {"data.image_size"});
     move("im_ch", {"data.channels"});
@@ -80,12 +88,14 @@ class Conversion {
     move("num_shortrun_steps", {"langevin.steps"});
     move("shortrun_init", {"langevin.init"});
     move("log_freq", {"log.every", "checkpoint.every"});
-    if (read<bool>("log_longrun")) {
+    if (read<bool>("log_longrun").value_or(false)) {
       move("log_longrun_freq", {"longrun.every"});
       move("num_longrun_steps", {"longrun.steps"});
       move("longrun_init", {"longrun.init"});
     } else {
-      put(word("0", "log_longrun"), "longrun.every");
+      if (flat_.find("log_longrun") != nullptr) {
+        put(word("0", "log_longrun"), "longrun.every");
+      }
       for (const char* unused : {"log_longrun_freq", "num_longrun_steps", "longrun_init"}) {
         keys_.find(unused);
       }
@@ -124,15 +134,20 @@ class Conversion {
     move("use_mh_langevin", {"sample.mala"});
     move("log_freq", {"log.every"});
     // Both networks of the published sampling code take 32, and ours of these names no other.
-    if (const auto size = read<int>("im_sz"); size != 32) {
-      refuse_key(flat_, "im_sz", fmt::format("the published networks need 32, not {}", size));
+    if (const auto size = read<int>("im_sz"); size && *size != 32) {
+      refuse_key(flat_, "im_sz", fmt::format("the published networks need 32, not {}", *size),
+                 errors_);
+      errors_.spoil("data.image_size");
     }
     const auto start = read<PublishedStart>("mcmc_init");
-    if (start == PublishedStart::uniform || start == PublishedStart::gaussian) {
+    if (!start) {
+      errors_.spoil("start");
+      spoil_data();
+    } else if (*start == PublishedStart::uniform || *start == PublishedStart::gaussian) {
       move("mcmc_init", {"start"});
     } else {
       put(word("data", "mcmc_init"), "start");
-      data(static_cast<PublishedData>(start), "mcmc_init");
+      data(static_cast<PublishedData>(*start), "mcmc_init");
       move("im_sz", {"data.image_size"});
       move("im_ch", {"data.channels"});
     }
@@ -159,25 +174,38 @@ class Conversion {
     put(word("data/" + kind, key), "data.path");
   }
 
+  /// What is learned, or where chains start, is not known.
+  void spoil_data() {
+    errors_.spoil("data");
+    errors_.set_uncertain();
+  }
+
+  /// Nothing where the key is missing or its value refused.
   template <class T>
-  T read(const char* key) {
+  std::optional<T> read(const char* key) {
     T value{};
     keys_.required(key, value);
-    return value;
+    return errors_.is_spoilt(key) ? std::nullopt : std::optional(value);
   }
 
   /// A value of our own, made of what `key` says.
   YamlValue word(const std::string& text, std::string_view key) const {
+    const YamlValue& said = *flat_.find(key);
     return {.kind = YamlValue::Kind::scalar,
-            .place = flat_.find(key)->place,
+            .place = said.place,
+            .position = said.position,
             .key = std::string(key),
             .text = text};
   }
 
   void move(const char* key, std::initializer_list<std::string_view> targets) {
-    const YamlValue& value = keys_.at(key);
+    const YamlValue* value = keys_.find_required(key);
     for (const std::string_view target : targets) {
-      put(value, target);
+      if (value != nullptr) {
+        put(*value, target);
+      } else {
+        errors_.spoil(std::string(target));
+      }
     }
   }
 
@@ -212,6 +240,7 @@ class Conversion {
   }
 
   const YamlValue& flat_;
+  ConfigErrors& errors_;
   YamlReader keys_;
   YamlValue tree_;
 };
@@ -221,21 +250,25 @@ class Conversion {
 bool is_published_json(const std::filesystem::path& file) { return file.extension() == ".json"; }
 
 YamlValue parse_published_json(const std::string& text, const std::filesystem::path& file,
-                               PublishedUse use) {
+                               PublishedUse use, ConfigErrors& errors) {
   require_json(text, file.string());
-  YamlValue flat = parse_yaml(text, {.name = file.string(), .repeatable = kComment});
+  YamlValue flat = parse_yaml(text, {.name = file.string(), .repeatable = kComment}, errors);
   flat.place = file.string();
+  flat.position = ConfigErrors::kWholeFile;
   std::erase_if(flat.children, [](const YamlValue& child) { return child.key == kComment; });
-  Conversion conversion(flat, file);
-  if (use == PublishedUse::sampling) {
-    if (flat.find("num_train_iters") != nullptr) {
-      refuse_key(flat, "num_train_iters", "is a key of training; ebm_train takes this file");
+  const auto refuse_use = [&flat](std::string_view key, std::string_view why) {
+    if (flat.find(key) != nullptr) {
+      ConfigErrors other_use;
+      refuse_key(flat, key, why, other_use);
+      other_use.throw_if_any();
     }
+  };
+  Conversion conversion(flat, file, errors);
+  if (use == PublishedUse::sampling) {
+    refuse_use("num_train_iters", "is a key of training; ebm_train takes this file");
     return conversion.sampling();
   }
-  if (flat.find("net_weight_path") != nullptr) {
-    refuse_key(flat, "net_weight_path", "is a key of sampling; ebm_sample takes this file");
-  }
+  refuse_use("net_weight_path", "is a key of sampling; ebm_sample takes this file");
   const bool toy = std::ranges::any_of(
       flat.children, [](const YamlValue& child) { return child.key.starts_with("toy_"); });
   return toy ? conversion.training_on_toy_data() : conversion.training_on_images();

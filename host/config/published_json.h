@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <string>
 
+#include "host/config/config_errors.h"
 #include "host/config/yaml_tree.h"
 
 namespace ebm {
@@ -23,9 +24,9 @@ bool is_published_json(const std::filesystem::path& file);
 
 /// The tree of the file's text. Its values keep their lines and, for error messages, the keys that
 /// they have in the file. Throws ConfigurationError naming file, line, key and remedy when this is
-/// not JSON, is for the other use, or has unknown, repeated or missing keys. Values are checked as
-/// far as they are translated; the rest is left to whoever reads the tree.
+/// not JSON or is for the other use; adds errors of unknown, repeated or missing keys. Values are
+/// checked as far as they are translated; the rest is left to whoever reads the tree.
 YamlValue parse_published_json(const std::string& text, const std::filesystem::path& file,
-                               PublishedUse use);
+                               PublishedUse use, ConfigErrors& errors);
 
 }  // namespace ebm

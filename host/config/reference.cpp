@@ -188,8 +188,9 @@ class ReferenceWriter {
 template <class Config, class Visit>
 std::string reference(std::string_view kind, std::string_view shows, const std::string& example,
                       Visit visit) {
-  const YamlValue tree = parse_yaml(example, {.name = "reference"});
-  YamlReader reader(tree);
+  ConfigErrors errors;
+  const YamlValue tree = parse_yaml(example, {.name = "reference"}, errors);
+  YamlReader reader(tree, errors);
   Config config;
   visit(reader, config);
   ReferenceWriter writer;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <initializer_list>
 #include <stdexcept>
 #include <string_view>
 
@@ -23,11 +24,14 @@ bool is_folder_name(std::string_view text) {
 // the places that errors name.
 class Rules {
  public:
-  explicit Rules(const YamlValue& tree) : tree_(tree) {}
+  Rules(const YamlValue& tree, ConfigErrors& errors) : tree_(tree), errors_(errors) {}
 
-  void operator()(bool holds, std::string_view key, std::string_view otherwise) const {
-    if (!holds) {
-      refuse_key(tree_, key, otherwise);
+  /// `others`: the keys, besides this one, that the rule depends on.
+  void operator()(bool holds, std::string_view key, std::string_view otherwise,
+                  std::initializer_list<std::string_view> others = {}) const {
+    if (!holds && !errors_.is_spoilt(key) &&
+        std::ranges::none_of(others, [this](auto other) { return errors_.is_spoilt(other); })) {
+      refuse_key(tree_, key, otherwise, errors_);
     }
   }
 
@@ -42,7 +46,8 @@ class Rules {
     require(
         config.network.kind != NetworkKind::nonlocal || config.network.features % 2 == 0,
         "network.features",
-        fmt::format("the nonlocal network needs an even number, not {}", config.network.features));
+        fmt::format("the nonlocal network needs an even number, not {}", config.network.features),
+        {"network.kind"});
   }
 
   /// Those of the data that a network takes.
@@ -53,13 +58,16 @@ class Rules {
     require(
         custom || toy == (network == NetworkKind::toy), "network.kind",
         fmt::format("{} does not fit data.kind: {}, which needs {} or a list of layers",
-                    to_string(network), to_string(data.kind), toy ? "toy" : "vanilla, nonlocal"));
+                    to_string(network), to_string(data.kind), toy ? "toy" : "vanilla, nonlocal"),
+        {"network.layers", "data.kind"});
     require(custom || toy || data.image_size == 32, "data.image_size",
             fmt::format("the vanilla and nonlocal networks need 32, not {}; networks for other "
                         "sizes are written as network.layers",
-                        data.image_size));
+                        data.image_size),
+            {"network.kind", "network.layers", "data.kind"});
     require(toy || data.channels == 1 || data.channels == 3, "data.channels",
-            fmt::format("must be 1 (grey) or 3 (colour), not {}", data.channels));
+            fmt::format("must be 1 (grey) or 3 (colour), not {}", data.channels),
+            {"data.kind", "network.channels"});
   }
 
   /// That the layers fit each other and the states.
@@ -67,32 +75,39 @@ class Rules {
     if (network.kind != NetworkKind::custom) {
       return;
     }
-    (*this)(!network.layers.empty(), "network.kind",
-            "custom is written as network.layers, a list, instead of network.kind");
+    const Rules& require = *this;
+    require(!network.layers.empty(), "network.kind",
+            "custom is written as network.layers, a list, instead of network.kind",
+            {"network.layers"});
+    if (errors_.is_spoilt("network") || errors_.is_spoilt("data")) {
+      return;
+    }
     try {
       make_network(network);
     } catch (const std::invalid_argument& error) {
-      refuse_key(tree_, "network.layers", error.what());
+      require(false, "network.layers", error.what());
     }
   }
 
  private:
   const YamlValue& tree_;
+  ConfigErrors& errors_;
 };
 
 }  // namespace
 
-void check_rules(const SampleConfig& config, const YamlValue& tree) {
-  const Rules require(tree);
+void check_rules(const SampleConfig& config, const YamlValue& tree, ConfigErrors& errors) {
+  const Rules require(tree, errors);
   require.check_common(config);
   const bool custom = config.network.kind == NetworkKind::custom;
   const bool toy = config.network.kind == NetworkKind::toy;
   require(custom || toy || config.network.channels == 1 || config.network.channels == 3,
           "network.channels",
-          fmt::format("must be 1 (grey) or 3 (colour), not {}", config.network.channels));
+          fmt::format("must be 1 (grey) or 3 (colour), not {}", config.network.channels),
+          {"network.kind", "network.layers"});
   require.check_layers(config.network);
   require(config.sample.epsilon > 0 || !config.sample.mala, "sample.epsilon",
-          "must be above 0 with sample.mala: true");
+          "must be above 0 with sample.mala: true", {"sample.mala"});
   if (config.start != SamplingStart::data) {
     return;
   }
@@ -101,14 +116,16 @@ void check_rules(const SampleConfig& config, const YamlValue& tree) {
   require(channels == config.network.channels,
           config.data.is_toy() ? "network.channels" : "data.channels",
           fmt::format("network.channels is {}, but the data have {}", config.network.channels,
-                      channels));
+                      channels),
+          {"network", "data"});
   const int size = config.data.is_toy() ? 1 : config.data.image_size;
   require(!custom || size == config.network.image_size, "network.image_size",
-          fmt::format("is {}, but the data's is {}", config.network.image_size, size));
+          fmt::format("is {}, but the data's is {}", config.network.image_size, size),
+          {"network", "data"});
 }
 
-void check_rules(const TrainConfig& config, const YamlValue& tree) {
-  const Rules require(tree);
+void check_rules(const TrainConfig& config, const YamlValue& tree, ConfigErrors& errors) {
+  const Rules require(tree, errors);
   const bool toy = config.data.is_toy();
   const bool persistent = config.langevin.init == InitialStates::persistent;
 
@@ -117,16 +134,20 @@ void check_rules(const TrainConfig& config, const YamlValue& tree) {
   require.check_layers(config.network);
   require(config.optimizer.lr_min <= config.optimizer.lr, "optimizer.lr_min",
           fmt::format("must be at most optimizer.lr = {}, not {}", config.optimizer.lr,
-                      config.optimizer.lr_min));
+                      config.optimizer.lr_min),
+          {"optimizer.lr"});
   require(!toy || !persistent || config.train.batch_size <= config.langevin.bank_size,
           "train.batch_size",
           fmt::format("must be at most langevin.bank_size = {}, not {}", config.langevin.bank_size,
-                      config.train.batch_size));
+                      config.train.batch_size),
+          {"langevin.bank_size", "langevin.init", "data.kind"});
   require(config.checkpoint.keep_every % config.checkpoint.every == 0, "checkpoint.keep_every",
           fmt::format("must be a multiple of checkpoint.every = {}, not {}",
-                      config.checkpoint.every, config.checkpoint.keep_every));
+                      config.checkpoint.every, config.checkpoint.keep_every),
+          {"checkpoint.every"});
   require(config.longrun.init != InitialStates::persistent || persistent, "longrun.init",
-          "persistent needs langevin.init: persistent; there is no bank otherwise");
+          "persistent needs langevin.init: persistent; there is no bank otherwise",
+          {"langevin.init"});
 }
 
 }  // namespace ebm

@@ -9,7 +9,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "cuda/base/errors.h"
 #include "host/parse_number.h"
 
 namespace ebm {
@@ -134,7 +133,8 @@ bool read_clamp(const YamlValue& at, const Range& range, Clamp& clamp) {
 
 }  // namespace
 
-void refuse_key(const YamlValue& root, std::string_view dotted_key, std::string_view why) {
+void refuse_key(const YamlValue& root, std::string_view dotted_key, std::string_view why,
+                ConfigErrors& errors) {
   const YamlValue* innermost = &root;
   for (std::string_view path = dotted_key; !path.empty();) {
     const std::size_t dot = std::min(path.find('.'), path.size());
@@ -145,8 +145,9 @@ void refuse_key(const YamlValue& root, std::string_view dotted_key, std::string_
     innermost = child;
     path.remove_prefix(std::min(dot + 1, path.size()));
   }
-  throw ConfigurationError(
-      fmt::format("{}: {}: {}", innermost->place, name_in_errors(*innermost, dotted_key), why));
+  errors.add(innermost->position, fmt::format("{}: {}: {}", innermost->place,
+                                              name_in_errors(*innermost, dotted_key), why));
+  errors.spoil(std::string(dotted_key));
 }
 
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> candidates) {
@@ -162,105 +163,149 @@ std::string did_you_mean(std::string_view word, std::span<const std::string_view
   return best.empty() ? "" : fmt::format("; did you mean '{}'?", best);
 }
 
-YamlReader::YamlReader(const YamlValue& map, std::string name) : map_(map), name_(std::move(name)) {
-  if (map.kind != YamlValue::Kind::map) {
-    throw ConfigurationError(fmt::format("{}: {}{}must be a map of keys, not {}", map.place, name_,
-                                         name_.empty() ? "" : ": ", shown(map)));
+YamlReader::YamlReader(const YamlValue& map, ConfigErrors& errors, std::string name)
+    : map_(map),
+      errors_(errors),
+      name_(std::move(name)),
+      is_map_(map.kind == YamlValue::Kind::map) {
+  if (!is_map_) {
+    errors_.add(map.position, fmt::format("{}: {}{}must be a map of keys, not {}", map.place, name_,
+                                          name_.empty() ? "" : ": ", shown(map)));
+    errors_.spoil(name_);
   }
 }
 
-void YamlReader::finish() const {
+void YamlReader::finish() {
+  if (!is_map_) {
+    return;
+  }
   for (const YamlValue& child : map_.children) {
-    if (std::ranges::find(known_, child.key) == known_.end()) {
-      refuse_unknown(child);
+    if (is_unknown(child)) {
+      const std::string guess = did_you_mean(child.key, known_);
+      refuse(child, !guess.empty() ? "unknown key" + guess
+                    : known_.empty()
+                        ? "unknown key; none is valid here"
+                        : fmt::format("unknown key; valid here: {}", fmt::join(known_, ", ")));
+    }
+  }
+  for (const std::string_view key : missing_) {
+    // A misspelt key is both missing and unknown; the second says more.
+    if (std::ranges::none_of(map_.children, [&](const YamlValue& child) {
+          return is_unknown(child) && !did_you_mean(child.key, {&key, 1}).empty();
+        })) {
+      errors_.add(map_.position,
+                  fmt::format("{}: {}: required key is missing", map_.place, full(key)));
     }
   }
 }
 
+bool YamlReader::is_unknown(const YamlValue& child) const {
+  return std::ranges::find(known_, child.key) == known_.end() &&
+         std::ranges::find(refused_, child.key) == refused_.end();
+}
+
 const YamlValue* YamlReader::look_up(std::string_view key, Applies applies) {
   const YamlValue* found = map_.find(key);
-  const bool ignored = !applies.here && found != nullptr && found->only_if_it_applies;
+  const bool ignored =
+      !applies.here && found != nullptr && (found->only_if_it_applies || is_uncertain(applies));
   if (applies.here || ignored) {
     if (std::ranges::find(known_, key) == known_.end()) {
       known_.push_back(key);
     }
   } else if (found != nullptr) {
     refuse(*found, fmt::format("applies to {} only", applies.to));
+    refused_.push_back(key);
   }
-  return ignored ? nullptr : found;
+  return applies.here ? found : nullptr;
 }
 
-const YamlValue& YamlReader::at(std::string_view key) {
-  const YamlValue* found = look_up(key, {});
+const YamlValue* YamlReader::find_required(const Key& key) {
+  const YamlValue* found = find(key.name);
   if (found == nullptr) {
-    refuse_missing(key);
+    add_missing(key, {});
   }
-  return *found;
+  return found;
 }
 
 std::string YamlReader::full(std::string_view key) const {
   return name_.empty() ? std::string(key) : fmt::format("{}.{}", name_, key);
 }
 
-void YamlReader::refuse(const YamlValue& at, std::string_view why) const {
-  throw ConfigurationError(
-      fmt::format("{}: {}: {}", at.place, name_in_errors(at, full(at.key)), why));
+void YamlReader::refuse(const YamlValue& at, std::string_view why) {
+  errors_.add(at.position,
+              fmt::format("{}: {}: {}", at.place, name_in_errors(at, full(at.key)), why));
+  errors_.spoil(full(at.key));
 }
 
-void YamlReader::refuse_unknown(const YamlValue& at) const {
-  const std::string guess = did_you_mean(at.key, known_);
-  if (!guess.empty()) {
-    refuse(at, "unknown key" + guess);
+void YamlReader::refuse_item(const YamlValue& at, std::string_view name, std::string_view why) {
+  errors_.add(at.position, fmt::format("{}: {}: {}", at.place, name, why));
+  errors_.spoil(std::string(name));
+}
+
+bool YamlReader::is_uncertain(const Applies& applies) const {
+  return !applies.to.empty() &&
+         (uncertain_ || (errors_.uncertain() && applies.decided == Decides::everywhere));
+}
+
+void YamlReader::be_uncertain(Decides decides) {
+  uncertain_ = uncertain_ || decides == Decides::in_section;
+  if (decides == Decides::everywhere) {
+    errors_.set_uncertain();
   }
-  refuse(at, known_.empty() ? "unknown key; none is valid here"
-                            : fmt::format("unknown key; valid here: {}", fmt::join(known_, ", ")));
 }
 
-void YamlReader::refuse_missing(std::string_view key) const {
-  // A misspelt key is both missing and unknown; the second says more.
-  for (const YamlValue& child : map_.children) {
-    if (std::ranges::find(known_, child.key) == known_.end() &&
-        !did_you_mean(child.key, {&key, 1}).empty()) {
-      refuse_unknown(child);
-    }
+void YamlReader::add_missing(const Key& key, Applies applies) {
+  const std::string name = full(key.name);
+  const bool may_not_apply = is_uncertain(applies);
+  be_uncertain(key.decides);
+  if (is_map_ && !may_not_apply && !errors_.is_spoilt(name)) {
+    missing_.push_back(key.name);
+    errors_.spoil(name);
   }
-  throw ConfigurationError(fmt::format("{}: {}: required key is missing", map_.place, full(key)));
 }
 
-std::size_t YamlReader::index_of(const YamlValue& at,
-                                 std::span<const std::string_view> valid) const {
+std::optional<std::size_t> YamlReader::index_of(const YamlValue& at,
+                                                std::span<const std::string_view> valid) {
   const auto match =
       at.kind == YamlValue::Kind::scalar ? std::ranges::find(valid, at.text) : valid.end();
   if (match == valid.end()) {
     refuse(at, fmt::format("must be one of {}, not {}{}", fmt::join(valid, ", "), shown(at),
                            did_you_mean(at.text, valid)));
+    return std::nullopt;
   }
   return static_cast<std::size_t>(match - valid.begin());
 }
 
 std::vector<YamlReader::NamedItem> YamlReader::named_items(
-    const YamlValue& list, std::span<const std::string_view> names) const {
+    const YamlValue& list, std::span<const std::string_view> names) {
+  std::vector<NamedItem> items;
   if (list.kind != YamlValue::Kind::sequence || list.children.empty()) {
     refuse(list,
            fmt::format("must be a list of at least one item, not {}",
                        list.kind == YamlValue::Kind::sequence ? "an empty one" : shown(list)));
+    uncertain_ = true;
+    return items;
   }
-  std::vector<NamedItem> items;
-  for (const YamlValue& child : list.children) {
-    const std::string name = fmt::format("{}[{}]", full(list.key), items.size());
+  for (std::size_t i = 0; i < list.children.size(); ++i) {
+    const YamlValue& child = list.children[i];
+    const std::string name = fmt::format("{}[{}]", full(list.key), i);
     const bool is_map = child.kind == YamlValue::Kind::map && child.children.size() == 1;
     if (!is_map && child.kind != YamlValue::Kind::scalar) {
-      throw ConfigurationError(fmt::format("{}: {}: must be a name or `name: {{keys}}`, not {}",
-                                           child.place, name, shown(child)));
+      refuse_item(child, name,
+                  fmt::format("must be a name or `name: {{keys}}`, not {}", shown(child)));
+      uncertain_ = true;
+      continue;
     }
     const std::string& word = is_map ? child.children.front().key : child.text;
     const auto known = std::ranges::find(names, word);
     if (known == names.end()) {
-      throw ConfigurationError(fmt::format("{}: {}: must be one of {}, not '{:.60}'{}", child.place,
-                                           name, fmt::join(names, ", "), word,
-                                           did_you_mean(word, names)));
+      refuse_item(child, name,
+                  fmt::format("must be one of {}, not '{:.60}'{}", fmt::join(names, ", "), word,
+                              did_you_mean(word, names)));
+      uncertain_ = true;
+      continue;
     }
-    YamlValue keys{.kind = YamlValue::Kind::map, .place = child.place};
+    YamlValue keys{.kind = YamlValue::Kind::map, .place = child.place, .position = child.position};
     if (is_map && child.children.front().kind != YamlValue::Kind::null) {
       keys = child.children.front();
     }
@@ -271,62 +316,73 @@ std::vector<YamlReader::NamedItem> YamlReader::named_items(
 }
 
 template <class Number>
-void YamlReader::convert_number(const YamlValue& at, Number& value, Range range) const {
+bool YamlReader::convert_number(const YamlValue& at, Number& value, Range range) {
   const std::optional<Number> number = number_of<Number>(at);
   if (!number || !contains(range, *number)) {
     refuse(at, fmt::format("must be {}, not {}", expected<Number>(range), shown(at)));
+    return false;
   }
   value = *number;
+  return true;
 }
 
-void YamlReader::convert(const YamlValue& at, int& value, Range range) const {
-  convert_number(at, value, range);
+bool YamlReader::convert(const YamlValue& at, int& value, Range range) {
+  return convert_number(at, value, range);
 }
 
-void YamlReader::convert(const YamlValue& at, std::int64_t& value, Range range) const {
-  convert_number(at, value, range);
+bool YamlReader::convert(const YamlValue& at, std::int64_t& value, Range range) {
+  return convert_number(at, value, range);
 }
 
-void YamlReader::convert(const YamlValue& at, std::uint64_t& value, Range range) const {
-  convert_number(at, value, range);
+bool YamlReader::convert(const YamlValue& at, std::uint64_t& value, Range range) {
+  return convert_number(at, value, range);
 }
 
-void YamlReader::convert(const YamlValue& at, double& value, Range range) const {
-  convert_number(at, value, range);
+bool YamlReader::convert(const YamlValue& at, double& value, Range range) {
+  return convert_number(at, value, range);
 }
 
-void YamlReader::convert(const YamlValue& at, std::string& value, Range /*range*/) const {
+bool YamlReader::convert(const YamlValue& at, std::string& value, Range /*range*/) {
   if (at.kind != YamlValue::Kind::scalar) {
     refuse(at, fmt::format("must be text, not {}", shown(at)));
+    return false;
   }
   if (at.text.empty()) {
     refuse(at, "must not be empty");
+    return false;
   }
   if (!is_unicode(at.text)) {
     refuse(at, "is not UTF-8 text, and YAML can hold no other; rename what it names");
   }
   value = at.text;
+  return true;
 }
 
-void YamlReader::convert(const YamlValue& at, bool& value, Range /*range*/) const {
+bool YamlReader::convert(const YamlValue& at, bool& value, Range /*range*/) {
   const bool plain = at.kind == YamlValue::Kind::scalar && !at.quoted;
   if (!plain || (at.text != "true" && at.text != "false")) {
     refuse(at, fmt::format("must be true or false, not {}", shown(at)));
+    return false;
   }
   value = at.text == "true";
+  return true;
 }
 
-void YamlReader::convert(const YamlValue& at, Clamp& value, Range range) const {
+bool YamlReader::convert(const YamlValue& at, Clamp& value, Range range) {
   if (!read_clamp(at, range, value)) {
     refuse(at, "must be null, or [low, high], two finite numbers with low < high");
+    return false;
   }
+  return true;
 }
 
-void YamlReader::convert(const YamlValue& at, ClampChoice& value, Range range) const {
+bool YamlReader::convert(const YamlValue& at, ClampChoice& value, Range range) {
   value.trained = at.kind == YamlValue::Kind::scalar && at.text == "trained";
   if (!value.trained && !read_clamp(at, range, value.other)) {
     refuse(at, "must be trained, null, or [low, high], two finite numbers with low < high");
+    return false;
   }
+  return true;
 }
 
 }  // namespace ebm

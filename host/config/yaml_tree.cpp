@@ -25,6 +25,10 @@ std::string place_of(const YamlSource& source, const YAML::Mark& mark) {
   return source.has_lines ? fmt::format("{}:{}", source.name, mark.line + 1) : source.name;
 }
 
+std::size_t position_of(const YamlSource& source, const YAML::Mark& mark) {
+  return source.has_lines ? static_cast<std::size_t>(mark.pos) : source.position;
+}
+
 [[noreturn]] void refuse(const std::string& place, std::string_view why) {
   throw ConfigurationError(fmt::format("{}: {}", place, why));
 }
@@ -33,7 +37,7 @@ std::string place_of(const YamlSource& source, const YAML::Mark& mark) {
 // descendant grows, so the pointers in `open_` stay valid.
 class TreeBuilder : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(const YamlSource& source) : source_(source) {}
+  TreeBuilder(const YamlSource& source, ConfigErrors& errors) : source_(source), errors_(errors) {}
 
   YamlValue take_root() { return std::move(root_); }
 
@@ -81,6 +85,7 @@ class TreeBuilder : public YAML::EventHandler {
   struct Key {
     std::string name;
     std::string place;
+    std::size_t position;
   };
 
   struct Container {
@@ -99,14 +104,16 @@ class TreeBuilder : public YAML::EventHandler {
 
   void add_key(const YAML::Mark& mark, const std::string& name) {
     const std::string place = place_of(source_, mark);
+    const std::size_t position = position_of(source_, mark);
     if (!open_.back().keys.insert(name).second && name != source_.repeatable) {
-      refuse(place, fmt::format("duplicate key '{:.60}'", name));
+      errors_.add(position, fmt::format("{}: duplicate key '{:.60}'", place, name));
     }
-    open_.back().key = Key{name, place};
+    open_.back().key = Key{name, place, position};
   }
 
   YamlValue& add(const YAML::Mark& mark, YamlValue value) {
     value.place = place_of(source_, mark);
+    value.position = position_of(source_, mark);
     if (open_.empty()) {
       root_ = std::move(value);
       return root_;
@@ -118,6 +125,7 @@ class TreeBuilder : public YAML::EventHandler {
     if (parent.key) {
       value.key = std::move(parent.key->name);
       value.place = std::move(parent.key->place);
+      value.position = parent.key->position;
       parent.key.reset();
     }
     return parent.value->children.emplace_back(std::move(value));
@@ -133,6 +141,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   const YamlSource& source_;
+  ConfigErrors& errors_;
   YamlValue root_;
   std::vector<Container> open_;
 };
@@ -149,16 +158,16 @@ YamlValue* YamlValue::find(std::string_view name) {
   return child == children.end() ? nullptr : &*child;
 }
 
-YamlValue parse_yaml(const std::string& text, const YamlSource& source) {
+YamlValue parse_yaml(const std::string& text, const YamlSource& source, ConfigErrors& errors) {
   std::istringstream stream(text);
   try {
     YAML::Parser parser(stream);
-    TreeBuilder builder(source);
+    TreeBuilder builder(source, errors);
     if (!parser.HandleNextDocument(builder)) {
       refuse(source.name, "is empty");
     }
     YamlValue root = builder.take_root();
-    TreeBuilder rest(source);
+    TreeBuilder rest(source, errors);
     if (parser.HandleNextDocument(rest)) {
       refuse(rest.take_root().place, "a second YAML document starts; only one is allowed");
     }
@@ -168,33 +177,33 @@ YamlValue parse_yaml(const std::string& text, const YamlSource& source) {
   }
 }
 
-void apply_override(YamlValue& root, const std::string& override_text) {
+void apply_override(YamlValue& root, const std::string& override_text, std::size_t position,
+                    ConfigErrors& errors) {
   const std::string place = "--set " + override_text;
   const std::size_t equals = override_text.find('=');
-  if (equals == std::string::npos) {
+  const std::string path = '.' + override_text.substr(0, equals) + '.';
+  if (equals == std::string::npos || path.find("..") != std::string::npos) {
     refuse(place, "expected section.key=value");
   }
+  YamlValue value = parse_yaml(override_text.substr(equals + 1),
+                               {.name = place, .has_lines = false, .position = position}, errors);
 
   YamlValue* target = &root;
-  std::istringstream path(override_text.substr(0, equals) + '.');
-  for (std::string name; std::getline(path, name, '.');) {
-    if (name.empty()) {
-      refuse(place, "expected section.key=value");
-    }
+  if (root.kind != YamlValue::Kind::map) {
+    return;
+  }
+  std::istringstream names(path.substr(1));
+  for (std::string name; std::getline(names, name, '.');) {
     if (target->kind != YamlValue::Kind::map) {
-      refuse(place, target->key.empty() ? "the configuration file is not a map of keys"
-                                        : fmt::format("'{}' is not a section", target->key));
+      refuse(place, fmt::format("'{}' is not a section", target->key));
     }
     YamlValue* child = target->find(name);
     if (child == nullptr) {
-      child = &target->children.emplace_back(
-          YamlValue{.kind = YamlValue::Kind::map, .place = place, .key = name});
+      child = &target->children.emplace_back(YamlValue{
+          .kind = YamlValue::Kind::map, .place = place, .position = position, .key = name});
     }
     target = child;
   }
-
-  YamlValue value =
-      parse_yaml(override_text.substr(equals + 1), {.name = place, .has_lines = false});
   value.key = target->key;
   *target = std::move(value);
 }

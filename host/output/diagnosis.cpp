@@ -8,6 +8,7 @@
 
 #include "cuda/base/atomic_file.h"
 #include "cuda/diagnostics/correlations.h"
+#include "host/output/plot_style.h"
 
 namespace ebm {
 namespace {
@@ -16,7 +17,8 @@ constexpr std::string_view kScript =
     R"gp(# Draws a training run's diagnosis from the tables beside it:
 #   gnuplot diagnosis.gp             diagnosis.png
 #   gnuplot -c diagnosis.gp F.pdf    F.pdf, or .png
-# Written where it is missing and left alone then, so it can be restyled, even while a run goes on.
+# Written where it is missing and left alone then, so it can be edited, even while a run goes on;
+# plots.gp is for the style of all plots.
 picture = ARG1 eq "" ? "diagnosis.png" : ARG1
 set encoding utf8
 if (picture[strlen(picture) - 3:] eq ".pdf") {
@@ -24,7 +26,6 @@ if (picture[strlen(picture) - 3:] eq ".pdf") {
 } else {
   set terminal pngcairo size 1500,900 font "DejaVu Sans,12.5" linewidth 1.25
 }
-set output picture
 set datafile separator comma
 set datafile columnheaders
 set datafile missing NaN
@@ -34,6 +35,8 @@ set tics out nomirror scale 0.5
 set key off
 d_colour = "#0072b2"
 r_colour = "#d55e00"
+load "plots.gp"
+set output picture
 
 # Every row of this table ends with the same two: correlations of white noise stay within ±band
 # with a chance of 95%; the table was made when there were so many iterations.
@@ -70,9 +73,9 @@ set bmargin at screen 0.59
 set xrange [0:n]
 set xlabel "iteration" offset 0,0.3
 do for [column = 2:4:2] {
-  left = column == 2 ? 0.06 : 0.57
-  set lmargin at screen left
-  set rmargin at screen left + 0.395
+  # On the left there is room for labels as wide as −1.25×10⁶.
+  set lmargin at screen column == 2 ? 0.08 : 0.57
+  set rmargin at screen column == 2 ? 0.455 : 0.965
   if (column == 2) {
     set title "Energy difference {/:Italic d}_s (nats)"
     bottom = low - margin
@@ -115,9 +118,9 @@ array panel_title[3] = ["Cross-correlation of {/:Italic d}_s(t + lag) and {/:Ita
   "Auto-correlation", "Partial auto-correlation"]
 array kind[3] = ["", "acf", "pacf"]
 do for [panel = 1:3] {
-  left = 0.06 + (panel - 1) * 0.3225
+  left = 0.08 + (panel - 1) * 0.3155
   set lmargin at screen left
-  set rmargin at screen left + 0.26
+  set rmargin at screen left + 0.254
   set title panel_title[panel]
   if (panel == 1) {
     set xrange [-15.8:15.8]
@@ -158,6 +161,7 @@ std::string table(const Correlations& values, std::size_t iterations) {
 std::filesystem::path write_diagnosis(const std::filesystem::path& run, std::span<const double> d_s,
                                       std::span<const double> r_s) {
   write_file_atomically(run / "correlations.csv", table(correlations(d_s, r_s), d_s.size()));
+  write_plot_style(run);
   std::filesystem::path script = run / "diagnosis.gp";
   if (!std::filesystem::exists(script)) {
     write_file_atomically(script, kScript);

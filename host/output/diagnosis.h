@@ -12,7 +12,8 @@ namespace ebm {
 ///     correlations.csv   Correlations of the last 2000 iterations: a line for each lag from -15,
 ///                        nan where there is no value. Each line ends with the white-noise band and
 ///                        the number of iterations so far.
-///     diagnosis.gp       gnuplot script, written only where it is missing: a restyled one stays.
+///     plots.gp           see write_plot_style()
+///     diagnosis.gp       gnuplot script, written only where it is missing: an edited one stays.
 ///                        It shows as many lines of diagnostics.csv as correlations.csv says, and
 ///                        where the run was rolled back to, as events.csv says.
 ///

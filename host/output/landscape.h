@@ -38,9 +38,13 @@ struct LandscapeSummary {
 ///     landscape_ITERATION.gp                   gnuplot script; can be rerun by hand there
 ///     landscape_ITERATION.png, .pdf            three densities above their logs, drawn by `plots`
 ///     landscape.csv                            a line each, of the summary's first three
+///     landscape.png, .pdf                      these over the iterations, drawn by `plots`; their
+///                                              script, landscape.gp, where it is missing
 ///
-/// Arrays are float32, resolution × resolution, [row = y, column = x], over truth.half_width() each
-/// way. Pictures share the truth's colour range; the lower row shows the logarithms.
+/// and plots.gp in the folder around it: see write_plot_style(). Arrays are float32, resolution ×
+/// resolution, [row = y, column = x], over truth.half_width() each way. Pictures share the truth's
+/// colour range, and mark where a density is above all of the truth's; the lower row shows the
+/// logarithms.
 class Landscape {
  public:
   /// Makes the folder where it is missing. `plots` must outlive this. Throws OutputError.
@@ -61,6 +65,8 @@ class Landscape {
   void go_back(std::int64_t iteration);
 
  private:
+  void draw_summaries();
+
   std::filesystem::path folder_;
   LandscapeSettings settings_;
   PlotQueue& plots_;

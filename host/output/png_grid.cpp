@@ -18,6 +18,7 @@ namespace ebm {
 namespace {
 
 constexpr std::size_t kPadding = 2;
+constexpr std::size_t kLeastWidth = 512;
 
 /// Throws unless `size` is that of `count` images.
 void require_size(std::size_t size, int count, int channels, int height, int width) {
@@ -35,6 +36,20 @@ std::uint8_t grey_level(float x) {
     return 0;
   }
   return static_cast<std::uint8_t>(std::lround((std::min(x, 1.0F) + 1.0F) / 2.0F * 255.0F));
+}
+
+/// Every pixel as a square of `factor` × `factor`.
+std::vector<std::uint8_t> enlarged(const std::vector<std::uint8_t>& pixels, std::size_t height,
+                                   std::size_t width, std::size_t depth, std::size_t factor) {
+  std::vector<std::uint8_t> large(pixels.size() * factor * factor);
+  auto next = large.begin();
+  for (std::size_t y = 0; y < height * factor; ++y) {
+    for (std::size_t x = 0; x < width * factor; ++x) {
+      const auto from = static_cast<std::ptrdiff_t>((y / factor * width + x / factor) * depth);
+      next = std::copy_n(pixels.begin() + from, depth, next);
+    }
+  }
+  return large;
 }
 
 }  // namespace
@@ -81,7 +96,10 @@ void write_png_grid(const std::filesystem::path& path, std::span<const float> st
       }
     }
   }
-  write_png(path, pixels, static_cast<int>(grid_height), static_cast<int>(grid_width), channels);
+  const std::size_t factor = ceil_div(kLeastWidth, std::min(grid_width, kLeastWidth));
+  write_png(path, enlarged(pixels, grid_height, grid_width, depth, factor),
+            static_cast<int>(grid_height * factor), static_cast<int>(grid_width * factor),
+            channels);
 }
 
 }  // namespace ebm

@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <numeric>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "cuda/base/atomic_file.h"
 #include "cuda/base/ceil_div.h"
+#include "host/output/plot_style.h"
 
 namespace ebm {
 namespace {
@@ -16,14 +18,14 @@ namespace {
 constexpr std::int64_t kMostPoints = 2000;
 
 constexpr std::string_view kBandScript = R"(
-plot "steps.csv" using 1:{1}:{2} with filledcurves fillcolor rgb "#a6cee3" \
+plot "steps.csv" using 1:{1}:{2} with filledcurves fillcolor rgb band_colour \
        title "10% to 90% of the chains", \
-     "steps.csv" using 1:{0} with lines linewidth 1.5 linecolor rgb "#1f4e79" title "mean"
+     "steps.csv" using 1:{0} with lines linewidth 1.5 linecolor rgb line_colour title "mean"
 )";
 
 constexpr std::string_view kRateScript = R"(
 set yrange [0:1]
-plot "steps.csv" using 1:{0} with lines linewidth 1.5 linecolor rgb "#1f4e79" notitle
+plot "steps.csv" using 1:{0} with lines linewidth 1.5 linecolor rgb line_colour notitle
 )";
 
 /// What the scripts share. A quote in a gnuplot text in single quotes is written twice.
@@ -41,7 +43,6 @@ if (picture[strlen(picture) - 3:] eq ".pdf") {{
 }} else {{
   set terminal pngcairo size 1000,560 font "DejaVu Sans,12"
 }}
-set output picture
 set datafile separator ","
 set border 3 linewidth 0.8
 set tics out nomirror scale 0.6
@@ -51,6 +52,10 @@ set key top right opaque
 set xlabel "step"
 set ylabel '{2}' noenhanced
 set title '{1}' noenhanced
+line_colour = "#1f4e79"
+band_colour = "#a6cee3"
+load "plots.gp"
+set output picture
 )",
                      file, quoted, quantity);
 }
@@ -67,11 +72,16 @@ SamplingPlots::SamplingPlots(std::filesystem::path folder, const std::string& na
                           "gradient_90{}",
                           mala ? ",acceptance" : "")),
       steps_a_point_(ceil_div(steps, kMostPoints)) {
+  points_.keep_while([](std::string_view /*line*/) { return false; });
   const auto write = [&](std::string_view file, std::string_view quantity,
                          const std::string& plot) {
     scripts_.push_back(folder_ / fmt::format("{}.gp", file));
-    write_file_atomically(scripts_.back(), script_head(file, name, quantity) + plot);
+    std::error_code none;
+    if (!std::filesystem::exists(scripts_.back(), none)) {
+      write_file_atomically(scripts_.back(), script_head(file, name, quantity) + plot);
+    }
   };
+  write_plot_style(folder_);
   write("energy", "energy U", fmt::format(kBandScript, 2, 3, 4));
   write("gradient", "gradient magnitude (ε²/2)‖∇U‖", fmt::format(kBandScript, 5, 6, 7));
   if (mala) {
@@ -80,7 +90,7 @@ SamplingPlots::SamplingPlots(std::filesystem::path folder, const std::string& na
 }
 
 void SamplingPlots::add(std::span<const float> energies, std::span<const float> gradient_norms,
-                        std::span<const float> accepted) {
+                        float acceptance) {
   const auto mean = [](std::span<const float> values) {
     return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
   };
@@ -94,7 +104,7 @@ void SamplingPlots::add(std::span<const float> energies, std::span<const float> 
       sums_[sum++] += static_cast<double>(sorted_[static_cast<std::size_t>(rank)]);
     }
   }
-  sums_[sum] += mala_ ? mean(accepted) : 0;
+  sums_[sum] += static_cast<double>(acceptance);
   ++steps_;
   if (++in_point_ == steps_a_point_) {
     write_point();

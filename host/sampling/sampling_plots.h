@@ -16,16 +16,17 @@ namespace ebm {
 /// Summarizes a run in at most 2,000 points: of energy and gradient magnitude the mean over chains
 /// and the 10% and 90% quantiles, averaged over a point's steps; and the rate of acceptance. Keeps
 /// them in steps.csv, and beside it energy.gp, gradient.gp and, for MALA, acceptance.gp with their
-/// pictures.
+/// pictures, in the style of plots.gp.
 class SamplingPlots {
  public:
-  /// Writes the scripts. `name` is the run's. `plots` is borrowed. Throws OutputError.
+  /// Begins the points anew, and writes the scripts that are missing. `name` is the run's. `plots`
+  /// is borrowed. Throws OutputError.
   SamplingPlots(std::filesystem::path folder, const std::string& name, std::int64_t steps,
                 bool mala, PlotQueue& plots);
 
-  /// The next step: a value a chain; `accepted` is empty unless MALA.
+  /// The next step: a value a chain, and MALA's share of chains that accepted.
   void add(std::span<const float> energies, std::span<const float> gradient_norms,
-           std::span<const float> accepted);
+           float acceptance);
 
   /// Writes the points so far; those of a `last` call include a point not all of whose steps have
   /// been made. Queues the pictures.

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "cuda/base/errors.h"
@@ -24,8 +25,15 @@ namespace {
 /// Between two looks at the records, so that what is not finite is reported at once.
 constexpr std::int64_t kStepsAtOnce = RecordedSampler::kStepsAtOnce;
 
-const RunFolder& with_room_for_records(const RunFolder& folder, const SampleSection& sample) {
-  const auto needed = static_cast<std::uintmax_t>(sample.steps) *
+/// Throws unless the disk has room for the steps to come.
+void require_room(const RunFolder& folder, const SampleSection& sample, std::int64_t done) {
+  if (done > sample.steps) {
+    throw ConfigurationError(
+        fmt::format("sample.steps: {} is less than the {} that the chains of {} "
+                    "have taken already",
+                    sample.steps, done, folder.root().string()));
+  }
+  const auto needed = static_cast<std::uintmax_t>(sample.steps - done) *
                       static_cast<std::uintmax_t>(sample.chains) * 2 * sizeof(float);
   std::error_code error;
   const std::filesystem::space_info space = std::filesystem::space(folder.root(), error);
@@ -37,7 +45,20 @@ const RunFolder& with_room_for_records(const RunFolder& folder, const SampleSect
                     folder.root().string(), sample.steps, sample.chains, needed / kMiB,
                     space.available / kMiB));
   }
-  return folder;
+}
+
+SamplingState state_in(const RunFolder& folder, const SampleConfig& config, const Shape& shape) {
+  SamplingState state;
+  std::error_code none;
+  if (std::filesystem::exists(folder.sampling_state(), none)) {
+    state = load_sampling_state(folder.sampling_state(), config.sample.chains, shape.size());
+  }
+  require_room(folder, config.sample, state.chains.steps);
+  if (state.last_is_of_end && state.chains.steps < config.sample.steps) {
+    --state.snapshots;
+    state.last_is_of_end = false;
+  }
+  return state;
 }
 
 std::string text(const Clamp& clamp) {
@@ -58,8 +79,8 @@ std::unique_ptr<Energy> make_energy_of(const Network& network, const SampleSecti
 
 }  // namespace
 
-Checkpoint load_saved_network(const SampleConfig& config) {
-  Checkpoint checkpoint = load_checkpoint(config.sample.checkpoint, choice_of(config.network));
+Checkpoint load_saved_network(const SampleConfig& config, const std::filesystem::path& file) {
+  Checkpoint checkpoint = load_checkpoint(file, choice_of(config.network));
   const double trained = checkpoint.info.epsilon;
   if (trained > 0 && trained != config.sample.train_epsilon) {
     throw ConfigurationError(
@@ -71,24 +92,31 @@ Checkpoint load_saved_network(const SampleConfig& config) {
 }
 
 SamplingRun::SamplingRun(const SampleConfig& config, const Checkpoint& checkpoint,
-                         const RunFolder& folder, RunLog& log, const ComputeDevice& device)
+                         const RunFolder& folder, RunLog& log, StopRequest stop,
+                         const ComputeDevice& device)
     : config_(config),
-      folder_(with_room_for_records(folder, config.sample)),
+      folder_(folder),
       log_(log),
+      stop_(std::move(stop)),
       shape_(checkpoint.network.input()),
+      resumed_(state_in(folder, config, shape_)),
       energy_(make_energy_of(checkpoint.network, config.sample, device, log)),
       plots_([&log](const std::string& reason) { log.warn(reason); }),
-      energies_(folder.root() / "energy.npy", {config.sample.chains}),
-      gradient_norms_(folder.root() / "gradient.npy", {config.sample.chains}),
+      energies_(folder.root() / "energy.npy", {config.sample.chains}, resumed_.chains.steps),
+      gradient_norms_(folder.root() / "gradient.npy", {config.sample.chains},
+                      resumed_.chains.steps),
       summary_(folder.root(), config.name, config.sample.steps, config.sample.mala, plots_),
-      pace_(config.sample.steps, 1),
+      most_at_once_(energy_->queue().on_cpu() ? 1 : kStepsAtOnce),
+      pace_(config.sample.steps, 1, resumed_.chains.steps),
       start_(std::chrono::steady_clock::now()) {
   if (config.sample.mala) {
-    acceptance_.emplace(folder.root() / "acceptance.npy", std::vector<std::int64_t>{});
+    acceptance_.emplace(folder.root() / "acceptance.npy", std::vector<std::int64_t>{},
+                        resumed_.chains.steps);
   }
   if (shape_.height == 1 && shape_.width == 1) {
     toy_states_.emplace(folder.root() / "states.npy",
-                        std::vector<std::int64_t>{config.sample.chains, shape_.size()});
+                        std::vector<std::int64_t>{config.sample.chains, shape_.size()},
+                        resumed_.snapshots);
   }
   const CheckpointInfo& info = checkpoint.info;
   const Clamp clamp = config.sample.clamp.trained ? info.clamp : config.sample.clamp.other;
@@ -109,7 +137,48 @@ SamplingRun::SamplingRun(const SampleConfig& config, const Checkpoint& checkpoin
                                 .seed = config.seed,
                                 .clamp = clamp},
       config.sample.chains);
+  if (resumed_.chains.steps == 0) {
+    begin();
+  } else {
+    sampler_->go_on_with(resumed_.chains);
+    resumed_ = {};
+    summarize_again();
+  }
+}
+
+void SamplingRun::begin() {
   draw_starting_states();
+  write_states(folder_.root() / "states_first.npy");
+  if (toy_states_) {
+    toy_states_->append(sampler_->read_states());
+  } else {
+    write_grid(folder_.root() / "x_first.png");
+  }
+}
+
+void SamplingRun::summarize_again() {
+  const std::int64_t chains = config_.sample.chains;
+  const std::int64_t rows_at_once = std::max<std::int64_t>(1, (1 << 16) / chains);
+  std::vector<float> energies;
+  std::vector<float> norms;
+  std::vector<float> acceptance;
+  for (std::int64_t row = 0; row < steps(); row += rows_at_once) {
+    const std::int64_t rows = std::min(rows_at_once, steps() - row);
+    energies.resize(static_cast<std::size_t>(rows * chains));
+    norms.resize(energies.size());
+    acceptance.resize(static_cast<std::size_t>(rows));
+    energies_.read(row, energies);
+    gradient_norms_.read(row, norms);
+    if (acceptance_) {
+      acceptance_->read(row, acceptance);
+    }
+    for (std::size_t i = 0; i < acceptance.size(); ++i) {
+      const auto at = i * static_cast<std::size_t>(chains);
+      summary_.add(std::span(energies).subspan(at, static_cast<std::size_t>(chains)),
+                   std::span(norms).subspan(at, static_cast<std::size_t>(chains)), acceptance[i]);
+    }
+  }
+  summary_.draw(steps() == config_.sample.steps);
 }
 
 void SamplingRun::draw_starting_states() {
@@ -132,11 +201,14 @@ void SamplingRun::draw_data() {
   const DataConfig& data = config_.data;
   ImageDataset images;
   if (!data.is_toy()) {
-    images = load_images(data, [this](std::size_t done, std::size_t total) {
-      if (log_.is_live() && pace_.due()) {
-        log_.live(fmt::format("preparing images: {} of {}", done, total));
-      }
-    });
+    images = load_images(
+        data,
+        [this](std::size_t done, std::size_t total) {
+          if (log_.is_live() && pace_.due()) {
+            log_.live(fmt::format("preparing images: {} of {}", done, total));
+          }
+        },
+        [this](const std::string& line) { log_.info(line); });
     if (config_.sample.chains > images.count) {
       throw ConfigurationError(fmt::format(
           "sample.chains: {} is more than the {} images of {}; chains start from distinct images",
@@ -148,23 +220,53 @@ void SamplingRun::draw_data() {
   energy_->queue().wait();  // the images end here
 }
 
-void SamplingRun::run() {
+bool SamplingRun::run() {
   start_ = std::chrono::steady_clock::now();
-  write_states(folder_.root() / "states_first.npy");
-  if (toy_states_) {
-    toy_states_->append(sampler_->read_states());
-  } else {
-    write_grid(folder_.root() / "x_first.png");
-  }
-  while (sampler_->steps() < config_.sample.steps) {
-    const std::int64_t done = sampler_->steps();
-    const std::int64_t to_log_point = config_.log.every - done % config_.log.every;
-    const std::int64_t steps = std::min({kStepsAtOnce, to_log_point, config_.sample.steps - done});
-    sampler_->run(static_cast<int>(steps));
-    require_finite();
-    record(steps);
+  while (steps() < config_.sample.steps) {
+    if (stop_()) {
+      save();
+      return false;
+    }
+    const std::int64_t to_log_point = config_.log.every - steps() % config_.log.every;
+    take_steps(std::min({most_at_once_, to_log_point, config_.sample.steps - steps()}));
     report();
   }
+  return true;
+}
+
+/// Takes fewer or more at once from then on, so that a signal is heard within about a second.
+void SamplingRun::take_steps(std::int64_t steps) {
+  constexpr std::chrono::duration<double> kShort(0.2);
+  const auto begin = std::chrono::steady_clock::now();
+  sampler_->run(static_cast<int>(steps));
+  const auto taken = std::chrono::steady_clock::now() - begin;
+  if (taken > 4 * kShort) {
+    most_at_once_ = std::max<std::int64_t>(1, steps / 2);
+  } else if (taken < kShort) {
+    most_at_once_ = std::min(2 * most_at_once_, kStepsAtOnce);
+  }
+  require_finite();
+  record(steps);
+}
+
+/// A run stopped before its first step starts over.
+void SamplingRun::save() {
+  if (steps() == 0) {
+    return;
+  }
+  energies_.sync();
+  gradient_norms_.sync();
+  if (acceptance_) {
+    acceptance_->sync();
+  }
+  if (toy_states_) {
+    toy_states_->sync();
+  }
+  save_state(folder_.sampling_state(),
+             {.chains = sampler_->read_chains(),
+              .snapshots = toy_states_ ? toy_states_->rows() : 0,
+              .last_is_of_end = toy_states_ && steps() == config_.sample.steps &&
+                                steps() % config_.log.every != 0});
 }
 
 void SamplingRun::record(std::int64_t steps) {
@@ -173,14 +275,18 @@ void SamplingRun::record(std::int64_t steps) {
   energies_.append(sampler_->energies().first(values));
   gradient_norms_.append(sampler_->gradient_norms().first(values));
   for (std::size_t at = 0; at < values; at += chains) {
-    std::span<const float> accepted;
+    const auto energies = sampler_->energies().subspan(at, chains);
+    const auto norms = sampler_->gradient_norms().subspan(at, chains);
+    float acceptance = 0;
     if (acceptance_) {
-      accepted = sampler_->accepted().subspan(at, chains);
-      const auto rate = static_cast<float>(mean(accepted));
-      acceptance_->append({&rate, 1});
+      acceptance = static_cast<float>(mean(sampler_->accepted().subspan(at, chains)));
+      acceptance_->append({&acceptance, 1});
     }
-    summary_.add(sampler_->energies().subspan(at, chains),
-                 sampler_->gradient_norms().subspan(at, chains), accepted);
+    summary_.add(energies, norms, acceptance);
+    line_sums_[0] += mean(energies);
+    line_sums_[1] += mean(norms);
+    line_sums_[2] += static_cast<double>(acceptance);
+    ++in_line_;
   }
 }
 
@@ -241,15 +347,23 @@ void SamplingRun::report() {
       write_grid(folder_.root() / "x_last.png");
     }
   }
+  save();
 }
 
-/// Means over the chains and the last few steps.
+/// Means over the chains and the steps since the last line with `mark`.
 std::string SamplingRun::line(double elapsed, bool mark) {
-  const std::string acceptance =
-      acceptance_ ? fmt::format("  acceptance {:.3f}", mean(sampler_->accepted())) : "";
-  return fmt::format("step {}/{}  energy {:.5g}  gradient {:.4g}{}  {}", grouped(sampler_->steps()),
-                     grouped(config_.sample.steps), mean(sampler_->energies()),
-                     mean(sampler_->gradient_norms()), acceptance, pace_.text(elapsed, mark));
+  const auto since = [this](std::size_t sum) {
+    return line_sums_[sum] / static_cast<double>(std::max<std::int64_t>(in_line_, 1));
+  };
+  std::string line = fmt::format(
+      "step {}/{}  energy {:.5g}  gradient {:.4g}{}  {}", grouped(steps()),
+      grouped(config_.sample.steps), since(0), since(1),
+      acceptance_ ? fmt::format("  acceptance {:.3f}", since(2)) : "", pace_.text(elapsed, mark));
+  if (mark) {
+    line_sums_ = {};
+    in_line_ = 0;
+  }
+  return line;
 }
 
 void SamplingRun::write_states(const std::filesystem::path& path) {

@@ -12,9 +12,24 @@ namespace ebm {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+/// Which program goes on with the run in a folder: " ebm_train --resume DIR"; "" where there is
+/// none.
+std::string way_to_go_on(const fs::path& root) {
+  std::error_code none;
+  const bool trains = fs::exists(root / "diagnostics.csv", none);
+  const bool samples = fs::exists(root / "network.safetensors", none);
+  return trains || samples ? fmt::format(", or go on with it: {} --resume {}",
+                                         trains ? "ebm_train" : "ebm_sample", root.string())
+                           : "";
+}
+
+}  // namespace
+
 RunFolder::RunFolder(fs::path root) : root_(std::move(root)), lock_(root_ / "lock") {}
 
-RunFolder RunFolder::create(fs::path root) {
+void RunFolder::require_free(const fs::path& root) {
   std::error_code error;
   const bool exists = fs::exists(root, error);
   if (exists && !fs::is_directory(root, error)) {
@@ -25,11 +40,12 @@ RunFolder RunFolder::create(fs::path root) {
     throw ConfigurationError(
         fmt::format("{} is not empty, and a run never overwrites another; choose another folder "
                     "with --out DIR, or remove it{}",
-                    root.string(),
-                    fs::exists(root / "config.yaml", error)
-                        ? fmt::format(", or go on with it: --resume {}", root.string())
-                        : ""));
+                    root.string(), way_to_go_on(root)));
   }
+}
+
+RunFolder RunFolder::create(fs::path root) {
+  require_free(root);
   make_folder(root);
   return RunFolder(std::move(root));
 }

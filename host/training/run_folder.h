@@ -12,7 +12,7 @@ namespace ebm {
 /// Where a run's files are:
 ///
 ///     config.yaml  environment.json  origin.json  log.txt  diagnostics.csv  events.csv
-///     diagnosis.{png,pdf,gp}  correlations.csv
+///     diagnosis.{png,pdf,gp}  correlations.csv  plots.gp
 ///     checkpoints/                                         see CheckpointFolder
 ///     shortrun/x_000100.png  shortrun/bank_000100.png      images
 ///     longrun/longrun_010000.png                           images
@@ -21,8 +21,11 @@ namespace ebm {
 ///     lock                                                 of the process that writes the others
 class RunFolder {
  public:
-  /// Makes the folder of a new run, and locks it. Throws ConfigurationError when it exists and is
-  /// not empty, OutputError when it cannot be made.
+  /// Throws ConfigurationError when a new run cannot have this folder: it exists and is not empty.
+  static void require_free(const std::filesystem::path& root);
+
+  /// Makes the folder of a new run, and locks it. Throws as require_free(), OutputError when it
+  /// cannot be made.
   static RunFolder create(std::filesystem::path root);
 
   /// Locks the folder of a run that is to go on. Throws ConfigurationError when it is none, or
@@ -51,6 +54,9 @@ class RunFolder {
   std::filesystem::path short_run(std::int64_t iteration) const;
   std::filesystem::path bank(std::int64_t iteration) const;
   std::filesystem::path long_run(std::int64_t iteration) const;
+  // Of a sampling run: what it goes on from, and a copy of the network that it samples.
+  std::filesystem::path sampling_state() const { return root_ / "state.safetensors"; }
+  std::filesystem::path sampled_network() const { return root_ / "network.safetensors"; }
   /// states/x_000500.png, of a sampling run.
   std::filesystem::path sampled_states(std::int64_t step) const;
 

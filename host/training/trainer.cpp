@@ -17,17 +17,40 @@
 namespace ebm {
 namespace {
 
+/// Turns on, or off, a profiler of the queue's device that was started to wait for that.
+void profile_device(const Queue& queue, bool on) {
+  queue.wait();
+  if (!queue.on_cpu()) {
+    set_profiling(on);
+  }
+}
+
+CheckpointInfo checkpoint_info(const TrainConfig& config, const Network& network) {
+  return {.network = std::string(to_string(config.network.kind)),
+          .channels = network.input().channels,
+          .features = config.network.features,
+          .epsilon = config.langevin.epsilon,
+          .steps = config.langevin.steps,
+          .clamp = config.langevin.clamp,
+          .data_noise = config.data.is_toy() ? 0 : config.data.noise};
+}
+
+}  // namespace
+
 ImageDataset load_training_images(const TrainConfig& config, RunLog& log) {
   const DataConfig& data = config.data;
   if (data.is_toy()) {
     return {};
   }
   Pace pace(0, 0);
-  ImageDataset images = load_images(data, [&](std::size_t done, std::size_t total) {
-    if (log.is_live() && pace.due()) {
-      log.live(fmt::format("preparing images: {} of {}", done, total));
-    }
-  });
+  ImageDataset images = load_images(
+      data,
+      [&](std::size_t done, std::size_t total) {
+        if (log.is_live() && pace.due()) {
+          log.live(fmt::format("preparing images: {} of {}", done, total));
+        }
+      },
+      [&log](const std::string& line) { log.info(line); });
   log.info(fmt::format("{} images of {}x{}x{} from {}", images.count, images.channels,
                        images.height, images.width, data.path));
   if (config.train.batch_size > images.count) {
@@ -65,26 +88,6 @@ LearnerSettings learner_settings(const TrainConfig& config) {
   }
   return settings;
 }
-
-/// Turns on, or off, a profiler of the queue's device that was started to wait for that.
-void profile_device(const Queue& queue, bool on) {
-  queue.wait();
-  if (!queue.on_cpu()) {
-    set_profiling(on);
-  }
-}
-
-CheckpointInfo checkpoint_info(const TrainConfig& config, const Network& network) {
-  return {.network = std::string(to_string(config.network.kind)),
-          .channels = network.input().channels,
-          .features = config.network.features,
-          .epsilon = config.langevin.epsilon,
-          .steps = config.langevin.steps,
-          .clamp = config.langevin.clamp,
-          .data_noise = config.data.is_toy() ? 0 : config.data.noise};
-}
-
-}  // namespace
 
 std::size_t learning_bytes(const TrainConfig& config, const Network& network, std::int64_t images,
                            const ComputeDevice& device) {

@@ -25,6 +25,12 @@
 
 namespace ebm {
 
+/// The images of a run, of which it logs what they are; none for toy data. Throws InputFileError;
+/// ConfigurationError when a batch has more.
+ImageDataset load_training_images(const TrainConfig& config, RunLog& log);
+
+LearnerSettings learner_settings(const TrainConfig& config);
+
 /// About what a run takes of the device's memory besides its energy, bytes; `images` are those of
 /// the training set.
 std::size_t learning_bytes(const TrainConfig& config, const Network& network, std::int64_t images,

@@ -13,6 +13,7 @@
 #include "cuda/base/errors.h"
 #include "host/files/checked_tensors.h"
 #include "host/files/metadata_number.h"
+#include "host/files/state_values.h"
 #include "host/parse_number.h"
 
 namespace ebm {
@@ -26,18 +27,6 @@ OptimizerState::Kind optimizer_kind(OptimizerKind kind) {
 
 [[noreturn]] void refuse(const TensorFile& file, std::string_view what) {
   throw InputFileError(fmt::format("{}: {}", file.path.string(), what));
-}
-
-/// A number that must be there, within bounds.
-template <class Number>
-Number number(const TensorFile& file, std::string_view key, Number low, Number high) {
-  const std::optional<Number> value = metadata_number<Number>(file, key);
-  if (!value || !(*value >= low && *value <= high)) {
-    refuse(file, fmt::format("is not the state of a training run: its metadata have no '{}' from "
-                             "{} to {}",
-                             key, low, high));
-  }
-  return *value;
 }
 
 /// Iterations "100 200 300", ascending, none after `last`.
@@ -54,16 +43,6 @@ std::vector<std::int64_t> iterations(const TensorFile& file, const std::string& 
                              entry->second, last));
   }
   return *found;
-}
-
-/// The values of a tensor that must have so many.
-std::span<const float> values(const TensorFile& file, std::string_view name, std::size_t count) {
-  const std::vector<float>& found = file.at(name).values;
-  if (found.size() != count) {
-    refuse(file, fmt::format("tensor '{}' has {} values, but this run's has {}", name, found.size(),
-                             count));
-  }
-  return found;
 }
 
 /// Throws ChangedData unless the file was trained on these data, or does not say.
@@ -94,10 +73,6 @@ void restore(const LearnedValues& from, LearnerState& to) {
   std::ranges::copy(from.first_moments, to.optimizer.first_moments.data());
   std::ranges::copy(from.second_moments, to.optimizer.second_moments.data());
   std::ranges::copy(from.bank, to.bank.data());
-}
-
-TensorView vector_of(std::string name, std::span<const float> values) {
-  return {std::move(name), {std::ssize(values)}, values};
 }
 
 }  // namespace
@@ -164,22 +139,22 @@ void save_state(const std::filesystem::path& path, const TrainingState& state) {
 void load_state(const std::filesystem::path& path, TrainingState& state) {
   const TensorFile file = read_checked_tensors(path, DigestRule::required);
   // All that can fail comes first.
-  const auto iteration = number<std::int64_t>(file, "iteration", 0, kLastIteration);
-  const auto learning_rate = number<double>(file, "learning_rate", 0, HUGE_VAL);
-  const auto rollbacks = number<int>(file, "rollbacks", 0, 1000);
-  const auto rate_factor = number<double>(file, "rate_factor", 0, 1);
-  const auto steps = number<std::int64_t>(file, "optimizer_steps", 0, kLastIteration);
-  const bool long_run_is_due = number<int>(file, "long_run_is_due", 0, 1) == 1;
+  const auto iteration = state_number<std::int64_t>(file, "iteration", 0, kLastIteration);
+  const auto learning_rate = state_number<double>(file, "learning_rate", 0, HUGE_VAL);
+  const auto rollbacks = state_number<int>(file, "rollbacks", 0, 1000);
+  const auto rate_factor = state_number<double>(file, "rate_factor", 0, 1);
+  const auto steps = state_number<std::int64_t>(file, "optimizer_steps", 0, kLastIteration);
+  const bool long_run_is_due = state_number<int>(file, "long_run_is_due", 0, 1) == 1;
   std::vector<std::int64_t> checkpoints = iterations(file, "checkpoints", iteration);
   require_same_data(file, state.data);
   const OptimizerState& optimizer = state.learned.optimizer;
   LearnedValues learned{
-      .theta = values(file, "theta", state.learned.theta.size()),
+      .theta = state_values(file, "theta", state.learned.theta.size()),
       .optimizer_steps = steps,
-      .first_moments = values(file, "first_moments", optimizer.first_moments.size()),
-      .second_moments = values(file, "second_moments", optimizer.second_moments.size())};
+      .first_moments = state_values(file, "first_moments", optimizer.first_moments.size()),
+      .second_moments = state_values(file, "second_moments", optimizer.second_moments.size())};
   if (state.learned.bank.size() > 0) {
-    learned.bank = values(file, "bank", state.learned.bank.size());
+    learned.bank = state_values(file, "bank", state.learned.bank.size());
   }
   state.iteration = iteration;
   state.learning_rate = learning_rate;
@@ -211,10 +186,10 @@ void save_long_run(const std::filesystem::path& path, const TrainingState& state
 void load_long_run(const std::filesystem::path& path, const TrainingState& state, LongRun& run) {
   const TensorFile file = read_checked_tensors(path, DigestRule::required);
   constexpr int kMostSteps = 2147483647;
-  number<std::int64_t>(file, "iteration", state.iteration, state.iteration);
-  number<int>(file, "rollbacks", state.rollbacks, state.rollbacks);
-  const auto states = values(file, "states", run.states.size());
-  run.steps = number<int>(file, "steps", 0, kMostSteps);
+  state_number<std::int64_t>(file, "iteration", state.iteration, state.iteration);
+  state_number<int>(file, "rollbacks", state.rollbacks, state.rollbacks);
+  const auto states = state_values(file, "states", run.states.size());
+  run.steps = state_number<int>(file, "steps", 0, kMostSteps);
   std::ranges::copy(states, run.states.data());
 }
 

@@ -202,7 +202,8 @@ class NetworkChains : public testing::TestWithParam<bool> {
   const Network vanilla_ = published_network("vanilla", 1, 4);
 };
 
-/// All steps in one call, and one by one: the same, and what the energy says of the states between.
+/// All steps in one call, one by one, and by one sampler after another: the same, and what the
+/// energy says of the states between.
 void NetworkChains::expect_records_of_each_step(const Network& network, std::int64_t chains,
                                                 int steps) const {
   constexpr float kEpsilon = 0.2F;
@@ -212,6 +213,15 @@ void NetworkChains::expect_records_of_each_step(const Network& network, std::int
   RecordedSampler all = sampler_of(*energy, GetParam(), kEpsilon, chains, kT);
   RecordedSampler one = sampler_of(*energy, GetParam(), kEpsilon, chains, kT);
   all.run(steps);
+  RecordedSampler first = sampler_of(*energy, GetParam(), kEpsilon, chains, kT);
+  first.run(steps / 3);
+  RecordedSampler second = sampler_of(*energy, GetParam(), kEpsilon, chains, kT);
+  second.run(1);
+  second.go_on_with(first.read_chains());
+  EXPECT_EQ(second.steps(), steps / 3);
+  second.run(steps - steps / 3);
+  EXPECT_TRUE(std::ranges::equal(all.read_states(), second.read_states()));
+  EXPECT_TRUE(std::ranges::equal(all.energies().last(second.energies().size()), second.energies()));
   const auto count = static_cast<std::size_t>(chains);
   const auto size = static_cast<std::size_t>(network.input().size());
   std::vector<float> f(count);

@@ -106,6 +106,32 @@ TEST_F(Programs, TrainingLeavesACompleteRunFolder) {
   EXPECT_EQ(differing_files(folder_ / "again", folder_ / "run"), "");
 }
 
+TEST_F(Programs, ACheckStartsNothing) {
+  const Outcome toy = shell(train(small_toy() + " --check --threads 1 --out " + path("run")));
+  EXPECT_EQ(toy.status, 0) << toy.output;
+  EXPECT_TRUE(
+      mentions(toy.output, {"small on the CPU, 1 threads, nothing is started", "memory: about ",
+                            "time: about 0:0", "for 20 iterations of ", "measured just now: "}));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run"));
+  const Outcome images = shell(train(small_images() + " --check --out " + path("run")));
+  EXPECT_EQ(images.status, 0) << images.output;
+  EXPECT_TRUE(mentions(images.output, {"20 images of 1x32x32", "memory: about ", "time: about "}));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run"));
+
+  // What a run would be refused for.
+  EXPECT_EQ(shell(train(small_toy() + " --check --set train.iterations=0")).status, 2);
+  const Outcome used = shell(train(small_toy() + " --check --out " + folder_.path().string()));
+  EXPECT_EQ(used.status, 2);
+  EXPECT_TRUE(mentions(used.output, {"is not empty"}));
+  const Outcome batch = shell(train(small_images() + " --check --set train.batch_size=21"));
+  EXPECT_EQ(batch.status, 2);
+  EXPECT_TRUE(mentions(batch.output, {"train.batch_size", "21", "20 images"}));
+  const Outcome missing = shell(train(small_images() + " --check --set data.path=" + path("none")));
+  EXPECT_EQ(missing.status, 3);
+  EXPECT_TRUE(mentions(missing.output, {path("none")}));
+  EXPECT_EQ(shell(train("--check --resume " + path("run"))).status, 2);
+}
+
 TEST_F(Programs, PlotRedrawsARunFromItsFiles) {
   if (shell("gnuplot --version").status != 0) {
     GTEST_SKIP() << "gnuplot is not installed";
@@ -149,6 +175,33 @@ TEST_F(Programs, PlotRedrawsARunFromItsFiles) {
   const Outcome malformed = shell(plot(path("run")));
   EXPECT_EQ(malformed.status, 3);
   EXPECT_TRUE(mentions(malformed.output, {"diagnostics.csv", "line 22", "21,x,1,1"}));
+}
+
+TEST_F(Programs, AStyleHoldsForEveryPlotOfARun) {
+  if (shell("gnuplot --version").status != 0) {
+    GTEST_SKIP() << "gnuplot is not installed";
+  }
+  const std::string training = small_toy() + " --quiet --set landscape.every=20";
+  const Outcome missing = shell(train(training + " --style none.gp --out " + path("run")));
+  EXPECT_EQ(missing.status, 3);
+  EXPECT_TRUE(mentions(missing.output, {"none.gp"}));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run"));
+  // A script that reads it can write a file.
+  write_bytes(folder_ / "style.gp", "set print 'styled' append; print picture; unset print\n");
+  ASSERT_EQ(
+      shell(train(training + " --style " + path("style.gp") + " --out " + path("run"))).status, 0);
+  EXPECT_EQ(read_bytes(folder_ / "run/plots.gp"), read_bytes(folder_ / "style.gp"));
+  EXPECT_TRUE(mentions(read_bytes(folder_ / "run/styled"), {"diagnosis.part.png"}));
+  EXPECT_TRUE(
+      mentions(read_bytes(folder_ / "run/landscape/styled"),
+               {"landscape_000001.part.png", "landscape_000020.part.pdf", "landscape.part.png"}));
+  write_bytes(folder_ / "other.gp", "set print 'other' append; print picture; unset print\n");
+  ASSERT_EQ(shell(plot(path("run") + " --style " + path("other.gp"))).status, 0);
+  EXPECT_EQ(read_bytes(folder_ / "run/other"), "diagnosis.part.png\ndiagnosis.part.pdf\n");
+  EXPECT_EQ(read_bytes(folder_ / "run/plots.gp"), read_bytes(folder_ / "other.gp"));
+  std::filesystem::remove(folder_ / "run/plots.gp");  // which then sets nothing
+  EXPECT_EQ(shell(plot(path("run"))).status, 0);
+  EXPECT_TRUE(mentions(read_bytes(folder_ / "run/plots.gp"), {"# The style of all plots"}));
 }
 
 TEST_F(Programs, PlotRefusesWhatIsNotARun) {

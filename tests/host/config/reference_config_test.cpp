@@ -27,8 +27,8 @@ const std::filesystem::path kSampling = shipped_configs() / "sampling/reference.
 /// not apply to it. Required values are taken from there, all others must be what they are already.
 class Comparison {
  public:
-  explicit Comparison(const YamlValue& map, std::string name = "")
-      : name_(std::move(name)), reader_(map, name_) {}
+  Comparison(const YamlValue& map, ConfigErrors& errors, std::string name = "")
+      : errors_(errors), name_(std::move(name)), reader_(map, errors, name_) {}
 
   template <class T>
   void required(const Key& key, T& value, Range range = {}, Applies /*applies*/ = {}) {
@@ -49,7 +49,9 @@ class Comparison {
 
   template <class Visit>
   void section(const Key& key, Visit visit, Applies /*applies*/ = {}) {
-    Comparison inner(reader_.at(key.name), full(key));
+    const YamlValue* found = reader_.find_required(key);
+    ASSERT_NE(found, nullptr) << full(key);
+    Comparison inner(*found, errors_, full(key));
     visit(inner);
     inner.finish();
   }
@@ -58,7 +60,9 @@ class Comparison {
   template <class Item, class Visit>
   void list(const Key& key, const std::vector<Item>& /*items*/, Visit visit,
             Applies /*applies*/ = {}) {
-    const std::vector<YamlValue>& stated = reader_.at(key.name).children;
+    const YamlValue* found = reader_.find_required(key);
+    ASSERT_NE(found, nullptr) << full(key);
+    const std::vector<YamlValue>& stated = found->children;
     if (in_item_) {
       EXPECT_TRUE(stated.empty()) << full(key);
       return;
@@ -74,21 +78,22 @@ class Comparison {
       }
       Item item;
       name_item(item, i);
-      Comparison inner(keys, fmt::format("{}.{}", full(key), names[i]));
+      Comparison inner(keys, errors_, fmt::format("{}.{}", full(key), names[i]));
       inner.in_item_ = true;
       visit(inner, item);
       inner.finish();
     }
   }
 
-  /// Throws where the reference has a key that was not asked for.
-  void finish() const { reader_.finish(); }
+  /// Adds an error where the reference has a key that was not asked for.
+  void finish() { reader_.finish(); }
 
  private:
   std::string full(const Key& key) const {
     return name_.empty() ? std::string(key.name) : fmt::format("{}.{}", name_, key.name);
   }
 
+  ConfigErrors& errors_;
   std::string name_;
   YamlReader reader_;
   bool in_item_ = false;  // of a list
@@ -102,11 +107,13 @@ std::string with_all_keys(const std::string& text) {
 
 template <class Config, class Visit>
 void compare(const std::string& text, Visit visit) {
-  const YamlValue tree = parse_yaml(with_all_keys(text), {.name = "reference"});
-  Comparison comparison(tree);
+  ConfigErrors errors;
+  const YamlValue tree = parse_yaml(with_all_keys(text), {.name = "reference"}, errors);
+  Comparison comparison(tree, errors);
   Config config;
   visit(comparison, config);
   comparison.finish();
+  EXPECT_NO_THROW(errors.throw_if_any());
 }
 
 TEST(ReferenceConfig, FilesAreWhatTheProgramsPrint) {
@@ -148,7 +155,8 @@ std::set<std::string> keys_of(const YamlValue& map, const std::string& prefix = 
 
 TEST(ReferenceConfig, HidesTheKeysThatDoNotApplyAndNoOthers) {
   const auto keys = [](const std::string& text) {
-    return keys_of(parse_yaml(text, {.name = "a reference"}));
+    ConfigErrors errors;
+    return keys_of(parse_yaml(text, {.name = "a reference"}, errors));
   };
   EXPECT_EQ(keys(read_bytes(kTraining)), keys(to_yaml(load_train_config(kTraining))));
   EXPECT_EQ(keys(read_bytes(kSampling)), keys(to_yaml(load_sample_config(kSampling))));

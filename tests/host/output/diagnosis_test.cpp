@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <chrono>
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -16,6 +18,7 @@
 #include "cuda/diagnostics/correlations.h"
 #include "host/output/diagnostics_csv.h"
 #include "host/output/plot.h"
+#include "tests/support/png_pixels.h"
 #include "tests/support/temporary_folder.h"
 
 namespace ebm {
@@ -161,6 +164,30 @@ TEST(Diagnosis, IsDrawnForEveryKindOfRun) {
     const std::string pdf = read_bytes(folder / "diagnosis.pdf");
     EXPECT_TRUE(pdf.starts_with("%PDF"));
     EXPECT_LT(pdf.size(), 200'000U);  // of a long run as well
+  }
+}
+
+TEST(Diagnosis, NumbersOfAnySizeFitBesideTheirAxis) {
+  if (std::system("gnuplot --version > /dev/null 2>&1") != 0) {
+    GTEST_SKIP() << "gnuplot is not installed";
+  }
+  for (const double size : {3.0, 3e4, 3e5, 2.6e6, 3e8, 1e12}) {
+    const TemporaryFolder folder;
+    std::vector<double> d;
+    for (const double wave : waves(100)) d.push_back(-size * (1 + 0.1 * wave));
+    write_bytes(folder / "diagnostics.csv", diagnostics_of(d));
+    const Diagnostics read = read_diagnostics(folder / "diagnostics.csv");
+    const fs::path script = write_diagnosis(folder.path(), read.d_s, read.r_s);
+    const auto failure =
+        draw_plot(script, std::chrono::steady_clock::now() + std::chrono::minutes(1));
+    ASSERT_FALSE(failure) << *failure;
+    const PngPixels picture = read_png_pixels(folder / "diagnosis.png");
+    for (int y = 0; y < picture.height; ++y) {
+      for (int x = 0; x < 4; ++x) {
+        EXPECT_EQ(picture.at(y, x), (std::array<std::uint8_t, 3>{255, 255, 255}))
+            << "about " << -size << ", row " << y;
+      }
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 #include "host/output/landscape.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -18,6 +19,7 @@
 
 #include "host/files/npy.h"
 #include "host/output/plot.h"
+#include "tests/support/png_pixels.h"
 #include "tests/support/temporary_folder.h"
 
 namespace ebm {
@@ -203,17 +205,17 @@ TEST_F(Landscapes, AreReadableArraysASummaryLineAndAScript) {
 TEST_F(Landscapes, ContinueTheTableOfAnEarlierProcess) {
   PlotQueue plots(keep_warnings());
   for (const std::int64_t iteration : {1, 2}) {
-    Landscape(folder_.path(), kSettings, plots)
+    Landscape(folder_ / "landscape", kSettings, plots)
         .write(iteration, perfect_energy(), density_of(ring_states()));
   }
-  const std::string table = read_bytes(folder_ / "landscape.csv");
+  const std::string table = read_bytes(folder_ / "landscape/landscape.csv");
   EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 3) << table;
 }
 
 TEST_F(Landscapes, ShowThatARunDivergedAndDoNotFail) {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   PlotQueue plots(keep_warnings());
-  Landscape landscape(folder_.path(), kSettings, plots);
+  Landscape landscape(folder_ / "landscape", kSettings, plots);
   const auto summary = landscape.write(1, std::vector<float>(kGridPoints, kNan),
                                        density_of(std::vector<float>(20, kNan)));
   EXPECT_TRUE(std::isnan(summary.kl_learned));
@@ -225,12 +227,12 @@ TEST_F(Landscapes, NeedNoGnuplot) {
   set_search_path(folder_.path());
   {
     PlotQueue plots(keep_warnings());
-    Landscape landscape(folder_.path(), kSettings, plots);
+    Landscape landscape(folder_ / "landscape", kSettings, plots);
     landscape.write(1000, perfect_energy(), density_of(ring_states()));
     landscape.write(2000, perfect_energy(), density_of(ring_states()));
   }
   EXPECT_EQ(warnings_.size(), 1U);
-  EXPECT_TRUE(fs::exists(folder_ / "landscape_002000_learned_density.npy"));
+  EXPECT_TRUE(fs::exists(folder_ / "landscape/landscape_002000_learned_density.npy"));
 }
 
 TEST_F(Landscapes, AreDrawnByGnuplot) {
@@ -240,14 +242,96 @@ TEST_F(Landscapes, AreDrawnByGnuplot) {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   {
     PlotQueue plots(keep_warnings());
-    Landscape landscape(folder_.path(), kSettings, plots);
+    Landscape landscape(folder_ / "landscape", kSettings, plots);
     landscape.write(1000, perfect_energy(), density_of(ring_states()));
     landscape.write(2000, std::vector<float>(kGridPoints, kNan), density_of({kNan, 0}));
   }
   EXPECT_TRUE(warnings_.empty()) << warnings_[0];
-  EXPECT_TRUE(read_bytes(folder_ / "landscape_001000.png").starts_with("\x89PNG"));
-  EXPECT_TRUE(read_bytes(folder_ / "landscape_002000.png").starts_with("\x89PNG"));
-  EXPECT_TRUE(read_bytes(folder_ / "landscape_001000.pdf").starts_with("%PDF"));
+  EXPECT_TRUE(read_bytes(folder_ / "landscape/landscape_001000.png").starts_with("\x89PNG"));
+  EXPECT_TRUE(read_bytes(folder_ / "landscape/landscape_002000.png").starts_with("\x89PNG"));
+  EXPECT_TRUE(read_bytes(folder_ / "landscape/landscape_001000.pdf").starts_with("%PDF"));
+}
+
+/// How many of a picture's pixels have this colour.
+std::ptrdiff_t count(const fs::path& picture, std::array<std::uint8_t, 3> colour) {
+  const PngPixels drawn = read_png_pixels(picture);
+  return std::count(drawn.pixels.begin(), drawn.pixels.end(), colour);
+}
+
+/// f whose learned density is as many times as high as the truth, on fewer of its places.
+std::vector<float> narrow_energy(float power) {
+  std::vector<float> f = perfect_energy();
+  for (float& value : f) value *= power;
+  return f;
+}
+
+TEST_F(Landscapes, MarkWhatIsAboveTheTruthInTheStyleOfTheRun) {
+  if (std::system("gnuplot --version > /dev/null 2>&1") != 0) {
+    GTEST_SKIP() << "gnuplot is not installed";
+  }
+  constexpr std::array<std::uint8_t, 3> kRed{255, 42, 42};
+  constexpr std::array<std::uint8_t, 3> kGreen{0, 255, 0};
+  const fs::path pictures = folder_ / "landscape";
+  {
+    PlotQueue plots(keep_warnings());
+    Landscape landscape(pictures, kSettings, plots);
+    landscape.write(1, narrow_energy(1), density_of(ring_states()));
+    landscape.write(2, narrow_energy(4), density_of(ring_states()));
+  }
+  const NpyArray truth = read_npy(pictures / "truth_density.npy");
+  const NpyArray learned = read_npy(pictures / "landscape_000002_learned_density.npy");
+  const float peak = *std::max_element(truth.values.begin(), truth.values.end());
+  const auto above = std::count_if(learned.values.begin(), learned.values.end(),
+                                   [peak](float density) { return density > peak; });
+  ASSERT_GT(above, 10);
+  EXPECT_TRUE(mentions(read_bytes(pictures / "landscape_000002.gp"),
+                       {fmt::format("array peak[3] = [{}, {}, ", static_cast<double>(peak),
+                                    static_cast<double>(*std::max_element(
+                                        learned.values.begin(), learned.values.end())))}));
+  // Both panels show so many of the grid's points, each about 324² / 39² = 69 pixels large; the
+  // sign beside the scale of colours is as large as 3.5 of them.
+  const std::ptrdiff_t sign = count(pictures / "landscape_000001.png", kRed);
+  EXPECT_NEAR(static_cast<double>(sign), 3.5 * 69, 69);
+  EXPECT_NEAR(static_cast<double>(count(pictures / "landscape_000002.png", kRed) - sign),
+              2 * 69 * static_cast<double>(above), 0.05 * 2 * 69 * static_cast<double>(above));
+
+  write_bytes(folder_ / "plots.gp", "saturated = '#00ff00'\n");
+  {
+    PlotQueue plots(keep_warnings());
+    Landscape(pictures, kSettings, plots).write(3, narrow_energy(4), density_of(ring_states()));
+  }
+  EXPECT_EQ(count(pictures / "landscape_000003.png", kRed), 0);
+  EXPECT_EQ(count(pictures / "landscape_000003.png", kGreen),
+            count(pictures / "landscape_000002.png", kRed));
+  EXPECT_EQ(read_bytes(folder_ / "plots.gp"), "saturated = '#00ff00'\n");
+  EXPECT_TRUE(warnings_.empty()) << warnings_[0];
+}
+
+TEST_F(Landscapes, AreDrawnOverTheIterations) {
+  if (std::system("gnuplot --version > /dev/null 2>&1") != 0) {
+    GTEST_SKIP() << "gnuplot is not installed";
+  }
+  constexpr std::array<std::uint8_t, 3> kBlue{0, 114, 178};
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  const fs::path picture = folder_ / "landscape/landscape.png";
+  const auto write = [&](std::int64_t iteration, const std::vector<float>& f) {
+    PlotQueue plots(keep_warnings());
+    Landscape(picture.parent_path(), kSettings, plots)
+        .write(iteration, f, density_of(ring_states()));
+  };
+  write(1, std::vector<float>(kGridPoints, kNan));  // only the sign of the learned energy's curve
+  const std::ptrdiff_t sign = count(picture, kBlue);
+  EXPECT_GT(sign, 0);
+  write(2, narrow_energy(2));
+  write(3, narrow_energy(3));
+  const std::ptrdiff_t with_curves = count(picture, kBlue);
+  EXPECT_GT(with_curves, sign + 100);
+  {
+    PlotQueue plots(keep_warnings());
+    Landscape(picture.parent_path(), kSettings, plots).go_back(1);
+  }
+  EXPECT_EQ(count(picture, kBlue), sign);  // those of iterations 2 and 3 are forgotten
+  EXPECT_TRUE(warnings_.empty()) << warnings_[0];
 }
 
 }  // namespace

@@ -88,6 +88,40 @@ TEST(Png, LeavesNothingWhenTheDiskIsFull) {
   EXPECT_TRUE(folder.names().empty());
 }
 
+/// A grid as it is written, without the enlargement: each of its pixels once. Expects the squares
+/// that one pixel became to be of one colour.
+Picture read_grid(const std::filesystem::path& path, int factor) {
+  const Picture large = read_png(path);
+  EXPECT_EQ(large.width % factor, 0);
+  EXPECT_EQ(large.height % factor, 0);
+  Picture small{large.height / factor, large.width / factor, large.channels, {}};
+  for (int y = 0; y < large.height; ++y) {
+    for (int x = 0; x < large.width; ++x) {
+      for (int c = 0; c < large.channels; ++c) {
+        if (y % factor == 0 && x % factor == 0) {
+          small.pixels.push_back(large.at(y, x, c));
+        }
+        EXPECT_EQ(large.at(y, x, c), large.at(y - y % factor, x - x % factor, c));
+      }
+    }
+  }
+  return small;
+}
+
+TEST(PngGrid, IsEnlargedToAtLeast512PixelsWide) {
+  const TemporaryFolder folder;
+  struct Case {
+    int count, side, width;  // of the picture, at least 512 by the fewest whole times
+  };
+  // 1 of 32: 36 · 15; 100 of 32: 342 · 2; 1 of 508: 512; 1 of 507: 511 · 2; 225 of 32: 512.
+  for (const auto& [count, side, width] :
+       {Case{1, 32, 540}, {100, 32, 684}, {1, 508, 512}, {1, 507, 1022}, {225, 32, 512}}) {
+    const std::vector<float> states(static_cast<std::size_t>(count * side * side), 0.5F);
+    write_png_grid(folder / "grid.png", states, count, 1, side, side);
+    EXPECT_EQ(read_png(folder / "grid.png").width, width) << count << " of " << side;
+  }
+}
+
 TEST(PngGrid, PlacesImagesRowByRowWithBlackBorders) {
   const TemporaryFolder folder;
   // 7 images of 3 × 5: ⌊√7⌋ = 2 a row, 4 rows, the last half empty.
@@ -99,7 +133,7 @@ TEST(PngGrid, PlacesImagesRowByRowWithBlackBorders) {
     }
   }
   write_png_grid(folder / "grid.png", states, count, 1, 3, 5);
-  const Picture grid = read_png(folder / "grid.png");
+  const Picture grid = read_grid(folder / "grid.png", 32);  // 512 / 16
   ASSERT_EQ(grid.height, 4 * 5 + 2);
   ASSERT_EQ(grid.width, 2 * 7 + 2);
   ASSERT_EQ(grid.channels, 1);
@@ -119,7 +153,7 @@ TEST(PngGrid, TakesChannelsAsPlanes) {
   const TemporaryFolder folder;
   const std::array<float, 12> states = {-1, -1, -1, -1, 0, 0, 0, 0, 1, 1, 1, 1};
   write_png_grid(folder / "grid.png", states, 1, 3, 2, 2);
-  const Picture grid = read_png(folder / "grid.png");
+  const Picture grid = read_grid(folder / "grid.png", 86);  // 512 / 6, up
   ASSERT_EQ(grid.channels, 3);
   ASSERT_EQ(grid.height, 6);
   for (const auto& [y, x] : {std::pair{2, 2}, std::pair{3, 3}}) {
@@ -137,7 +171,7 @@ TEST(PngGrid, ClampsAndRoundsComponents) {
       1.0F,      1.5F,  INFINITY};
   const std::array<int, 9> expected = {0, 0, 0, 0, 254, 255, 255, 255, 255};
   write_png_grid(folder / "grid.png", states, 1, 1, 1, 9);
-  const Picture grid = read_png(folder / "grid.png");
+  const Picture grid = read_grid(folder / "grid.png", 40);  // 512 / 13, up
   for (int i = 0; i < 9; ++i) {
     EXPECT_EQ(grid.at(2, 2 + i), expected[static_cast<std::size_t>(i)]) << i;
   }

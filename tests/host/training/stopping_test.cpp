@@ -1,5 +1,6 @@
 // Signals, locks and --resume, as a user of ebm_train meets them.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <pty.h>
 #include <sys/wait.h>
@@ -11,12 +12,15 @@
 #include <string>
 #include <thread>
 
+#include "host/files/npy.h"
 #include "tests/support/places.h"
 #include "tests/support/run_training.h"
 #include "tests/support/shell.h"
 
 namespace ebm {
 namespace {
+
+namespace fs = std::filesystem;
 
 class Stopping : public testing::Test {
  protected:
@@ -69,6 +73,65 @@ TEST_F(Stopping, ASignalSavesTheRunWhichGoesOnToTheSameBits) {
     EXPECT_EQ(differing_files(folder_ / run, folder_ / "whole"), "");
     EXPECT_TRUE(mentions(read_bytes(folder_ / run / "log.txt"), {"stopped by", "done"}));
   }
+}
+
+TEST_F(Stopping, ASamplingRunGoesOnToTheSameBitsToo) {
+  ASSERT_EQ(
+      shell(ebm_train(toy() + " --quiet --set train.iterations=20 --out " + path("net"))).status,
+      0);
+  write_bytes(folder_ / "sample.yaml",
+              "name: chains\n"
+              "network: {kind: toy}\n"
+              "start: uniform\n"
+              "sample: {checkpoint: " +
+                  path("net/checkpoints/net_000020.safetensors") +
+                  ", train_epsilon: 0.125, epsilon: 0.125, steps: 100000000, chains: 20, mala: "
+                  "true}\n"
+                  "log: {every: 1000}\n");
+  const std::string program = "PATH=/nowhere " + program_path("ebm_sample") + " ";
+  const auto wait_and = [&](const std::string& run, const std::string& then) {
+    return " & run=$!; while ! [ -e " + path(run) +
+           "/state.safetensors ]; do /bin/sleep 0.01; done; " + then + "; wait $run";
+  };
+  for (const std::string signal : {"TERM", "INT", "USR1", "HUP", "KILL"}) {
+    const std::string run = "run_" + signal;
+    const Outcome stopped =
+        shell(program + path("sample.yaml") + " --threads 1 --out " + path(run) +
+              wait_and(run, "/bin/sleep 0.1; kill -" + signal + " $run"));
+    if (signal == "KILL") {
+      ASSERT_EQ(stopped.status, 128 + SIGKILL) << stopped.output;
+    } else {
+      ASSERT_EQ(stopped.status, 75) << stopped.output;
+      EXPECT_TRUE(mentions(stopped.output, {"stopped by SIG" + signal + " after step",
+                                            "ebm_sample --resume " + path(run)}))
+          << stopped.output;
+    }
+    // What was sampled may be gone by then.
+    fs::remove(folder_ / "net/checkpoints/net_000020.safetensors");
+    const std::int64_t steps = read_npy(folder_ / run / "energy.npy").shape.front() + 333;
+    const std::string more = fmt::format(" --threads 2 --set sample.steps={}", steps);
+    const Outcome resumed = shell(program + "--resume " + path(run) + more);
+    ASSERT_EQ(resumed.status, 0) << resumed.output;
+    EXPECT_TRUE(mentions(resumed.output, {"going on after step", "done"})) << resumed.output;
+    fs::copy(folder_ / run / "network.safetensors",
+             folder_ / "net/checkpoints/net_000020.safetensors");
+    const std::string whole = "whole_" + signal;
+    ASSERT_EQ(shell(program + path("sample.yaml") + more + " --quiet --out " + path(whole)).status,
+              0);
+    EXPECT_EQ(differing_files(folder_ / run, folder_ / whole), "");
+  }
+  const Outcome refused =
+      shell(program + "--resume " + path("run_TERM") + " --set sample.epsilon=0.1");
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_TRUE(mentions(refused.output,
+                       {"--set sample.epsilon=0.1", "can only change sample.steps", "--out DIR"}));
+  const Outcome other = shell(program + "--resume " + path("net"));
+  EXPECT_EQ(other.status, 2);
+  EXPECT_TRUE(mentions(other.output, {path("net"), "is not a sampling run"})) << other.output;
+  const Outcome advice = shell(program + path("sample.yaml") + " --out " + path("run_TERM"));
+  EXPECT_TRUE(mentions(advice.output, {"not empty", "ebm_sample --resume " + path("run_TERM")}));
+  const Outcome training = shell(program + path("sample.yaml") + " --out " + path("net"));
+  EXPECT_TRUE(mentions(training.output, {"not empty", "ebm_train --resume " + path("net")}));
 }
 
 // The program of a terminal that is closed: its output goes nowhere, and it is sent SIGHUP.

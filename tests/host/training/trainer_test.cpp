@@ -105,7 +105,7 @@ TEST_P(ImageTrainer, IsTheSameBitsForAnyNumberOfThreads) {
                 "checkpoints/net_000004.safetensors", "checkpoints/state_000003.safetensors",
                 "checkpoints/state_000004.safetensors", "config.yaml", "correlations.csv",
                 "diagnosis.gp", "diagnostics.csv", "events.csv", "longrun/longrun_000002.png",
-                "longrun/longrun_000004.png", "shortrun/bank_000002.png",
+                "longrun/longrun_000004.png", "plots.gp", "shortrun/bank_000002.png",
                 "shortrun/bank_000004.png", "shortrun/x_000002.png", "shortrun/x_000004.png"}));
 }
 

@@ -91,6 +91,19 @@ def provide_checkpoint(network):
             shutil.copy(network.with_name(f"{kind}_000001.safetensors"), at)
 
 
+def provide_sampling_run(path):
+    if path.exists():
+        return
+    network = Path("made/toy.safetensors")
+    provide_network(network, "configs/quick/gmm_convergent.yaml")
+    config = Path("made/sampling.yaml")
+    config.write_text(
+        "name: chains\nnetwork: {kind: toy}\nstart: uniform\n"
+        f"sample: {{checkpoint: {network}, train_epsilon: 0.125, epsilon: 0.125, steps: 2}}\n"
+    )
+    run(program("ebm_sample"), config, "--out", path, "--quiet")
+
+
 def provide_states(path, shape):
     header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}".ljust(117) + "\n"
     size = 4
@@ -172,6 +185,10 @@ def ebm_train(words):
 
 @rule("build/*/ebm_sample")
 def ebm_sample(words):
+    if "--resume" in words:
+        provide_sampling_run(Path(words[words.index("--resume") + 1]))
+        run(program("ebm_sample"), *words)
+        return
     file = re.search(r"sample\.checkpoint=(\S+)", " ".join(words))[1]
     provide_network(Path(file), "configs/flowers_nonconvergent.yaml")
     run(program("ebm_sample"), *words, "--set", "sample.steps=2", "--set", "sample.chains=2")

@@ -100,6 +100,7 @@ _ebm() {
     --input | --against) _ebm_reply_any_file "$current" ;;
     --scores) _ebm_reply_files "$current" csv ;;
     --layers) _ebm_reply_files "$current" yaml yml ;;
+    --style) _ebm_reply_files "$current" gp ;;
     --threads | --channels | --features | --gpu | --batch | --precision) ;;
     --noise | --draws | --seed) ;;
     --epsilon | --entry) ;;
