@@ -171,15 +171,17 @@ void warn_of_far_states(const StateArray& array, const Shape& state, const std::
 /// The states of `input`, or of the run's own data.
 StateArray load_states(const std::filesystem::path& input, const SavedRun& run,
                        const Shape& state) {
+  const auto note = [](const std::string& line) { fmt::print("{}\n", line); };
   if (input.empty()) {
     if (!run.config) {
       throw ConfigurationError(
           "INPUT is missing: of a network outside its run's folder the data are not known");
     }
-    return load_data_to_score(run.config->data, state);
+    return load_data_to_score(run.config->data, state, note);
   }
   StateArray states = read_states_to_score(
-      input, state, run.config && !run.config->data.is_toy() ? run.config->data : DataConfig{});
+      input, state, run.config && !run.config->data.is_toy() ? run.config->data : DataConfig{},
+      note);
   warn_of_far_states(states, state, input.string());
   return states;
 }

@@ -106,6 +106,14 @@ TEST_F(ScoreProgram, ReadsEveryKindOfDataInItsOrder) {
               "data: {kind: folder, path: photographs}\noptimizer: {lr: what else it says}\n");
   EXPECT_EQ(f_of("data.yaml"), right);
 
+  write_bytes(folder_ / "photographs/b/broken.png", "no picture");
+  write_bytes(folder_ / "photographs/d.webp", "another format");
+  EXPECT_EQ(score("net.safetensors photographs").status, 3);
+  write_bytes(folder_ / "data.yaml", "data: {kind: folder, path: photographs, unreadable: skip}\n");
+  const Outcome skipped = score("net.safetensors data.yaml");
+  EXPECT_TRUE(mentions(skipped.output, {"1 of 4 pictures", ".webp", "data.yaml: 3 states"}));
+  EXPECT_EQ(f_of("data.yaml"), right);
+
   const std::vector<Picture> square{smooth_picture(32, 32, 3, 7), smooth_picture(32, 32, 3, 8)};
   const std::vector<float> of_square = f_of(prepared(square));
   const std::string records = cifar10_record(0, square[0]) + cifar10_record(1, square[1]);
