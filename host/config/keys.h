@@ -265,7 +265,7 @@ void visit_sampling(Io& io, Config& config) {
                         config.sample.mala);
         sample.optional({"clamp",
                          "as langevin.clamp; of trained, what the checkpoint says of its training; "
-                         "mala refuses what leaves the box"},
+                         "mala is reflected from its walls"},
                         config.sample.clamp);
       });
   io.section("log", [&](Io& log) {

@@ -78,6 +78,7 @@ class SamplingRun {
   /// Returns how many components are outside [−1, 1].
   std::size_t write_grid(const std::filesystem::path& path);
   std::string line(double elapsed, bool mark);
+  std::string describe_mixing() const;
 
   SampleConfig config_;
   const RunFolder& folder_;
