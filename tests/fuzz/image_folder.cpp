@@ -45,7 +45,7 @@ void read_hostile(std::span<const std::byte> bytes) {
   const HostileFile picture(file);
   const TemporaryFolder folder;
   std::filesystem::create_symlink(picture.path(), folder / "hostile.png");
-  load_image_folder(folder.path(), 32, 3);
+  load_image_folder(folder.path(), 32, 3, {.exif = ExifUse::apply});
 }
 
 }  // namespace ebm

@@ -190,7 +190,7 @@ void make_image_folder(const fs::path& folder) {
               overwritten(jpeg, jpeg.find("\xFF\xC0") + 5, "\x27\x10\x27\x10"));
   write_bytes(folder / "refused_scans.jpg", with_scans(jpeg_bytes(rgb, true), 60));
   const Picture cmyk{std::vector<std::uint8_t>(256, 9), 8, 8, 4};
-  write_bytes(folder / "refused_cmyk.jpg", jpeg_bytes(cmyk));
+  write_bytes(folder / "cmyk.jpg", jpeg_bytes(cmyk));
 }
 
 void make_image_archive(const fs::path& folder) {
