@@ -26,8 +26,8 @@ void set_up_openmp(char* const* argv) {
   if (std::getenv("OMP_NUM_THREADS") == nullptr) {
     const std::optional<double> quota = processor_quota();
     const int processors = omp_get_num_procs();
-    omp_set_num_threads(
-        quota ? std::clamp(static_cast<int>(std::ceil(*quota)), 1, processors) : processors);
+    omp_set_num_threads(quota ? std::clamp(static_cast<int>(std::ceil(*quota)), 1, processors)
+                              : processors);
   }
 }
 

@@ -132,8 +132,8 @@ class Autocorrelation {
 #pragma omp parallel for
     for (std::size_t i = 0; i < sums.size(); ++i) {
       const std::span<const double> x = centred_[i];
-      sums[i] = std::inner_product(x.begin() + static_cast<std::ptrdiff_t>(lag), x.end(), x.begin(),
-                                   0.0);
+      sums[i] =
+          std::inner_product(x.begin() + static_cast<std::ptrdiff_t>(lag), x.end(), x.begin(), 0.0);
     }
     return mean(sums) / static_cast<double>(centred_.length);
   }

@@ -13,7 +13,8 @@ namespace ebm {
 /// among all S draws, the mean of its ranks where several are equal, becomes
 /// Φ⁻¹((k − 3/8)/(S + 1/4)).
 ///
-/// - rhat: √(((n−1)/n W + B/n)/W) with W the mean variance within half chains of n draws and B/n the
+/// - rhat: √(((n−1)/n W + B/n)/W) with W the mean variance within half chains of n draws and B/n
+/// the
 ///   variance of their means; the larger one for the rank-normalized values and for the
 ///   rank-normalized distances from their median. Chains that agree have at most 1.01.
 /// - ess_bulk: so many independent draws would tell as much of the centre. S over the
@@ -21,16 +22,17 @@ namespace ebm {
 ///   sequence of auto-correlations that count the chains' disagreement as correlation.
 /// - ess_tail: of the 5% and the 95% quantile, the smaller one: the same of x ≤ quantile.
 ///
-/// NaN: all three where a draw is not finite or chains have fewer than 4 draws; rhat where all draws
-/// are equal (then the effective sizes are S, and a tail likewise that holds all draws or none).
+/// NaN: all three where a draw is not finite or chains have fewer than 4 draws; rhat where all
+/// draws are equal (then the effective sizes are S, and a tail likewise that holds all draws or
+/// none).
 struct Mixing {
   double rhat = 0;
   double ess_bulk = 0;
   double ess_tail = 0;
 };
 
-/// `draws` holds a row a draw with a value a chain, as energy.npy does. The same bits for any number
-/// of threads.
+/// `draws` holds a row a draw with a value a chain, as energy.npy does. The same bits for any
+/// number of threads.
 Mixing mixing(std::span<const float> draws, std::int64_t chains);
 
 }  // namespace ebm

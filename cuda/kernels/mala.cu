@@ -30,7 +30,7 @@ struct ProposeBody {
       float block = 0;
       for (std::int64_t i = begin; i < end; ++i) {
         block += gradient[i] * gradient[i];
-        proposal[i] = update.propose(tile.states[c * size + i], gradient[i], p[i]);
+        proposal[i] = update.propose(tile.states[c * size + i], gradient[i], p[i]).x;
       }
       squares += static_cast<double>(block);
     }
@@ -69,13 +69,13 @@ struct DecideBody {
     float* gradient = tile.gradients + c * size;
     const float* proposal_gradient = tile.proposal_gradients + c * size;
     const float* p = tile.momenta + c * size;
-    const float* proposal = tile.proposals + c * size;
+    const float* x = tile.states + c * size;
     double kinetic_loss = 0;
     for (std::int64_t begin = 0; begin < size; begin += kBlock) {
       const std::int64_t end = begin + kBlock < size ? begin + kBlock : size;
       float block = 0;
       for (std::int64_t i = begin; i < end; ++i) {
-        block += update.kinetic_loss(gradient[i], proposal_gradient[i], p[i], proposal[i]);
+        block += update.kinetic_loss(x[i], gradient[i], proposal_gradient[i], p[i]);
       }
       kinetic_loss += static_cast<double>(block);
     }
@@ -109,15 +109,17 @@ struct DecideBody {
 void mala_propose(const MalaUpdate& update, std::uint32_t first_chain, int chains,
                   std::int64_t state_size, const float* given_momenta, const ChainMemory& tile,
                   float* gradient_norms) {
-  for_each_row(chains, state_size,
-               ProposeBody{update, first_chain, state_size, given_momenta, tile, gradient_norms});
+  for_each_row(
+      chains, state_size,
+      ProposeBody{update.in_force(), first_chain, state_size, given_momenta, tile, gradient_norms});
 }
 
 void mala_decide(const MalaUpdate& update, std::uint32_t first_chain, int chains,
                  std::int64_t state_size, const float* given_uniforms, const ChainMemory& tile,
                  float* accepted) {
-  for_each_row(chains, state_size,
-               DecideBody{update, first_chain, state_size, given_uniforms, tile, accepted});
+  for_each_row(
+      chains, state_size,
+      DecideBody{update.in_force(), first_chain, state_size, given_uniforms, tile, accepted});
 }
 
 #ifdef __CUDACC__
@@ -134,6 +136,7 @@ __device__ void go_to(const ChainCounter& counter, std::int64_t c, Body& body) {
 /// alone in reading them.
 __global__ void mala_propose_kernel(ProposeBody body, const ChainCounter* counters) {
   const std::int64_t c = blockIdx.x;
+  body.update = body.update.in_force();
   if (counters != nullptr) {
     go_to(counters[c], c, body);
   }
@@ -146,7 +149,7 @@ __global__ void mala_propose_kernel(ProposeBody body, const ChainCounter* counte
       const float gradient = body.tile.gradients[chain + i];
       squares += static_cast<double>(gradient * gradient);
       body.tile.proposals[chain + i] =
-          body.update.propose(body.tile.states[chain + i], gradient, p[i]);
+          body.update.propose(body.tile.states[chain + i], gradient, p[i]).x;
     }
   }
   squares = block_sum(squares);
@@ -157,6 +160,7 @@ __global__ void mala_propose_kernel(ProposeBody body, const ChainCounter* counte
 
 __global__ void mala_decide_kernel(DecideBody body, ChainCounter* counters) {
   const std::int64_t c = blockIdx.x;
+  body.update = body.update.in_force();
   if (counters != nullptr) {
     go_to(counters[c], c, body);
   }
@@ -165,8 +169,8 @@ __global__ void mala_decide_kernel(DecideBody body, ChainCounter* counters) {
   double kinetic_loss = 0;
   for (std::int64_t i = threadIdx.x; i < body.size; i += blockDim.x) {
     kinetic_loss += static_cast<double>(
-        body.update.kinetic_loss(tile.gradients[chain + i], tile.proposal_gradients[chain + i],
-                                 tile.momenta[chain + i], tile.proposals[chain + i]));
+        body.update.kinetic_loss(tile.states[chain + i], tile.gradients[chain + i],
+                                 tile.proposal_gradients[chain + i], tile.momenta[chain + i]));
   }
   kinetic_loss = block_sum(kinetic_loss);
   // The sum has the same bits on every thread, and so has the decision.

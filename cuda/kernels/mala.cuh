@@ -12,19 +12,39 @@
 
 namespace ebm {
 
+/// ε and T of one step.
+struct MalaStep {
+  float epsilon = 0;
+  float temperature = 1;
+};
+
 /// MALA (Besag, 1994; Roberts and Tweedie, 1996) for p ∝ exp(−U), U = f/T. With p ~ N(0, I),
 ///   x' = x − (ε²/2)∇U(x) + εp,   p' = p − (ε/2)(∇U(x) + ∇U(x')),
 /// and a chain moves to x' when u < exp(U(x) + ½‖p‖² − U(x') − ½‖p'‖²), u ~ U(0, 1]. Its stationary
-/// law is p itself at any ε. Within a box, p is 0 outside: a proposal that leaves it is refused.
-/// One whose ratio is NaN is refused, too.
+/// law is p itself at any ε. In a box, outside which p is 0, a component that comes to a wall is
+/// reflected: it keeps its way and turns its momentum round, which leaves volume and reversibility
+/// as they are (Neal, 2011, "MCMC using Hamiltonian dynamics", 5.5.1.5). A proposal whose ratio is
+/// NaN is refused.
 struct MalaUpdate {
   float epsilon = 0;      ///< above 0
   float temperature = 1;  ///< T
   RandomStream momenta{};
   RandomStream uniforms{};
   std::uint32_t step = 0;
-  float lowest = -INFINITY;  ///< the box; infinite when there is none
+  float lowest = -INFINITY;  ///< the box; both infinite when there is none
   float highest = INFINITY;
+  /// Where not null: ε and T in place of those above, to be read when the step is computed.
+  const MalaStep* given = nullptr;
+
+  /// With the ε and T that are in force.
+  EBM_HOST_DEVICE MalaUpdate in_force() const {
+    MalaUpdate update = *this;
+    if (given != nullptr) {
+      update.epsilon = given->epsilon;
+      update.temperature = given->temperature;
+    }
+    return update;
+  }
 
   /// Components 4·group … 4·group+3 of one chain's p.
   EBM_HOST_DEVICE Floats4 momentum_of(std::uint32_t chain, std::uint32_t group) const {
@@ -37,19 +57,29 @@ struct MalaUpdate {
   /// (ε²/2)/T: what ∇f is multiplied by in a step.
   EBM_HOST_DEVICE float gradient_scale() const { return epsilon * epsilon / (2 * temperature); }
 
-  /// One component of x'.
-  EBM_HOST_DEVICE float propose(float x, float gradient, float p) const {
-    return x - gradient_scale() * gradient + epsilon * p;
+  /// One component of x', and whether it came to a wall an odd number of times.
+  struct Proposal {
+    float x;
+    bool is_turned;
+  };
+  EBM_HOST_DEVICE Proposal propose(float x, float gradient, float p) const {
+    const float moved = x - gradient_scale() * gradient + epsilon * p;
+    if (!(moved < lowest || moved > highest)) {
+      return {moved, false};
+    }
+    const float side = highest - lowest;
+    const float sides = floorf((moved - lowest) / side);
+    const float rest = moved - lowest - sides * side;
+    const bool is_turned = fmodf(sides, 2.0F) != 0;
+    const float inside = is_turned ? highest - rest : lowest + rest;
+    return {inside < lowest ? lowest : inside > highest ? highest : inside, is_turned};
   }
 
-  /// One component's ½p² − ½p'², without the cancellation of the two squares; −∞ where x', the
-  /// proposal's component, is outside the box.
-  EBM_HOST_DEVICE float kinetic_loss(float gradient, float proposal_gradient, float p,
-                                     float proposal) const {
-    if (proposal < lowest || proposal > highest) {
-      return -INFINITY;
-    }
-    const float kick = epsilon / (2 * temperature) * (gradient + proposal_gradient);
+  /// One component's ½p² − ½p'², without the cancellation of the two squares, of a step from x.
+  EBM_HOST_DEVICE float kinetic_loss(float x, float gradient, float proposal_gradient,
+                                     float p) const {
+    const float after = propose(x, gradient, p).is_turned ? -proposal_gradient : proposal_gradient;
+    const float kick = epsilon / (2 * temperature) * (gradient + after);
     return kick * (p - 0.5F * kick);
   }
 

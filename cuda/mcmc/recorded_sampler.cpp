@@ -35,17 +35,17 @@ ChainRun RecordedSampler::next_steps(int steps) const {
                          epsilon > 0 ? epsilon * epsilon / (2 * temperature) : 1 / temperature,
                      .lowest = lowest,
                      .highest = highest,
-                     .noise = {settings_.seed, noise, 0},
+                     .noise = {settings_.seed, noise, settings_.stream},
                      .step = static_cast<std::uint32_t>(steps_)},
-          .uniforms = {settings_.seed, Purpose::sampling_uniform, 0},
+          .uniforms = {settings_.seed, Purpose::sampling_uniform, settings_.stream},
           .temperature = temperature,
           .steps = steps,
           .evaluated = steps_ > 0};
 }
 
 /// At most kStepsAtOnce, recorded from row `done` of the run.
-void RecordedSampler::run_block(int steps, std::size_t done, const float* given_noise,
-                                const float* given_uniforms) {
+void RecordedSampler::run_block(int steps, std::size_t done, const MalaStep* schedule,
+                                const float* given_noise, const float* given_uniforms) {
   const auto rows = static_cast<std::size_t>(steps);
   const auto chains = static_cast<std::size_t>(chains_);
   const auto given = [&](const float* values, std::size_t row) {
@@ -54,20 +54,25 @@ void RecordedSampler::run_block(int steps, std::size_t done, const float* given_
   };
   const Mirror<const float> noise = given(given_noise, states_.size());
   const Mirror<const float> uniforms = given(given_uniforms, chains);
-  energy_.run(next_steps(steps), {.count = chains_,
-                                  .memory = {.states = states_.data(),
-                                             .f = f_.data(),
-                                             .gradients = gradients_.data(),
-                                             .momenta = momenta_.data(),
-                                             .proposals = proposals_.data(),
-                                             .proposal_f = proposal_f_.data(),
-                                             .proposal_gradients = proposal_gradients_.data(),
-                                             .log_ratios = log_ratios_.data()},
-                                  .energies = energies_there_.data(),
-                                  .gradient_norms = gradient_norms_there_.data(),
-                                  .accepted = accepted_there_.data(),
-                                  .given_noise = noise.data(),
-                                  .given_uniforms = uniforms.data()});
+  if (schedule != nullptr) {
+    copy(queue_, schedule + done, rows, schedule_there_.data());
+  }
+  energy_.run(next_steps(steps),
+              {.count = chains_,
+               .memory = {.states = states_.data(),
+                          .f = f_.data(),
+                          .gradients = gradients_.data(),
+                          .momenta = momenta_.data(),
+                          .proposals = proposals_.data(),
+                          .proposal_f = proposal_f_.data(),
+                          .proposal_gradients = proposal_gradients_.data(),
+                          .log_ratios = log_ratios_.data()},
+               .energies = energies_there_.data(),
+               .gradient_norms = gradient_norms_there_.data(),
+               .accepted = accepted_there_.data(),
+               .schedule = schedule == nullptr ? nullptr : schedule_there_.data(),
+               .given_noise = noise.data(),
+               .given_uniforms = uniforms.data()});
   const auto read = [&](const Array<float>& there, std::vector<float>& here) {
     copy(queue_, there.data(), rows * chains, here.data() + done * chains);
   };
@@ -80,14 +85,26 @@ void RecordedSampler::run_block(int steps, std::size_t done, const float* given_
   steps_ += steps;
 }
 
+void RecordedSampler::run(std::span<const MalaStep> schedule) {
+  if (schedule_there_.size() == 0) {
+    schedule_there_ = Array<MalaStep>(queue_, kStepsAtOnce);
+  }
+  run_all(static_cast<int>(schedule.size()), schedule.data(), nullptr, nullptr);
+}
+
 void RecordedSampler::run(int steps, const float* given_noise, const float* given_uniforms) {
+  run_all(steps, nullptr, given_noise, given_uniforms);
+}
+
+void RecordedSampler::run_all(int steps, const MalaStep* schedule, const float* given_noise,
+                              const float* given_uniforms) {
   const auto records = static_cast<std::size_t>(steps) * static_cast<std::size_t>(chains_);
   energies_.resize(records);
   gradient_norms_.resize(records);
   accepted_.resize(settings_.mala ? records : 0);
   for (int done = 0; done < steps; done += kStepsAtOnce) {
-    run_block(std::min(kStepsAtOnce, steps - done), static_cast<std::size_t>(done), given_noise,
-              given_uniforms);
+    run_block(std::min(kStepsAtOnce, steps - done), static_cast<std::size_t>(done), schedule,
+              given_noise, given_uniforms);
   }
 }
 

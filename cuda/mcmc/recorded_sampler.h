@@ -32,7 +32,10 @@ class RecordedSampler {
     float epsilon = 0;  ///< above 0 for MALA
     float temperature = 1;
     std::uint64_t seed = 0;
-    /// A box for every component: Langevin's steps put it back to the border, MALA's stay inside.
+    std::uint32_t stream =
+        0;  ///< of the seed's random numbers, those of other streams being others
+    /// A box for every component: Langevin's steps put it back to the border, MALA's are
+    /// reflected from it.
     std::optional<std::pair<float, float>> clamp{};
   };
 
@@ -57,6 +60,8 @@ class RecordedSampler {
 
   /// Runs the next `steps` steps of every chain, and waits.
   void run(int steps) { run(steps, nullptr, nullptr); }
+  /// The next steps, of MALA, each with its own ε and T. What is recorded goes by the settings'.
+  void run(std::span<const MalaStep> schedule);
   /// With the host's random numbers in place of the sampler's, for tests: steps × chains × state
   /// size, and MALA's steps × chains.
   void run(int steps, const float* given_noise, const float* given_uniforms);
@@ -77,7 +82,9 @@ class RecordedSampler {
 
  private:
   ChainRun next_steps(int steps) const;
-  void run_block(int steps, std::size_t done, const float* given_noise,
+  void run_all(int steps, const MalaStep* schedule, const float* given_noise,
+               const float* given_uniforms);
+  void run_block(int steps, std::size_t done, const MalaStep* schedule, const float* given_noise,
                  const float* given_uniforms);
 
   Energy& energy_;
@@ -94,6 +101,7 @@ class RecordedSampler {
   Array<float> proposal_f_;
   Array<float> proposal_gradients_;
   Array<float> log_ratios_;
+  Array<MalaStep> schedule_there_;  // of some steps, once there are schedules
   // Records of some steps, where the energy computes.
   Array<float> energies_there_;
   Array<float> gradient_norms_there_;

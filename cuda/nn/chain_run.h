@@ -45,6 +45,8 @@ struct Chains {
   float* energies = nullptr;        ///< U
   float* gradient_norms = nullptr;  ///< s·‖∇f‖, the length of the step's deterministic part
   float* accepted = nullptr;        ///< MALA: 1 when the step was accepted, else 0
+  /// MALA, where not null: ε and T of every step in place of the run's, by which records go.
+  const MalaStep* schedule = nullptr;
   /// In place of what would be drawn, for tests: steps × chains × state size, steps × chains.
   const float* given_noise = nullptr;
   const float* given_uniforms = nullptr;
@@ -74,9 +76,16 @@ struct Chains {
             .energies = move(energies, at),
             .gradient_norms = move(gradient_norms, at),
             .accepted = move(accepted, at),
+            .schedule = schedule,
             .given_noise = move(given_noise, value),
             .given_uniforms = move(given_uniforms, at),
             .row = row_chains()};
+  }
+
+  /// The run's update with a step's ε and T.
+  MalaUpdate scheduled(MalaUpdate update, int step) const {
+    update.given = schedule == nullptr ? nullptr : schedule + step;
+    return update;
   }
 
   /// A step's row of one of the arrays above, of `width` values a chain.

@@ -208,8 +208,7 @@ int main(int argc, char** argv) {
         ->option_text(" ")
         ->needs(from);
     app.add_flag("--check", options.check,
-                 "Read and check all that a run would, say what memory and time it takes, and exit")
-        ->excludes(resume);
+                 "Check all that a run reads, tell its memory and time, and exit");
     add_run_options(app, options);
     add_reference_option(app, training_reference);
     app.add_option_function<std::string>(
@@ -221,6 +220,9 @@ int main(int argc, char** argv) {
       app.parse(argc, argv);
       if (config->empty() && resume->empty()) {
         throw CLI::RequiredError("CONFIG.yaml or --resume DIR");
+      }
+      if (options.check && !resume->empty()) {
+        throw CLI::ExcludesError("--check", "--resume");
       }
     } catch (const CLI::ParseError& error) {
       return app.exit(error) == 0 ? 0 : 2;

@@ -23,7 +23,7 @@ void add_run_options(CLI::App& app, RunOptions& options) {
 void add_style_option(CLI::App& app, std::optional<std::string>& style) {
   app.add_option_function<std::string>(
          "--style", [&style](const std::string& file) { style = read_plot_style(file); },
-         "Draw all plots with these gnuplot commands, kept as plots.gp in the results")
+         "Plots are drawn in the style of this file, kept as plots.gp")
       ->option_text("FILE");
 }
 

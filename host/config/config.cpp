@@ -152,6 +152,16 @@ std::span<const std::string_view> names(DivergenceAction /*type*/) {
   return kNames;
 }
 
+std::span<const std::string_view> names(ExifUse /*type*/) {
+  static constexpr std::array<std::string_view, 2> kNames{"ignore", "apply"};
+  return kNames;
+}
+
+std::span<const std::string_view> names(Unreadable /*type*/) {
+  static constexpr std::array<std::string_view, 2> kNames{"error", "skip"};
+  return kNames;
+}
+
 std::span<const std::string_view> names(Precision /*type*/) {
   static constexpr std::array<std::string_view, 3> kNames{"fp32", "tf32", "bf16"};
   return kNames;

@@ -17,6 +17,7 @@
 #include "cuda/nn/network.h"
 #include "cuda/nn/precision.h"
 #include "host/config/clamp.h"
+#include "host/config/picture_choices.h"
 
 namespace ebm {
 
@@ -36,6 +37,8 @@ std::span<const std::string_view> names(InitialStates);
 std::span<const std::string_view> names(SamplingStart);
 std::span<const std::string_view> names(Precision);
 std::span<const std::string_view> names(DivergenceAction);
+std::span<const std::string_view> names(ExifUse);
+std::span<const std::string_view> names(Unreadable);
 
 template <class Enum>
 std::string_view to_string(Enum value) {
@@ -57,11 +60,15 @@ struct DataConfig {
   int image_size = 32;
   int channels = 1;  ///< 3 for all images but mnist
   double noise = 0;  ///< standard deviation of the noise added to every data batch
+  ExifUse exif = ExifUse::ignore;
+  Unreadable unreadable = Unreadable::error;
   // Toy densities.
   int groups = 8;  ///< 4 for rings
   double sd = 0.15;
   double radius = 1.0;
 
+  /// True for pictures in files of their own.
+  bool is_pictures() const { return kind == DataKind::folder || kind == DataKind::flowers102; }
   /// True for a density on the plane, false for images.
   bool is_toy() const { return kind == DataKind::gmm || kind == DataKind::rings; }
   bool operator==(const DataConfig&) const = default;

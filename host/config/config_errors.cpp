@@ -24,7 +24,7 @@ bool ConfigErrors::is_spoilt(std::string_view key) const {
 }
 
 void ConfigErrors::throw_if_any() const {
-  constexpr std::size_t kMost = 20;
+  constexpr std::size_t kMost = 100;
   if (errors_.empty()) {
     return;
   }

@@ -33,6 +33,12 @@ void visit_data(Io& io, Config& data) {
               data.channels, {}, images);
   io.optional({"noise", "standard deviation of the Gaussian noise added to every batch of images"},
               data.noise, at_least(0), images);
+  const Applies pictures{data.is_pictures(), "pictures (flowers102, folder)"};
+  io.optional(
+      {"exif", "apply turns pictures upright as the camera says; torchvision's folders ignore it"},
+      data.exif, {}, pictures);
+  io.optional({"unreadable", "skip leaves out pictures that cannot be read, and counts them"},
+              data.unreadable, {}, pictures);
   const Applies toy{data.is_toy(), kToyData};
   io.default_to(data.groups, data.kind == DataKind::rings ? 4 : 8);
   io.optional({"groups",
@@ -271,7 +277,7 @@ void visit_sampling(Io& io, Config& config) {
                         config.sample.mala);
         sample.optional({"clamp",
                          "as langevin.clamp; of trained, what the checkpoint says of its training; "
-                         "mala refuses what leaves the box"},
+                         "mala is reflected from its walls"},
                         config.sample.clamp);
       });
   io.section("log", [&](Io& log) {

@@ -23,10 +23,13 @@ constexpr const char* kArchive = "102flowers.tgz";
 constexpr std::size_t kLargestArchive = std::size_t{1} << 32;
 
 ImageDataset load_archive(const fs::path& path, int image_size, int channels,
-                          const LoadProgress& progress) {
+                          const PictureReading& reading) {
   std::vector<std::byte> bytes = read_whole_file(path, kLargestArchive);
-  const PreparedImages key{
-      .source = digest_of(bytes), .image_size = image_size, .channels = channels};
+  const PreparedImages key{.source = digest_of(bytes),
+                           .image_size = image_size,
+                           .channels = channels,
+                           .exif = reading.exif,
+                           .unreadable = reading.unreadable};
   if (std::optional<ImageDataset> kept = find_prepared(key)) {
     return *std::move(kept);
   }
@@ -35,9 +38,10 @@ ImageDataset load_archive(const fs::path& path, int image_size, int channels,
   ImageDataset dataset = prepare_images(
       files.size(),
       [&](std::size_t i) {
-        return decode_picture(files[i].bytes, fmt::format("{}: {}", path.string(), files[i].name));
+        return decode_picture(files[i].bytes, fmt::format("{}: {}", path.string(), files[i].name),
+                              reading.exif);
       },
-      image_size, channels, progress);
+      image_size, channels, reading.progress, reading.unreadable);
   keep_prepared(key, dataset);
   return dataset;
 }
@@ -45,16 +49,16 @@ ImageDataset load_archive(const fs::path& path, int image_size, int channels,
 }  // namespace
 
 ImageDataset load_flowers102(const fs::path& path, int image_size, int channels,
-                             const LoadProgress& progress) {
+                             const PictureReading& reading) {
   std::error_code ignored;  // what cannot be looked at is not there
   if (fs::is_directory(path / kFolder, ignored)) {
-    return load_image_folder(path / kFolder, image_size, channels, progress);
+    return load_image_folder(path / kFolder, image_size, channels, reading);
   }
   if (fs::exists(path / kArchive, ignored)) {
-    return load_archive(path / kArchive, image_size, channels, progress);
+    return load_archive(path / kArchive, image_size, channels, reading);
   }
   if (path.filename() == kFolder || path.parent_path().filename() == kFolder) {
-    return load_image_folder(path, image_size, channels, progress);
+    return load_image_folder(path, image_size, channels, reading);
   }
   throw InputFileError(fmt::format(
       "{}: holds no Oxford flowers (looked for {} and the folder {}); fetch them with "

@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "host/data/image_dataset.h"
-#include "host/data/prepare_images.h"
+#include "host/data/image_folder.h"
 
 namespace ebm {
 
@@ -15,6 +15,6 @@ namespace ebm {
 ///
 /// Throws InputFileError when nothing of this is there, or it is malformed.
 ImageDataset load_flowers102(const std::filesystem::path& path, int image_size, int channels,
-                             const LoadProgress& progress = {});
+                             const PictureReading& reading = {});
 
 }  // namespace ebm

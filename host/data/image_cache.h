@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "cuda/base/content_digest.h"
+#include "host/config/picture_choices.h"
 #include "host/data/image_dataset.h"
 
 namespace ebm {
@@ -16,6 +17,8 @@ struct PreparedImages {
   Digest source{};  ///< of the pictures' files, in their order
   int image_size = 0;
   int channels = 0;
+  ExifUse exif = ExifUse::ignore;
+  Unreadable unreadable = Unreadable::error;
 };
 
 /// The images as keep_prepared() was given them, or none: a file that is damaged, cut short or of

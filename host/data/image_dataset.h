@@ -12,6 +12,7 @@ struct ImageDataset {
   int height = 0;
   int width = 0;
   std::vector<float> images;  ///< count × channels × height × width
+  int left_out = 0;           ///< pictures that could not be read
 };
 
 }  // namespace ebm

@@ -8,8 +8,9 @@
 namespace ebm {
 
 /// All images of the training set that `data` describes, prepared, the same for any number of
-/// threads. Throws InputFileError when they are missing or malformed; std::invalid_argument for a
-/// toy density, which has none.
-ImageDataset load_images(const DataConfig& data, const LoadProgress& progress = {});
+/// threads. `note` is told of what was passed over or left out. Throws InputFileError when they are
+/// missing or malformed; std::invalid_argument for a toy density, which has none.
+ImageDataset load_images(const DataConfig& data, const LoadProgress& progress = {},
+                         const LoadNote& note = {});
 
 }  // namespace ebm

@@ -3,12 +3,18 @@
 #include <fmt/format.h>
 #include <omp.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <exception>
 #include <limits>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <utility>
+#include <vector>
+
+#include "cuda/base/errors.h"
 
 namespace ebm {
 
@@ -42,8 +48,37 @@ void for_each_in_parallel(std::size_t count, const std::function<void(std::size_
   }
 }
 
+namespace {
+
+/// `problems`: of each picture, empty where there was none.
+[[noreturn]] void refuse(const std::vector<std::string>& problems, Unreadable unreadable) {
+  constexpr std::size_t kMost = 1000;
+  std::vector<std::string> told = problems;
+  std::erase(told, "");
+  if (unreadable == Unreadable::error && told.size() == 1) {
+    throw InputFileError(told.front() +
+                         "; mend or remove it, or leave it out with data.unreadable: skip");
+  }
+  std::string text = unreadable == Unreadable::skip
+                         ? fmt::format("none of {} pictures can be read:", told.size())
+                         : fmt::format(
+                               "{} pictures cannot be read; mend or remove them, or leave "
+                               "them out with data.unreadable: skip:",
+                               told.size());
+  for (std::size_t i = 0; i < std::min(told.size(), kMost); ++i) {
+    text += "\n  " + told[i];
+  }
+  if (told.size() > kMost) {
+    text += fmt::format("\n  and {} more", told.size() - kMost);
+  }
+  throw InputFileError(text);
+}
+
+}  // namespace
+
 ImageDataset prepare_images(std::size_t count, const std::function<Picture(std::size_t)>& picture,
-                            int image_size, int channels, const LoadProgress& progress) {
+                            int image_size, int channels, const LoadProgress& progress,
+                            Unreadable unreadable) {
   if (image_size < 1 || (channels != 1 && channels != 3) ||
       count > static_cast<std::size_t>(std::numeric_limits<int>::max())) {
     throw std::invalid_argument(fmt::format("prepare_images: {} images, image_size {}, channels {}",
@@ -56,13 +91,35 @@ ImageDataset prepare_images(std::size_t count, const std::function<Picture(std::
                        .height = image_size,
                        .width = image_size,
                        .images = std::vector<float>(count * length)};
+  std::vector<std::string> problems(count);
   for_each_in_parallel(
       count,
       [&](std::size_t i) {
         const std::span prepared = std::span(dataset.images).subspan(i * length, length);
-        prepare_image(with_channels(picture(i), channels).view(), image_size, prepared);
+        try {
+          prepare_image(with_channels(picture(i), channels).view(), image_size, prepared);
+        } catch (const InputFileError& error) {
+          problems[i] = error.what();
+        }
       },
       progress);
+  const auto readable = std::ranges::count(problems, "");
+  if (std::cmp_equal(readable, count)) {
+    return dataset;
+  }
+  if (unreadable == Unreadable::error || readable == 0) {
+    refuse(problems, unreadable);
+  }
+  auto to = dataset.images.begin();
+  for (std::size_t i = 0; i < count; ++i) {
+    if (problems[i].empty()) {
+      to =
+          std::copy_n(dataset.images.begin() + static_cast<std::ptrdiff_t>(i * length), length, to);
+    }
+  }
+  dataset.images.erase(to, dataset.images.end());
+  dataset.left_out = dataset.count - static_cast<int>(readable);
+  dataset.count = static_cast<int>(readable);
   return dataset;
 }
 

@@ -227,11 +227,14 @@ void SamplingRun::draw_data() {
   const DataConfig& data = config_.data;
   ImageDataset images;
   if (!data.is_toy()) {
-    images = load_images(data, [this](std::size_t done, std::size_t total) {
-      if (log_.is_live() && pace_.due()) {
-        log_.live(fmt::format("preparing images: {} of {}", done, total));
-      }
-    });
+    images = load_images(
+        data,
+        [this](std::size_t done, std::size_t total) {
+          if (log_.is_live() && pace_.due()) {
+            log_.live(fmt::format("preparing images: {} of {}", done, total));
+          }
+        },
+        [this](const std::string& line) { log_.info(line); });
     if (config_.sample.chains > images.count) {
       throw ConfigurationError(fmt::format(
           "sample.chains: {} is more than the {} images of {}; chains start from distinct images",

@@ -43,11 +43,14 @@ ImageDataset load_training_images(const TrainConfig& config, RunLog& log) {
     return {};
   }
   Pace pace(0, 0);
-  ImageDataset images = load_images(data, [&](std::size_t done, std::size_t total) {
-    if (log.is_live() && pace.due()) {
-      log.live(fmt::format("preparing images: {} of {}", done, total));
-    }
-  });
+  ImageDataset images = load_images(
+      data,
+      [&](std::size_t done, std::size_t total) {
+        if (log.is_live() && pace.due()) {
+          log.live(fmt::format("preparing images: {} of {}", done, total));
+        }
+      },
+      [&log](const std::string& line) { log.info(line); });
   log.info(fmt::format("{} images of {}x{}x{} from {}", images.count, images.channels,
                        images.height, images.width, data.path));
   if (config.train.batch_size > images.count) {

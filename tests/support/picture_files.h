@@ -7,6 +7,7 @@
 #include <cstdio>
 // jpeglib.h needs FILE before it is included
 #include <jpeglib.h>
+#include <zlib.h>
 
 #include <array>
 #include <cstdint>
@@ -39,8 +40,8 @@ inline Picture smooth_picture(int height, int width, int channels, unsigned seed
   return picture;
 }
 
-/// A JPEG file of the picture; four channels are taken for CMYK.
-inline std::string jpeg_bytes(const Picture& picture, bool progressive = false) {
+/// A JPEG file of the picture; four channels are taken for CMYK, stored as that or as YCCK.
+inline std::string jpeg_bytes(const Picture& picture, bool progressive = false, bool ycck = false) {
   jpeg_compress_struct jpeg{};
   jpeg_error_mgr errors{};
   jpeg.err = jpeg_std_error(&errors);  // ends the program on an error, of which there is none
@@ -55,6 +56,9 @@ inline std::string jpeg_bytes(const Picture& picture, bool progressive = false) 
                         : picture.channels == 3 ? JCS_RGB
                                                 : JCS_CMYK;
   jpeg_set_defaults(&jpeg);
+  if (ycck) {
+    jpeg_set_colorspace(&jpeg, JCS_YCCK);
+  }
   jpeg_set_quality(&jpeg, 95, TRUE);
   if (progressive) {
     jpeg_simple_progression(&jpeg);
@@ -78,6 +82,34 @@ inline std::string png_bytes(const Picture& picture) {
   const TemporaryFolder folder;
   write_png(folder / "x.png", picture.pixels, picture.height, picture.width, picture.channels);
   return read_bytes(folder / "x.png");
+}
+
+/// A number's bytes, the highest first.
+inline std::string big_endian(std::uint32_t number, int size) {
+  std::string bytes;
+  for (int i = size - 1; i >= 0; --i) {
+    bytes += static_cast<char>(number >> 8 * i);
+  }
+  return bytes;
+}
+
+/// The PNG file with one chunk more, behind its header.
+inline std::string with_chunk(std::string png, const std::string& type, const std::string& data) {
+  constexpr std::size_t kHeaderEnd = 8 + 25;
+  const std::string content = type + data;
+  const auto sum = static_cast<std::uint32_t>(
+      crc32(0, reinterpret_cast<const Bytef*>(content.data()), static_cast<uInt>(content.size())));
+  return png.insert(kHeaderEnd, big_endian(static_cast<std::uint32_t>(data.size()), 4) + content +
+                                    big_endian(sum, 4));
+}
+
+/// Exif data that say an orientation, and something else before it.
+inline std::string exif_of(int orientation) {
+  return std::string("MM\0*\0\0\0\x08", 8) + big_endian(2, 2) + big_endian(271, 2) +
+         big_endian(2, 2) + big_endian(4, 4) + "EBM" + '\0' + big_endian(274, 2) +
+         big_endian(3, 2) + big_endian(1, 4) +
+         big_endian(static_cast<std::uint32_t>(orientation), 2) + big_endian(0, 2) +
+         big_endian(0, 4);
 }
 
 /// CIFAR-10's record of a label and planes.

@@ -38,12 +38,13 @@ class RecordedTile {
     for (int step = 0; step < run_.steps; ++step, ++update.step) {
       record_energies(step);
       float* norms = chains_.row_of(chains_.gradient_norms, step);
-      mala_propose(update, chains_.first, count_, size_,
+      const MalaUpdate now = chains_.scheduled(update, step);
+      mala_propose(now, chains_.first, count_, size_,
                    chains_.row_of(chains_.given_noise, step, size_), mine, norms);
       scale(norms, update.gradient_scale());
       energy_.energies_and_gradients(mine.proposals, count_, mine.proposal_f,
                                      mine.proposal_gradients);
-      mala_decide(update, chains_.first, count_, size_,
+      mala_decide(now, chains_.first, count_, size_,
                   chains_.row_of(chains_.given_uniforms, step), mine,
                   chains_.row_of(chains_.accepted, step));
     }

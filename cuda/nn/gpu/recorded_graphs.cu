@@ -71,7 +71,8 @@ bool RecordedGraphs::is_for(const ChainRun& run, const Chains& chains) const {
   return run.mala == kind_.mala && numbers(run) == numbers(kind_) &&
          run.update.noise == kind_.update.noise && run.uniforms == kind_.uniforms &&
          chains.count == chains_.count && chains.row_chains() == chains_.row_chains() &&
-         addresses(chains) == addresses(chains_) && chains.first == chains_.first;
+         addresses(chains) == addresses(chains_) && chains.schedule == chains_.schedule &&
+         chains.first == chains_.first;
 }
 
 void RecordedGraphs::evaluate(const Chains& chains) {
@@ -91,7 +92,7 @@ void RecordedGraphs::langevin_step(const Chains& chains, int step) {
 }
 
 void RecordedGraphs::mala_step(const Chains& chains, int step) {
-  const MalaUpdate update = kind_.mala_update();
+  const MalaUpdate update = chains.scheduled(kind_.mala_update(), step);
   const auto count = static_cast<int>(chains.count);
   ChainCounter* const counters = counters_.data() + (chains.first - chains_.first);
   for_each_index(

@@ -477,8 +477,8 @@ TEST_F(ConfigTest, RefusesHostileText) {
   }
   const std::string of_many = error(many);
   EXPECT_TRUE(of_many.starts_with("the configuration has 100009 errors:\n  FILE:1: k0: unknown"));
-  EXPECT_TRUE(of_many.ends_with("\n  and 99989 more"));
-  EXPECT_LT(of_many.size(), 4000U);
+  EXPECT_TRUE(of_many.ends_with("\n  and 99909 more"));
+  EXPECT_LT(of_many.size(), 20'000U);
   const std::string long_name(1'000'000, 'x');
   EXPECT_LT(error(long_name + ": 1").size(), 1000U);
   EXPECT_LT(error("name: '" + long_name + "'").size(), 1000U);

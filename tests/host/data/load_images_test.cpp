@@ -13,6 +13,7 @@
 
 #include "cuda/base/errors.h"
 #include "host/data/cifar10.h"
+#include "host/data/exif.h"
 #include "tests/support/cifar10_files.h"
 #include "tests/support/environment_variable.h"
 #include "tests/support/file_size_limit.h"
@@ -92,23 +93,105 @@ TEST_F(LoadImages, FolderLinksDoNoHarm) {
   EXPECT_TRUE(mentions(refusal(DataKind::folder), {"self.png", "cannot be opened"}));
 }
 
-TEST_F(LoadImages, FolderErrorsNameTheFirstFile) {
+TEST_F(LoadImages, FolderErrorsNameEveryFile) {
   EXPECT_TRUE(mentions(refusal(DataKind::folder), {data_.path().string(), "holds no images"}));
   for (int i = 0; i < 60; ++i) {
     write_below(data_ / fmt::format("{:02}.jpg", i), jpeg_bytes(smooth_picture(16, 16, 3)));
   }
   write_below(data_ / "17.jpg", "not a picture");
+  for (const int threads : {1, 2, 5}) {
+    const Threads use(threads);
+    EXPECT_EQ(refusal(DataKind::folder), (data_ / "17.jpg").string() +
+                                             ": is neither a JPEG nor a PNG file; mend or remove "
+                                             "it, or leave it out with data.unreadable: skip");
+  }
   write_below(data_ / "40.jpg", "");
+  fs::create_symlink("nowhere", data_ / "58.png");
   for (const int threads : {1, 2, 5}) {
     const Threads use(threads);
     EXPECT_EQ(refusal(DataKind::folder),
-              (data_ / "17.jpg").string() + ": is neither a JPEG nor a PNG file");
+              fmt::format("3 pictures cannot be read; mend or remove them, or leave them out with "
+                          "data.unreadable: skip:\n  {0}/17.jpg: is neither a JPEG nor a PNG "
+                          "file\n  {0}/40.jpg: is empty\n  {0}/58.png: cannot be opened: No such "
+                          "file or directory",
+                          data_.path().string()));
   }
+  for (int i = 1000; i < 2005; ++i) {
+    write_below(data_ / fmt::format("a/{}.jpg", i), "x");
+  }
+  const std::string very_many = refusal(DataKind::folder);
+  EXPECT_TRUE(mentions(very_many, {"1008 pictures cannot be read", "/40.jpg", "/a/1996.jpg"}));
+  EXPECT_TRUE(very_many.ends_with("/a/1996.jpg: is neither a JPEG nor a PNG file\n  and 8 more"));
   EXPECT_TRUE(kept().empty());
   DataConfig missing = data(DataKind::folder);
   missing.path += "/missing";
   EXPECT_TRUE(mentions(message_of<InputFileError>([&] { load_images(missing); }),
                        {"missing", "No such file"}));
+}
+
+TEST_F(LoadImages, UnreadablePicturesAreLeftOutAndCounted) {
+  std::vector<Picture> pictures;
+  for (unsigned i = 0; i < 9; ++i) {
+    pictures.push_back(smooth_picture(16, 16, 3, i));
+    write_below(data_ / fmt::format("{}.png", i), png_bytes(pictures.back()));
+  }
+  pictures.erase(pictures.begin() + 5);
+  pictures.erase(pictures.begin());
+  write_below(data_ / "0.png", "");
+  write_below(data_ / "5.png", png_bytes(pictures[2]).substr(0, 60));
+  DataConfig config = data(DataKind::folder);
+  config.unreadable = Unreadable::skip;
+  for (const char* time : {"the first", "the cache's"}) {
+    std::vector<std::string> notes;
+    const ImageDataset images =
+        load_images(config, {}, [&](const std::string& line) { notes.push_back(line); });
+    EXPECT_EQ(images.count, 7) << time;
+    EXPECT_EQ(images.images, prepared(pictures, 3)) << time;
+    EXPECT_EQ(notes, std::vector<std::string>{"2 of 9 pictures cannot be read and are left out "
+                                              "(data.unreadable: skip)"});
+  }
+  EXPECT_TRUE(mentions(refusal(DataKind::folder), {"0.png", "5.png"}));  // still, by default
+  for (int i = 1; i < 9; ++i) {
+    fs::remove(data_ / fmt::format("{}.png", i));
+  }
+  EXPECT_EQ(message_of<InputFileError>([&] { load_images(config); }),
+            "none of 1 pictures can be read:\n  " + (data_ / "0.png").string() + ": is empty");
+
+  write_tar(data_ / "102flowers.tgz", {{"jpg/a.png", png_bytes(pictures[0])}, {"jpg/b.jpg", "x"}});
+  config.kind = DataKind::flowers102;
+  for (int time = 0; time < 2; ++time) {
+    const ImageDataset images = load_images(config);
+    EXPECT_EQ(images.left_out, 1);
+    EXPECT_EQ(images.images, prepared({pictures[0]}, 3));
+  }
+}
+
+TEST_F(LoadImages, PicturesOfOtherKindsAreCounted) {
+  write_below(data_ / "a.png", png_bytes(smooth_picture(8, 8, 3)));
+  write_below(data_ / "b.webp", "x");
+  write_below(data_ / "c/d.JFIF", "x");
+  write_below(data_ / "c/e.jfif", "x");
+  write_below(data_ / "f.bmp", "x");
+  write_below(data_ / "labels.csv", "x");
+  write_below(data_ / ".g.webp", "hidden");
+  std::vector<std::string> notes;
+  load_images(data(DataKind::folder), {}, [&](const std::string& line) { notes.push_back(line); });
+  EXPECT_EQ(notes, std::vector{fmt::format("passed over in {}: 1 .bmp, 2 .jfif, 1 .webp; .jpg, "
+                                           ".jpeg and .png are read",
+                                           data_.path().string())});
+  fs::remove(data_ / "a.png");
+  EXPECT_TRUE(mentions(refusal(DataKind::folder),
+                       {"holds no images", "there are 1 .bmp, 2 .jfif, 1 .webp, to be converted"}));
+}
+
+TEST_F(LoadImages, ExifIsAppliedWhereAsked) {
+  const Picture picture = smooth_picture(8, 8, 3, 4);
+  write_below(data_ / "a.png", with_chunk(png_bytes(picture), "eXIf", exif_of(6)));
+  DataConfig config = data(DataKind::folder);
+  EXPECT_EQ(load_images(config).images, prepared({picture}, 3));
+  config.exif = ExifUse::apply;
+  EXPECT_EQ(load_images(config).images, prepared({upright(picture, 6)}, 3));
+  EXPECT_EQ(kept().size(), 2U);
 }
 
 TEST_F(LoadImages, IsTheSameOnAnyNumberOfThreads) {

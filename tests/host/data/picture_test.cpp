@@ -3,13 +3,17 @@
 #include <gtest/gtest.h>
 #include <png.h>
 
+#include <array>
+#include <cstdint>
 #include <cstdlib>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cuda/base/errors.h"
+#include "host/data/exif.h"
 #include "tests/support/picture_files.h"
 
 namespace ebm {
@@ -51,6 +55,43 @@ TEST(Picture, PngIsExact) {
   }
 }
 
+// Pillow 13.0 reads the same levels with these chunks as without.
+TEST(Picture, ColourManagementChangesNoLevel) {
+  const std::string srgb_primaries =
+      big_endian(31270, 4) + big_endian(32900, 4) + big_endian(64000, 4) + big_endian(33000, 4) +
+      big_endian(30000, 4) + big_endian(60000, 4) + big_endian(15000, 4) + big_endian(6000, 4);
+  std::string profile(200, '\0');
+  uLongf size = profile.size();
+  const std::string nonsense = "no profile";
+  compress(reinterpret_cast<Bytef*>(profile.data()), &size,
+           reinterpret_cast<const Bytef*>(nonsense.data()), nonsense.size());
+  for (const int channels : {1, 3}) {
+    const Picture picture = smooth_picture(20, 33, channels);
+    const std::string png = png_bytes(picture);
+    for (const auto& [type, data] : std::vector<std::pair<std::string, std::string>>{
+             {"gAMA", big_endian(100'000, 4)},  // linear light
+             {"gAMA", big_endian(45'455, 4)},
+             {"gAMA", big_endian(55'556, 4)},
+             {"cHRM", srgb_primaries},
+             {"sRGB", std::string(1, '\0')},
+             {"iCCP", std::string("x\0\0", 3) + profile.substr(0, size)},
+             {"sBIT", std::string(static_cast<std::size_t>(channels), '\5')},
+             {"bKGD", std::string(static_cast<std::size_t>(2 * channels), '\1')},
+             {"tEXt", std::string("a\0b", 3)}}) {
+      EXPECT_EQ(decode(with_chunk(png, type, data)).pixels, picture.pixels) << type;
+    }
+    EXPECT_EQ(
+        decode(with_chunk(with_chunk(png, "cHRM", srgb_primaries), "gAMA", big_endian(100'000, 4)))
+            .pixels,
+        picture.pixels);
+  }
+  const std::vector<std::uint8_t> grey_alpha = {10, 0, 40, 128};
+  EXPECT_EQ(decode(with_chunk(png_of(grey_alpha.data(), 1, 2, PNG_FORMAT_GA), "gAMA",
+                              big_endian(100'000, 4)))
+                .pixels,
+            (std::vector<std::uint8_t>{10, 40}));
+}
+
 TEST(Picture, JpegIsClose) {
   for (const bool progressive : {false, true}) {
     for (const int channels : {1, 3}) {
@@ -85,10 +126,11 @@ TEST(Picture, LooksUpPalettes) {
 }
 
 TEST(Picture, ReducesSixteenBitsToEight) {
-  const std::vector<std::uint16_t> levels = {0, 65535};
-  const Picture read = decode(png_of(levels.data(), 1, 2, PNG_FORMAT_LINEAR_Y));
+  const std::vector<std::uint16_t> levels = {0, 255, 256, 0x80FF, 65535, 0x12FF};
+  const Picture read = decode(png_of(levels.data(), 1, 6, PNG_FORMAT_LINEAR_Y));
   EXPECT_EQ(read.channels, 1);
-  EXPECT_EQ(read.pixels, (std::vector<std::uint8_t>{0, 255}));
+  EXPECT_EQ(read.pixels, (std::vector<std::uint8_t>{0, 0, 1, 128, 255, 18}));
+  EXPECT_EQ(decode(png_of(levels.data(), 1, 2, PNG_FORMAT_LINEAR_RGB)).pixels, read.pixels);
 }
 
 TEST(Picture, NamesWhatItCannotRead) {
@@ -107,8 +149,90 @@ TEST(Picture, NamesWhatItCannotRead) {
   EXPECT_TRUE(mentions(refusal(damaged), {"cannot be read as a PNG"}));
   EXPECT_TRUE(mentions(refusal(jpeg_bytes(smooth_picture(8, 8, 3)).substr(0, 3) + "xyz"),
                        {"cannot be read as a JPEG"}));
-  Picture cmyk{std::vector<std::uint8_t>(400, 100), 10, 10, 4};
-  EXPECT_TRUE(mentions(refusal(jpeg_bytes(cmyk)), {"CMYK", "convert it to RGB"}));
+}
+
+// Pillow 13.0 makes of constant C, M, Y, K, stored inverted, (255 − K) − round(C (255 − K) / 255).
+TEST(Picture, CmykBecomesRgb) {
+  struct Case {
+    std::array<std::uint8_t, 4> stored;
+    std::array<std::uint8_t, 3> rgb;
+  };
+  for (const auto& [stored, rgb] : {Case{{100, 50, 200, 255}, {100, 50, 200}},
+                                    {{100, 50, 200, 128}, {50, 25, 100}},
+                                    {{255, 255, 255, 255}, {255, 255, 255}},
+                                    {{255, 255, 255, 0}, {0, 0, 0}},
+                                    {{0, 128, 255, 64}, {0, 32, 64}}}) {
+    Picture cmyk{{}, 16, 24, 4};
+    Picture expected{{}, 16, 24, 3};
+    for (int i = 0; i < 16 * 24; ++i) {
+      cmyk.pixels.insert(cmyk.pixels.end(), stored.begin(), stored.end());
+      expected.pixels.insert(expected.pixels.end(), rgb.begin(), rgb.end());
+    }
+    for (const bool progressive : {false, true}) {
+      const Picture read = decode(jpeg_bytes(cmyk, progressive));
+      EXPECT_EQ(read.channels, 3);
+      EXPECT_EQ(read.height, 16);
+      EXPECT_EQ(read.width, 24);
+      ASSERT_EQ(read.pixels.size(), expected.pixels.size());
+      const Picture from_ycck = decode(jpeg_bytes(cmyk, progressive, true));
+      ASSERT_EQ(from_ycck.pixels.size(), expected.pixels.size());
+      for (std::size_t i = 0; i < expected.pixels.size(); ++i) {
+        ASSERT_NEAR(read.pixels[i], expected.pixels[i], 1) << i;       // quantized by 2
+        ASSERT_NEAR(from_ycck.pixels[i], expected.pixels[i], 3) << i;  // rounded there and back
+      }
+    }
+  }
+}
+
+TEST(Picture, IsTurnedAsTheCameraSaysWhereAsked) {
+  const Picture stored{{1, 2, 3, 4, 5, 6}, 2, 3, 1};
+  // As Pillow's ImageOps.exif_transpose() turns it; a column of height and rows, for 1 to 8.
+  const std::vector<std::vector<std::uint8_t>> seen = {
+      {1, 2, 3, 4, 5, 6}, {3, 2, 1, 6, 5, 4}, {6, 5, 4, 3, 2, 1}, {4, 5, 6, 1, 2, 3},
+      {1, 4, 2, 5, 3, 6}, {4, 1, 5, 2, 6, 3}, {6, 3, 5, 2, 4, 1}, {3, 6, 2, 5, 1, 4}};
+  const std::string jpeg = jpeg_bytes(smooth_picture(20, 30, 3));
+  const Picture of_jpeg = decode(jpeg);
+  for (int orientation = 0; orientation <= 9; ++orientation) {
+    const std::string exif = exif_of(orientation);
+    EXPECT_EQ(exif_orientation({reinterpret_cast<const std::uint8_t*>(exif.data()), exif.size()}),
+              orientation == 0 || orientation == 9 ? 1 : orientation);
+    const bool turns = orientation >= 1 && orientation <= 8;
+    const std::string png = with_chunk(png_bytes(stored), "eXIf", exif);
+    EXPECT_EQ(decode(png).pixels, stored.pixels);
+    const Picture read = decode_picture(std::as_bytes(std::span(png)), "png", ExifUse::apply);
+    EXPECT_EQ(read.pixels, seen[turns ? static_cast<std::size_t>(orientation - 1) : 0]);
+    EXPECT_EQ(read.height, turns && orientation >= 5 ? 3 : 2);
+    EXPECT_EQ(read.width, turns && orientation >= 5 ? 2 : 3);
+
+    std::string with_exif = jpeg;
+    with_exif.insert(2, "\xFF\xE1" + big_endian(static_cast<std::uint32_t>(exif.size() + 8), 2) +
+                            std::string("Exif\0\0", 6) + exif);
+    EXPECT_EQ(decode(with_exif).pixels, of_jpeg.pixels);
+    EXPECT_EQ(decode_picture(std::as_bytes(std::span(with_exif)), "jpeg", ExifUse::apply).pixels,
+              upright(of_jpeg, turns ? orientation : 1).pixels);
+  }
+}
+
+TEST(Picture, DamagedExifDataSayNothing) {
+  const auto orientation = [](const std::string& exif) {
+    return exif_orientation({reinterpret_cast<const std::uint8_t*>(exif.data()), exif.size()});
+  };
+  const std::string exif = exif_of(6);
+  for (std::size_t size = 0; size < exif.size() - 8; ++size) {
+    EXPECT_EQ(orientation(exif.substr(0, size)), 1) << size;
+  }
+  std::string little = "II*" + std::string(1, '\0');
+  little += std::string("\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x08\0\0\0", 18);
+  EXPECT_EQ(orientation(little), 8);
+  for (const std::string& place : {std::string("\xFF\xFF\xFF\xFF"), std::string("\0\0\0\x30", 4)}) {
+    std::string elsewhere = exif;
+    elsewhere.replace(4, 4, place);
+    EXPECT_EQ(orientation(elsewhere), 1);
+  }
+  std::string many = exif;
+  many.replace(8, 2, "\xFF\xFF");
+  EXPECT_EQ(orientation(many), 6);
+  EXPECT_EQ(orientation("MI" + exif.substr(2)), 1);
 }
 
 TEST(Picture, RefusesAbsurdSizes) {

@@ -1,0 +1,63 @@
+// The normalizing constant of an energy in a box, from below and from above.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "cuda/mcmc/recorded_sampler.h"
+#include "cuda/nn/energy.h"
+
+namespace ebm {
+
+/// Z = ∫ exp(−U) over the box [low, high]^d, U = f/T: without a box the network's energy need not
+/// be that of any density.
+struct BoxedEnergy {
+  float temperature = 1;
+  float low = -1;
+  float high = 1;
+};
+
+/// The way from the box's uniform law (β = 0) to p ∝ exp(−U) (β = 1): K + 1 inverse temperatures,
+/// 0 = β_0 < … < β_K = 1, and the MALA step that leaves exp(−β_k U) as it is, k = 1 … K.
+struct AnnealingPath {
+  std::vector<double> beta;
+  std::vector<MalaStep> steps;
+};
+
+/// Chooses a path of `transitions` steps with chains that serve for nothing else: in levels between
+/// which β·U varies by one standard deviation or less, at each of which ε is set so that about 0.57
+/// of the proposals are accepted (Roberts and Rosenthal, 1998); then the levels are divided evenly.
+/// A function of its arguments, the same bits for any number of threads. Throws Divergence when an
+/// energy in the box is not finite. The energy is borrowed.
+AnnealingPath choose_annealing_path(Energy& energy, const BoxedEnergy& box, std::int64_t chains,
+                                    std::int64_t transitions, std::uint64_t seed);
+
+/// Annealed importance sampling (Neal, 2001): chains start uniform and take the path's steps from
+/// β_1 to β_K. With log w = −Σ_k (β_k − β_{k−1}) U(x_{k−1}), one a chain, E[w] = Z/(high − low)^d.
+/// Throws Divergence when an energy is not finite.
+std::vector<double> annealed_forward(Energy& energy, const BoxedEnergy& box,
+                                     const AnnealingPath& path, std::int64_t chains,
+                                     std::uint64_t seed);
+
+/// The way back, from `states` (chains × state size, where the energy computes): log w =
+/// Σ_k (β_k − β_{k−1}) U(x_{k−1}), and E[w] = (high − low)^d/Z if the states are drawn from p
+/// itself (Burda, Grosse and Salakhutdinov, 2015; Grosse, Ghahramani and Adams, 2015). The states
+/// are not changed.
+std::vector<double> annealed_reverse(Energy& energy, const BoxedEnergy& box,
+                                     const AnnealingPath& path, const float* states,
+                                     std::int64_t chains, std::uint64_t seed);
+
+/// What the log weights of a number of chains say of the logarithm of their weights' mean.
+struct WeightMean {
+  double log_mean = 0;        ///< log (1/n) Σ w
+  double standard_error = 0;  ///< of log_mean, from the means of groups of chains
+  double mean_log = 0;        ///< (1/n) Σ log w; by Jensen's inequality E log w ≤ log E w
+  double mean_log_error = 0;  ///< its standard error
+  double effective_size = 0;  ///< (Σ w)²/Σ w²
+};
+
+/// `groups` ≥ 2 of equally many chains; what is left over counts in the means alone.
+WeightMean weight_mean(std::span<const double> log_weights, int groups);
+
+}  // namespace ebm
