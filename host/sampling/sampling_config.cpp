@@ -98,12 +98,26 @@ void require_kind(const YamlValue& tree, std::string_view kind, const fs::path& 
   }
 }
 
+/// Whether there is nothing that only the checkpoint or its run could say.
+bool says_all(const YamlValue& tree) {
+  const YamlValue* const network = tree.find("network");
+  const YamlValue& sample = *tree.find("sample");
+  return network != nullptr &&
+         (network->find("kind") != nullptr || network->find("layers") != nullptr) &&
+         sample.find("train_epsilon") != nullptr && sample.find("epsilon") != nullptr &&
+         (text_of(tree.find("start")) != "data" || tree.find("data") != nullptr);
+}
+
 /// Adds what the checkpoint that the tree names, and its run, say.
 void complete(YamlValue& tree) {
   YamlValue* const sample = tree.find("sample");
   YamlValue* const file = sample == nullptr ? nullptr : sample->find("checkpoint");
   if (file == nullptr || file->kind != YamlValue::Kind::scalar) {
     return;  // which is an error of the configuration
+  }
+  std::error_code none;
+  if (says_all(tree) && !fs::exists(file->text, none)) {
+    return;  // what is wrong in the configuration comes first
   }
   const SavedRun saved = find_saved_run(file->text);
   file->text = saved.network.string();

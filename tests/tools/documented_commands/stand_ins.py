@@ -193,7 +193,7 @@ def ebm_sample(words):
     if file:
         provide_network(Path(file[1]), "configs/flowers_nonconvergent.yaml")
     else:
-        provide_run(Path(words[1]))
+        provide_run(Path(words[0]))
     chains = 2
     states = re.search(r" states=(\S+)", " ".join(words))
     if states and not Path(states[1]).exists():
