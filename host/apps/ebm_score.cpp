@@ -48,17 +48,35 @@ struct Options {
   NetworkChoice choice;
   std::filesystem::path layers;
   std::optional<double> epsilon;
+  std::vector<std::string> overrides;  ///< of the run's data
   std::string device = "auto";
   std::string precision = "fp32";
   int threads = 0;
 
-  /// Whether gradients are asked for, or nothing in particular.
+  /// Whether sizes of gradients are wanted: not by those who ask for f alone, which takes half as
+  /// long.
   bool norms() const { return !scores.empty() || !against.empty() || energy.empty(); }
 };
 
+/// The run or network, with what is said otherwise of the run's data.
+SavedRun find_run(const Options& options) {
+  SavedRun run = find_saved_run(options.network);
+  for (const std::string& override_text : options.overrides) {
+    if (!run.config || !override_text.starts_with("data.")) {
+      throw ConfigurationError(
+          fmt::format("--set {}: only keys of data, of a network in its run's folder, can be set",
+                      override_text));
+    }
+  }
+  if (!options.overrides.empty()) {
+    run.config = load_train_config(run.folder / "config.yaml", options.overrides);
+  }
+  return run;
+}
+
 /// Throws ConfigurationError when options contradict each other, one file would overwrite another
 /// or has no folder to be in.
-void check(const Options& options) {
+void check(const Options& options, const SavedRun& run) {
   const auto same = [](const std::filesystem::path& a, const std::filesystem::path& b) {
     std::error_code ignored;
     return std::filesystem::weakly_canonical(a, ignored) ==
@@ -71,7 +89,7 @@ void check(const Options& options) {
     if (path->empty()) {
       continue;
     }
-    for (const auto* read : {&options.input, &options.against, &options.network}) {
+    for (const auto* read : {&options.input, &options.against, &run.network}) {
       if (same(*path, *read)) {
         throw ConfigurationError(
             fmt::format("{} {} is also a file to read; choose another", name, path->string()));
@@ -153,75 +171,99 @@ void warn_of_far_states(const StateArray& array, const Shape& state, const std::
 /// The states of `input`, or of the run's own data.
 StateArray load_states(const std::filesystem::path& input, const SavedRun& run,
                        const Shape& state) {
+  const auto note = [](const std::string& line) { fmt::print("{}\n", line); };
   if (input.empty()) {
     if (!run.config) {
       throw ConfigurationError(
           "INPUT is missing: of a network outside its run's folder the data are not known");
     }
-    return load_data_to_score(run.config->data, state);
+    return load_data_to_score(run.config->data, state, note);
   }
   StateArray states = read_states_to_score(
-      input, state, run.config && !run.config->data.is_toy() ? run.config->data : DataConfig{});
+      input, state, run.config && !run.config->data.is_toy() ? run.config->data : DataConfig{},
+      note);
   warn_of_far_states(states, state, input.string());
   return states;
 }
 
+/// One of the inputs, with what tables and people call it.
+struct Input {
+  const char* set;
+  std::string name;
+  StateArray array;
+};
+
+std::vector<Input> load_inputs(const Options& options, const SavedRun& run, const Shape& state) {
+  StateArray first = load_states(options.input, run, state);
+  const std::string name = options.input.empty() ? run.config->data.path : options.input.string();
+  std::vector<Input> inputs{{"input", name, std::move(first)}};
+  if (!options.against.empty()) {
+    inputs.push_back(
+        {"against", options.against.string(), load_states(options.against, run, state)});
+  }
+  return inputs;
+}
+
+std::unique_ptr<Energy> energy_for(const Options& options, const Checkpoint& checkpoint,
+                                   const std::vector<Input>& inputs) {
+  constexpr std::int64_t kMostAtOnce = 256;
+  std::int64_t most = 1;
+  for (const Input& input : inputs) {
+    most = std::max(most, input.array.count());
+  }
+  const ComputeDevice device = choose_compute_device(
+      options.device, *from_string<Precision>(options.precision), checkpoint.network);
+  std::unique_ptr<Energy> energy =
+      make_energy(device, checkpoint.network, std::min(most, kMostAtOnce));
+  HostStates(*energy).set_parameters(checkpoint.parameters.span());
+  return energy;
+}
+
+void print_auroc(const std::string& name, const std::vector<ScoredSet>& sets) {
+  const Scores& in = sets.front().scores;
+  const Scores& out = sets.back().scores;
+  fmt::print("AUROC of {} being larger: f {:.6f}, ‖∇f‖ {:.6f}\n", name, auroc(in.f, out.f),
+             auroc(in.gradient_norm, out.gradient_norm));
+}
+
 int score(const Options& options) {
-  check(options);
+  const SavedRun run = find_run(options);
+  check(options, run);
   if (options.threads > 0) {
     omp_set_num_threads(options.threads);
   }
-  const SavedRun run = find_saved_run(options.network);
   const Checkpoint checkpoint = load_network_to_score(options, run.network);
   const std::optional<double> scale = temperature(options, checkpoint.info);
-  const Shape& state = checkpoint.network.input();
-
-  std::vector<StateArray> inputs{load_states(options.input, run, state)};
-  if (!options.against.empty()) {
-    inputs.push_back(load_states(options.against, run, state));
-  }
-  std::int64_t most = 1;
-  for (const StateArray& input : inputs) {
-    most = std::max(most, input.count());
-  }
-  constexpr std::int64_t kMostAtOnce = 256;
-  const ComputeDevice device = choose_compute_device(
-      options.device, *from_string<Precision>(options.precision), checkpoint.network);
-  const std::unique_ptr<Energy> energy =
-      make_energy(device, checkpoint.network, std::min(most, kMostAtOnce));
-  HostStates(*energy).set_parameters(checkpoint.parameters.span());
-
-  const std::string name = options.input.empty() ? run.config->data.path : options.input.string();
+  const std::vector<Input> inputs = load_inputs(options, run, checkpoint.network.input());
+  const std::unique_ptr<Energy> energy = energy_for(options, checkpoint, inputs);
   fmt::print("{} (iteration {}) of {}\n", checkpoint.network.name(), checkpoint.info.iteration,
              run.network.string());
+
   std::vector<ScoredSet> sets;
-  std::vector<float> gradients(options.gradient.empty() ? 0 : inputs.front().states.size());
-  for (const StateArray& input : inputs) {
-    const bool is_first = sets.empty();
-    sets.push_back({is_first ? "input" : "against",
-                    score_states(*energy, input.states, options.copies, options.norms(),
-                                 is_first ? std::span(gradients) : std::span<float>())});
-    fmt::print("{}: {} states: {}\n", is_first ? name : options.against.string(), input.count(),
+  const StateArray& first = inputs.front().array;
+  std::vector<float> gradients(options.gradient.empty() ? 0 : first.states.size());
+  for (const Input& input : inputs) {
+    const std::span<float> kept = sets.empty() ? std::span(gradients) : std::span<float>();
+    sets.push_back({input.set, score_states(*energy, input.array.states, options.copies,
+                                            options.norms(), kept)});
+    fmt::print("{}: {} states: {}\n", input.name, input.array.count(),
                describe_scores(sets.back().scores, scale));
   }
   if (sets.size() == 2) {
-    const Scores& in = sets.front().scores;
-    const Scores& out = sets.back().scores;
-    fmt::print("AUROC of {} being larger: f {:.6f}, ‖∇f‖ {:.6f}\n", options.against.string(),
-               auroc(in.f, out.f), auroc(in.gradient_norm, out.gradient_norm));
-  }
-
-  if (!options.gradient.empty()) {
-    write_npy(options.gradient, inputs.front().shape, gradients);
-  }
-  if (!options.energy.empty()) {
-    write_npy(options.energy, std::array{inputs.front().count()}, sets.front().scores.f);
-  }
-  if (!options.scores.empty()) {
-    write_score_table(options.scores, sets, scale);
+    print_auroc(inputs.back().name, sets);
   }
   if (!scale && options.norms()) {
     fmt::print("U is left out: the network does not say epsilon of its training; give --epsilon\n");
+  }
+
+  if (!options.gradient.empty()) {
+    write_npy(options.gradient, first.shape, gradients);
+  }
+  if (!options.energy.empty()) {
+    write_npy(options.energy, std::array{first.count()}, sets.front().scores.f);
+  }
+  if (!options.scores.empty()) {
+    write_score_table(options.scores, sets, scale);
   }
   return 0;
 }
@@ -294,6 +336,9 @@ int main(int argc, char** argv) {
         "ebm_score");
     app.set_version_flag("--version", version());
     add_inputs(app, options);
+    app.add_option("--set", options.overrides, "Override a key of the run's data; repeatable")
+        ->option_text("data.KEY=VALUE")
+        ->allow_extra_args(false);
     app.add_option("--scores", options.scores, "Where a line for each state goes: f, U, |grad f|")
         ->option_text("S.csv");
     app.add_option("--against", options.against, "Others, told from INPUT by f and |grad f|: AUROC")

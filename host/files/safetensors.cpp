@@ -49,6 +49,9 @@ const StoredType* stored_type(std::string_view dtype) {
   return found == kTypes.end() ? nullptr : found;
 }
 
+/// More than any network has. Parsing takes a time that grows with their square: a second.
+constexpr std::size_t kMostNames = 10'000;
+
 /// What the header says of one tensor.
 struct Entry {
   std::string name;
@@ -72,6 +75,9 @@ json parse_header(const InputFile& file, const std::string& text) {
       const bool is_new = keys_at[level].insert(parsed.get<std::string>()).second;
       if (!is_new) {
         file.fail(fmt::format("its safetensors header repeats the name {}", parsed.dump()));
+      }
+      if (keys_at[level].size() > kMostNames) {
+        file.fail(fmt::format("its safetensors header has more than {} names", kMostNames));
       }
     }
     return true;

@@ -53,10 +53,10 @@ void write_safetensors(const std::filesystem::path& path, std::span<const Tensor
 /// The same for a file's content; `file.path` is ignored.
 void write_safetensors(const std::filesystem::path& path, const TensorFile& file);
 
-/// Reads a file of F32, F16, BF16, U8 and BOOL tensors, and of F64 and I64, which are rounded to float.
-/// Throws InputFileError naming the file and what is wrong with it: everything the header says is
-/// checked against the file before anything is allocated for it, and the tensors must cover the
-/// data exactly.
+/// Reads a file of F32, F16, BF16, U8 and BOOL tensors, and of F64 and I64, which are rounded to
+/// float. Throws InputFileError naming the file and what is wrong with it: everything the header
+/// says is checked against the file before anything is allocated for it, and the tensors must cover
+/// the data exactly.
 TensorFile read_safetensors(const std::filesystem::path& path);
 
 }  // namespace ebm

@@ -11,7 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include "cuda/base/ceil_div.h"
 #include "cuda/base/errors.h"
+#include "cuda/diagnostics/mixing.h"
 #include "cuda/kernels/random_states.cuh"
 #include "cuda/nn/host_states.h"
 #include "host/data/load_images.h"
@@ -372,8 +374,33 @@ void SamplingRun::report() {
     if (!toy_states_) {
       write_grid(folder_.root() / "x_last.png");
     }
+    log_.info(describe_mixing());
   }
   save();
+}
+
+/// Of U, over the second half of the steps: the first half may remember where the chains started.
+std::string SamplingRun::describe_mixing() const {
+  constexpr std::int64_t kMostDraws = 1000;  // of a chain: then a second's work for 1,000 chains
+  constexpr double kAgreement = 1.01;        // what Vehtari et al. ask of R-hat
+  constexpr double kEnough = 400;            // and of the effective sizes
+  const auto chains = static_cast<std::size_t>(config_.sample.chains);
+  const std::int64_t first = steps() / 2;
+  const std::int64_t stride = ceil_div(steps() - first, kMostDraws);
+  std::vector<float> draws;
+  for (std::int64_t row = first; row < steps(); row += stride) {
+    draws.resize(draws.size() + chains);
+    energies_.read(row, std::span(draws).last(chains));
+  }
+  const Mixing found = mixing(draws, config_.sample.chains);
+  const bool mixed =
+      found.rhat <= kAgreement && std::min(found.ess_bulk, found.ess_tail) >= kEnough;
+  return fmt::format(
+      "mixing of U in the second half: R-hat {:.3f}, effective sizes {:.0f} (bulk) and {:.0f} "
+      "(tails) of {} draws; {}",
+      found.rhat, found.ess_bulk, found.ess_tail, grouped(std::ssize(draws)),
+      mixed ? "U does not tell the chains apart"
+            : fmt::format("mixed chains have at most {} and at least {:.0f}", kAgreement, kEnough));
 }
 
 /// Means over the chains and the steps since the last line with `mark`.

@@ -77,6 +77,7 @@ class SamplingRun {
   void write_states(const std::filesystem::path& path);
   void write_grid(const std::filesystem::path& path);
   std::string line(double elapsed, bool mark);
+  std::string describe_mixing() const;
 
   SampleConfig config_;
   const RunFolder& folder_;

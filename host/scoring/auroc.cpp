@@ -18,9 +18,8 @@ double auroc(std::span<const float> negatives, std::span<const float> positives)
   std::ranges::sort(sorted);
   std::uint64_t half_wins = 0;
   for (const float value : positives) {
-    const auto equal = std::ranges::equal_range(sorted, value);
-    half_wins += static_cast<std::uint64_t>(equal.begin() - sorted.begin());
-    half_wins += static_cast<std::uint64_t>(equal.end() - sorted.begin());
+    const auto [first, end] = std::equal_range(sorted.begin(), sorted.end(), value);
+    half_wins += static_cast<std::uint64_t>((first - sorted.begin()) + (end - sorted.begin()));
   }
   return static_cast<double>(half_wins) / 2 / static_cast<double>(negatives.size()) /
          static_cast<double>(positives.size());

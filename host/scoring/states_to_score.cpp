@@ -42,8 +42,11 @@ StateArray to_states(ImageDataset images) {
 }
 
 /// A file of images that its first bytes tell.
-ImageDataset load_image_file(const fs::path& path, std::string_view start, int size, int channels) {
+ImageDataset load_image_file(const fs::path& path, std::string_view start, const Shape& state,
+                             ExifUse exif) {
   using namespace std::string_view_literals;
+  const int size = state.height;
+  const int channels = state.channels;
   const auto begins = [start](std::string_view magic) { return start.starts_with(magic); };
   if (begins("\0\0\x08"sv) || begins("\x1f\x8b"sv)) {  // IDX, plain or compressed
     return load_idx_images(path, size, channels);
@@ -52,7 +55,7 @@ ImageDataset load_image_file(const fs::path& path, std::string_view start, int s
     return prepare_images(
         1,
         [&](std::size_t /*i*/) {
-          return decode_picture(read_whole_file(path, kLargestPicture), path.string());
+          return decode_picture(read_whole_file(path, kLargestPicture), path.string(), exif);
         },
         size, channels);
   }
@@ -77,7 +80,7 @@ void require_images(const fs::path& input, const Shape& state) {
 }  // namespace
 
 StateArray read_states_to_score(const fs::path& input, const Shape& state,
-                                const DataConfig& training) {
+                                const DataConfig& training, const LoadNote& note) {
   std::error_code ignored;
   const bool is_folder = fs::is_directory(input, ignored);
   const std::string start = is_folder || is_configuration(input) ? "" : start_of(input);
@@ -89,14 +92,13 @@ StateArray read_states_to_score(const fs::path& input, const Shape& state,
     DataConfig folder = training;
     folder.kind = DataKind::folder;
     folder.path = input.string();
-    return load_data_to_score(folder, state);
+    return load_data_to_score(folder, state, note);
   }
-  return is_configuration(input)
-             ? load_data_to_score(load_data_section(input), state)
-             : to_states(load_image_file(input, start, state.height, state.channels));
+  return is_configuration(input) ? load_data_to_score(load_data_section(input), state, note)
+                                 : to_states(load_image_file(input, start, state, training.exif));
 }
 
-StateArray load_data_to_score(const DataConfig& data, const Shape& state) {
+StateArray load_data_to_score(const DataConfig& data, const Shape& state, const LoadNote& note) {
   if (data.is_toy()) {
     throw ConfigurationError(fmt::format(
         "data.kind: {} is drawn anew for every batch, and no states to score; give a .npy array",
@@ -105,7 +107,7 @@ StateArray load_data_to_score(const DataConfig& data, const Shape& state) {
   DataConfig prepared = data;
   prepared.image_size = state.height;
   prepared.channels = state.channels;
-  return to_states(load_images(prepared));
+  return to_states(load_images(prepared, {}, note));
 }
 
 }  // namespace ebm

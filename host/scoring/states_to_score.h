@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "host/config/config.h"
+#include "host/data/prepare_images.h"
 #include "host/data/state_array.h"
 
 namespace ebm {
@@ -14,13 +15,14 @@ namespace ebm {
 /// a
 ///   picture, an IDX file (MNIST), a batch of CIFAR-10, or a configuration (.yaml, .yml, .json)
 ///   whose `data` section says them.
-/// How folders are read where `training` says more than size and channels, it is followed.
+/// Pictures are read as `training` says of them beside size and channels. `note` is told of what
+/// was passed over or left out.
 ///
 /// Throws InputFileError when there is nothing of this; ConfigurationError for a configuration.
 StateArray read_states_to_score(const std::filesystem::path& input, const Shape& state,
-                                const DataConfig& training);
+                                const DataConfig& training, const LoadNote& note);
 
 /// The images that `data` describes, in the network's size and channels.
-StateArray load_data_to_score(const DataConfig& data, const Shape& state);
+StateArray load_data_to_score(const DataConfig& data, const Shape& state, const LoadNote& note);
 
 }  // namespace ebm

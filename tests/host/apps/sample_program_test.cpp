@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cuda/diagnostics/mixing.h"
 #include "host/data/mnist.h"
 #include "host/files/npy.h"
 #include "host/files/safetensors.h"
@@ -111,6 +112,11 @@ TEST_F(SampleProgram, RecordsEveryStepOfToyChains) {
           std::ranges::equal(std::span(energy.values).subspan(60 * point * 30, 30), expected));
     }
     EXPECT_EQ(read_csv(folder_ / out / "steps.csv", 7).size(), 130U);
+    const Mixing second_half = mixing(std::span(energy.values).last(65 * 30), 30);
+    EXPECT_TRUE(mentions(run.output,
+                         {fmt::format("R-hat {:.3f}, effective sizes {:.0f} (bulk) and {:.0f}",
+                                      second_half.rhat, second_half.ess_bulk, second_half.ess_tail),
+                          "of 1,950 draws"}));
   }
 }
 

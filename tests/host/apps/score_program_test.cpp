@@ -106,6 +106,14 @@ TEST_F(ScoreProgram, ReadsEveryKindOfDataInItsOrder) {
               "data: {kind: folder, path: photographs}\noptimizer: {lr: what else it says}\n");
   EXPECT_EQ(f_of("data.yaml"), right);
 
+  write_bytes(folder_ / "photographs/b/broken.png", "no picture");
+  write_bytes(folder_ / "photographs/d.webp", "another format");
+  EXPECT_EQ(score("net.safetensors photographs").status, 3);
+  write_bytes(folder_ / "data.yaml", "data: {kind: folder, path: photographs, unreadable: skip}\n");
+  const Outcome skipped = score("net.safetensors data.yaml");
+  EXPECT_TRUE(mentions(skipped.output, {"1 of 4 pictures", ".webp", "data.yaml: 3 states"}));
+  EXPECT_EQ(f_of("data.yaml"), right);
+
   const std::vector<Picture> square{smooth_picture(32, 32, 3, 7), smooth_picture(32, 32, 3, 8)};
   const std::vector<float> of_square = f_of(prepared(square));
   const std::string records = cifar10_record(0, square[0]) + cifar10_record(1, square[1]);
@@ -196,6 +204,22 @@ TEST_F(ScoreProgram, ARunSaysWhatItWasTrainedOn) {
   EXPECT_EQ(other.status, 2);
   EXPECT_TRUE(mentions(other.output, {"--epsilon is 0.01", "0.02"}));
   EXPECT_EQ(score("run --channels 3").status, 2);
+
+  const Outcome over = score("run --energy run/checkpoints/net_000002.safetensors");
+  EXPECT_EQ(over.status, 2);
+  EXPECT_TRUE(mentions(over.output, {"--energy", "read"}));
+
+  fs::rename(folder_ / "digits", folder_ / "moved");
+  EXPECT_EQ(score("run").status, 3);
+  const Outcome moved = score("run --set data.path=moved --scores moved.csv");
+  ASSERT_EQ(moved.status, 0) << moved.output;
+  EXPECT_EQ(read_bytes(folder_ / "own.csv"), read_bytes(folder_ / "moved.csv"));
+  for (const std::string more : {"run --set langevin.epsilon=1", "run --set data.paht=moved",
+                                 "net.safetensors --set data.path=moved"}) {
+    const Outcome wrong = score(more);
+    EXPECT_EQ(wrong.status, 2) << more;
+    EXPECT_TRUE(mentions(wrong.output, {"--set "})) << more;
+  }
 }
 
 TEST_F(ScoreProgram, WarnsOfStatesFarFromImages) {

@@ -270,6 +270,15 @@ TEST(Safetensors, RefusesDeeplyNestedHeaders) {
   }
 }
 
+TEST(Safetensors, RefusesMoreNamesThanItCanReadInAMoment) {
+  std::string header = "{";
+  for (int i = 0; i < 300'000; ++i) {
+    header += "\"t" + std::to_string(i) + "\":{},";
+  }
+  header.back() = '}';
+  EXPECT_TRUE(mentions(refusal(file_bytes(header, 0)), {"more than 10000 names"}));
+}
+
 TEST(Safetensors, RefusesRepeatedNames) {
   const std::string a = entry("a", "F32", "[1]", "[0,4]");
   EXPECT_TRUE(mentions(refusal(file_bytes(object({a, a}), 4)), {"repeats", "\"a\""}));

@@ -250,9 +250,9 @@ TEST(Checkpoint, OfSeveralNetworksOneMustBeChosen) {
     });
   };
   for (const bool n_averaged : {false, true}) {
-    EXPECT_TRUE(mentions(both(n_averaged),
-                         {"changed.safetensors", "under online_model, ema_model",
-                          "online_model.convs.0.weight", " more. To choose: ", "--entry ema_model"}));
+    EXPECT_TRUE(mentions(both(n_averaged), {"changed.safetensors", "under online_model, ema_model",
+                                            "online_model.convs.0.weight",
+                                            " more. To choose: ", "--entry ema_model"}));
   }
 }
 
