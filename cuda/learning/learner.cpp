@@ -139,9 +139,10 @@ std::span<const float> Learner::read_chains() {
 std::size_t learner_bytes(const LearnerSettings& settings, std::int64_t state_size,
                           std::int64_t parameters, bool adam, std::int64_t data_values,
                           std::int64_t bank_rows) {
-  // Of each chain its data, its state and a long run's, and numbers; θ, two gradients, moments.
+  // Of each chain its data, its state, a long run's and its gradient, and numbers, of which a long
+  // run has two of each of 20 steps; θ, two gradients, moments.
   const std::int64_t values = data_values + bank_rows * state_size +
-                              settings.batch_size * (3 * state_size + 8) +
+                              settings.batch_size * (4 * state_size + 50) +
                               parameters * (3 + (adam ? 2 : 0));
   constexpr std::size_t kSmall = std::size_t{1} << 18;  // records, scratch, a landscape's chains
   return static_cast<std::size_t>(values) * sizeof(float) + kSmall;

@@ -11,8 +11,9 @@ namespace ebm {
 namespace {
 
 constexpr std::string_view kStub =
-    R"gp(# The style of all plots of this run. Every script (.gp) reads this file after its own settings and
-# before it draws; `ebm_plot RUN` draws those that are there already once more. For example:
+    R"gp(# The style of all plots of this run. Every script (.gp) reads this file after its own
+# settings and before it draws; `ebm_plot RUN` draws those that are there already once more. For
+# example:
 #   set termoption font "Helvetica,14"
 #   set palette gray                     # densities
 #   saturated = "cyan"                   # where a density is above the truth's highest

@@ -72,8 +72,8 @@ void write_png(const std::filesystem::path& path, std::span<const std::uint8_t> 
   write_file_atomically(path, pieces);
 }
 
-void write_png_grid(const std::filesystem::path& path, std::span<const float> states, int count,
-                    int channels, int height, int width) {
+std::size_t write_png_grid(const std::filesystem::path& path, std::span<const float> states,
+                           int count, int channels, int height, int width) {
   require_size(states.size(), count, channels, height, width);
   const auto image_height = static_cast<std::size_t>(height);
   const auto image_width = static_cast<std::size_t>(width);
@@ -100,6 +100,8 @@ void write_png_grid(const std::filesystem::path& path, std::span<const float> st
   write_png(path, enlarged(pixels, grid_height, grid_width, depth, factor),
             static_cast<int>(grid_height * factor), static_cast<int>(grid_width * factor),
             channels);
+  return static_cast<std::size_t>(
+      std::ranges::count_if(states, [](float x) { return !(x >= -1.0F && x <= 1.0F); }));
 }
 
 }  // namespace ebm

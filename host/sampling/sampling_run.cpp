@@ -109,6 +109,7 @@ SamplingRun::SamplingRun(const SampleConfig& config, const Checkpoint& checkpoin
       gradient_norms_(folder.root() / "gradient.npy", {config.sample.chains},
                       resumed_.chains.steps),
       summary_(folder.root(), config.name, config.sample.steps, config.sample.mala, plots_),
+      acceptance_watch_(config.sample.epsilon),
       most_at_once_(energy_->queue().on_cpu() ? 1 : kStepsAtOnce),
       pace_(config.sample.steps, 1, resumed_.chains.steps),
       start_(std::chrono::steady_clock::now()) {
@@ -309,6 +310,9 @@ void SamplingRun::record(std::int64_t steps) {
     if (acceptance_) {
       acceptance = static_cast<float>(mean(sampler_->accepted().subspan(at, chains)));
       acceptance_->append({&acceptance, 1});
+      if (const auto advice = acceptance_watch_.add(static_cast<double>(acceptance))) {
+        log_.warn(*advice);
+      }
     }
     summary_.add(energies, norms, acceptance);
     line_sums_[0] += mean(energies);
@@ -362,12 +366,15 @@ void SamplingRun::report() {
     }
     return;
   }
-  log_.info(line(elapsed.count(), true));
+  std::string outside;
   if (toy_states_) {
     toy_states_->append(sampler_->read_states());
   } else {
-    write_grid(folder_.sampled_states(steps));
+    const double share = static_cast<double>(write_grid(folder_.sampled_states(steps))) /
+                         static_cast<double>(config_.sample.chains * shape_.size());
+    outside = fmt::format("  outside [-1, 1] {:.2f}%", 100 * share);
   }
+  log_.info(line(elapsed.count(), true) + outside);
   summary_.draw(last);
   if (last) {
     write_states(folder_.root() / "states_last.npy");
@@ -425,9 +432,9 @@ void SamplingRun::write_states(const std::filesystem::path& path) {
   write_npy(path, shape, sampler_->read_states());
 }
 
-void SamplingRun::write_grid(const std::filesystem::path& path) {
-  write_png_grid(path, sampler_->read_states(), config_.sample.chains, shape_.channels,
-                 shape_.height, shape_.width);
+std::size_t SamplingRun::write_grid(const std::filesystem::path& path) {
+  return write_png_grid(path, sampler_->read_states(), config_.sample.chains, shape_.channels,
+                        shape_.height, shape_.width);
 }
 
 }  // namespace ebm

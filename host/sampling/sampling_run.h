@@ -14,7 +14,8 @@
 #include "host/config/config.h"
 #include "host/files/npy_rows.h"
 #include "host/output/plot.h"
-#include "host/sampling/sampling_plots.h"
+#include "host/output/sampling_plots.h"
+#include "host/sampling/acceptance.h"
 #include "host/sampling/sampling_state.h"
 #include "host/training/checkpoint.h"
 #include "host/training/compute_device.h"
@@ -75,7 +76,8 @@ class SamplingRun {
   void require_finite();
   void report();
   void write_states(const std::filesystem::path& path);
-  void write_grid(const std::filesystem::path& path);
+  /// Returns how many components are outside [−1, 1].
+  std::size_t write_grid(const std::filesystem::path& path);
   std::string line(double elapsed, bool mark);
   std::string describe_mixing() const;
 
@@ -94,6 +96,7 @@ class SamplingRun {
   std::optional<NpyRows> acceptance_;  // MALA
   std::optional<NpyRows> toy_states_;  // toy
   SamplingPlots summary_;
+  AcceptanceWatch acceptance_watch_;
   std::int64_t most_at_once_;  // steps
   // Since the last line of the log: sums of each step's mean over the chains.
   std::int64_t in_line_ = 0;

@@ -6,10 +6,10 @@
 #include <memory>
 #include <string>
 
+#include "cuda/base/machine_limits.h"
 #include "cuda/nn/energy.h"
 #include "cuda/nn/network.h"
 #include "cuda/nn/precision.h"
-#include "cuda/base/machine_limits.h"
 
 namespace ebm {
 

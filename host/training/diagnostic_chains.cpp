@@ -1,10 +1,17 @@
 #include "host/training/diagnostic_chains.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "cuda/nn/host_states.h"
 
 namespace ebm {
+namespace {
+
+/// Of a long run; its results do not depend on it, the memory that a learner says it takes does.
+constexpr int kBetweenStops = 20;
+
+}  // namespace
 
 DiagnosticChains::DiagnosticChains(const TrainConfig& config, std::int64_t bank_rows,
                                    Energy& energy, Learner& learner)
@@ -50,21 +57,38 @@ KernelDensity DiagnosticChains::short_run_density(std::int64_t iteration,
 }
 
 bool DiagnosticChains::finish(LongRun& run, std::int64_t iteration, const StopRequest& stop,
-                              const std::function<void(int step)>& show) {
-  constexpr int kBetweenStops = 20;  // steps; results do not depend on it
+                              const Record& record) {
   const Queue& queue = energy_.queue();
   const std::int64_t chains = config_.train.batch_size;
   Mirror<float> states(queue, run.states.span());
+  Array<float> f(queue, chains);
+  Array<float> gradients(queue, chains * energy_.state_size());
+  Array<float> energies(queue, kBetweenStops * chains);
+  Array<float> norms(queue, kBetweenStops * chains);
+  std::vector<float> energies_here(energies.size());
+  std::vector<float> norms_here(norms.size());
   if (run.steps == 0) {
     learner_.draw_starts(config_.longrun.init, DataUse::longrun,
                          static_cast<std::uint32_t>(iteration), chains, states.data());
   }
+  const RandomStream noise{learner_.seed(), Purpose::longrun_langevin,
+                           static_cast<std::uint32_t>(iteration)};
+  const auto epsilon = static_cast<float>(config_.langevin.epsilon);
   while (run.steps < config_.longrun.steps && !stop()) {
     const int steps = std::min(kBetweenStops, config_.longrun.steps - run.steps);
-    take_steps(Purpose::longrun_langevin, iteration, run.steps, steps, chains, states.data());
+    ChainRun next = learner_.langevin_steps(noise, steps, static_cast<std::uint32_t>(run.steps));
+    next.temperature = epsilon > 0 ? epsilon * epsilon / 2 : 1;
+    energy_.run(next,
+                {.count = chains,
+                 .memory = {.states = states.data(), .f = f.data(), .gradients = gradients.data()},
+                 .energies = energies.data(),
+                 .gradient_norms = norms.data()});
+    const auto records = static_cast<std::size_t>(steps * chains);
+    copy(queue, energies.data(), records, energies_here.data());
+    copy(queue, norms.data(), records, norms_here.data());
     queue.wait();
     run.steps += steps;
-    show(run.steps);
+    record(std::span(energies_here).first(records), std::span(norms_here).first(records));
   }
   states.read_back(queue);
   queue.wait();

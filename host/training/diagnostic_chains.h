@@ -33,11 +33,14 @@ class DiagnosticChains {
   /// The density of fresh chains after a short run, on the grid that `axis` spans.
   KernelDensity short_run_density(std::int64_t iteration, std::span<const float> axis);
 
+  /// Is given U and (ε²/2)‖∇U‖ of every chain before each of the next steps, steps × chains.
+  using Record =
+      std::function<void(std::span<const float> energies, std::span<const float> gradient_norms)>;
+
   /// Takes long-run chains, one for each of a batch, from where `run` has them to the last of their
-  /// steps; shows how far they are. Returns false when it was stopped on the way; `run` then is
-  /// what to go on from, with the same result.
-  bool finish(LongRun& run, std::int64_t iteration, const StopRequest& stop,
-              const std::function<void(int step)>& show);
+  /// steps. Returns false when it was stopped on the way; `run` then is what to go on from, with
+  /// the same result.
+  bool finish(LongRun& run, std::int64_t iteration, const StopRequest& stop, const Record& record);
 
  private:
   void take_steps(Purpose noise, std::int64_t iteration, int first_step, int steps,

@@ -16,6 +16,7 @@ namespace ebm {
 ///     checkpoints/                                         see CheckpointFolder
 ///     shortrun/x_000100.png  shortrun/bank_000100.png      images
 ///     longrun/longrun_010000.png                           images
+///     longrun/                                             images; see LongRunRecords
 ///     landscape/                                           toy densities
 ///     tensorboard/                                         see Dashboard
 ///     lock                                                 of the process that writes the others
@@ -54,6 +55,7 @@ class RunFolder {
   std::filesystem::path short_run(std::int64_t iteration) const;
   std::filesystem::path bank(std::int64_t iteration) const;
   std::filesystem::path long_run(std::int64_t iteration) const;
+  std::filesystem::path long_run_records() const { return root_ / "longrun"; }
   // Of a sampling run: what it goes on from, and a copy of the network that it samples.
   std::filesystem::path sampling_state() const { return root_ / "state.safetensors"; }
   std::filesystem::path sampled_network() const { return root_ / "network.safetensors"; }

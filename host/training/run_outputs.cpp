@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "cuda/base/errors.h"
+#include "cuda/base/posix_file.h"
 #include "host/data/make_batches.h"
 #include "host/output/diagnosis.h"
 #include "host/output/png_grid.h"
@@ -80,13 +82,34 @@ void RunOutputs::finish() {
 }
 
 void RunOutputs::write_short_run(std::span<const float> chains, std::span<const float> bank) {
-  write_grid("shortrun/x", folder_.short_run(last_.iteration), chains);
+  std::string outside = fmt::format(
+      "{} of the chains'", write_grid("shortrun/x", folder_.short_run(last_.iteration), chains));
   if (!bank.empty()) {
-    write_grid("shortrun/bank", folder_.bank(last_.iteration), bank);
+    outside += fmt::format(", {} of the bank's",
+                           write_grid("shortrun/bank", folder_.bank(last_.iteration), bank));
+  }
+  log_.info("numbers outside [-1, 1]: " + outside);
+}
+
+bool RunOutputs::begin_long_run(int steps) {
+  const std::filesystem::path folder = folder_.long_run_records();
+  make_folder(folder);
+  const auto open = [&](int kept) {
+    long_run_.emplace(folder, last_.iteration, config_.train.batch_size, kept);
+  };
+  try {
+    open(steps);
+    return true;
+  } catch (const InputFileError& error) {
+    log_.warn(fmt::format("{}; the long run begins anew", error.what()));
+    open(0);
+    return false;
   }
 }
 
-void RunOutputs::show_long_run(int step) {
+void RunOutputs::add_long_run(int step, std::span<const float> energies,
+                              std::span<const float> gradient_norms) {
+  long_run_->add(energies, gradient_norms);
   if (log_.is_live() && progress_->due()) {
     log_.live(fmt::format("iteration {}: long-run chains, step {} of {}", last_.iteration, step,
                           config_.longrun.steps));
@@ -94,16 +117,24 @@ void RunOutputs::show_long_run(int step) {
 }
 
 void RunOutputs::write_long_run(std::span<const float> chains) {
-  write_grid("longrun/longrun", folder_.long_run(last_.iteration), chains);
-  log_.info(fmt::format("long-run chains of iteration {}: {} steps", last_.iteration,
-                        config_.longrun.steps));
+  long_run_->draw(config_.name, plots_);
+  long_run_.reset();
+  const std::string outside =
+      write_grid("longrun/longrun", folder_.long_run(last_.iteration), chains);
+  log_.info(
+      fmt::format("long-run chains of iteration {}: {} steps, {} of their numbers outside "
+                  "[-1, 1]",
+                  last_.iteration, config_.longrun.steps, outside));
 }
 
-void RunOutputs::write_grid(std::string_view tag, const std::filesystem::path& path,
-                            std::span<const float> states) {
-  write_png_grid(path, states, static_cast<int>(std::ssize(states) / shape_.size()),
-                 shape_.channels, shape_.height, shape_.width);
+std::string RunOutputs::write_grid(std::string_view tag, const std::filesystem::path& path,
+                                   std::span<const float> states) {
+  const std::size_t outside =
+      write_png_grid(path, states, static_cast<int>(std::ssize(states) / shape_.size()),
+                     shape_.channels, shape_.height, shape_.width);
   dashboard_->add_picture(last_.iteration, std::string(tag), path);
+  return fmt::format("{:.2f}%",
+                     100 * static_cast<double>(outside) / static_cast<double>(states.size()));
 }
 
 void RunOutputs::write_landscape(std::span<const float> f, const KernelDensity& chains) {

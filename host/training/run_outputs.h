@@ -16,6 +16,7 @@
 #include "host/output/landscape.h"
 #include "host/output/plot.h"
 #include "host/training/dashboard.h"
+#include "host/training/long_run_records.h"
 #include "host/training/progress.h"
 #include "host/training/run_folder.h"
 #include "host/training/run_log.h"
@@ -49,8 +50,13 @@ class RunOutputs {
 
   /// Chains after their short run, and as many of the bank's states, if there is one.
   void write_short_run(std::span<const float> chains, std::span<const float> bank);
-  /// Shows on a terminal how far a long run is.
-  void show_long_run(int step);
+  /// Opens the records of a long run of which so many steps have been taken. Returns false where
+  /// they do not have these: it is to begin anew.
+  bool begin_long_run(int steps);
+  /// Records the next steps, and shows on a terminal how far the long run is.
+  void add_long_run(int step, std::span<const float> energies,
+                    std::span<const float> gradient_norms);
+  void sync_long_run() { long_run_->sync(); }
   /// Chains after their long run.
   void write_long_run(std::span<const float> chains);
 
@@ -64,8 +70,9 @@ class RunOutputs {
   void write_landscape(std::span<const float> f, const KernelDensity& chains);
 
  private:
-  void write_grid(std::string_view tag, const std::filesystem::path& path,
-                  std::span<const float> states);
+  /// Returns what of its numbers is outside [-1, 1], as "0.12%".
+  std::string write_grid(std::string_view tag, const std::filesystem::path& path,
+                         std::span<const float> states);
 
   const RunFolder& folder_;
   RunLog& log_;
@@ -75,6 +82,7 @@ class RunOutputs {
   std::optional<Progress> progress_;
   PlotQueue plots_;
   std::optional<Landscape> landscape_;
+  std::optional<LongRunRecords> long_run_;
   std::optional<Dashboard> dashboard_;
   std::vector<IterationRecord> since_log_point_;
   IterationRecord last_;

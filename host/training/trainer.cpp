@@ -324,9 +324,14 @@ bool Trainer::finish_long_run() {
   const std::int64_t values = config_.train.batch_size * network_.input().size();
   LongRun run{.states = Buffer<float>(static_cast<std::size_t>(values))};
   checkpoints_.load_long_run(state_, run);
-  if (!diagnostic_chains_.finish(run, state_.iteration, stop_,
-                                 [this](int step) { outputs_.show_long_run(step); })) {
+  if (!outputs_.begin_long_run(run.steps)) {
+    run.steps = 0;
+  }
+  if (!diagnostic_chains_.finish(run, state_.iteration, stop_, [&](auto energies, auto norms) {
+        outputs_.add_long_run(run.steps, energies, norms);
+      })) {
     save_and_stop();
+    outputs_.sync_long_run();
     checkpoints_.save_long_run(state_, run);
     return false;
   }

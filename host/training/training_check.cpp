@@ -90,7 +90,7 @@ RunMeasurement measure_run(const TrainConfig& config, const ComputeDevice& devic
       const double seconds = seconds_since(start);
       return seconds < kEnough ? std::nullopt : std::optional(seconds);
     };
-    chains.finish(run, 1, stop, [](int) {});
+    chains.finish(run, 1, stop, [](auto, auto) {});
     measured = {.steps = run.steps, .seconds = seconds_since(start)};
   }
   if (landscapes_from(1, config) > 0) {

@@ -98,8 +98,10 @@ inline std::map<std::string, std::string> results(const std::filesystem::path& f
     const std::filesystem::path& path = entry.path();
     const std::string name = path.filename().string();
     // gnuplot may be missing, and says in a PDF when it was made.
-    const bool is_plot = path.extension() == ".pdf" || name == "diagnosis.png" ||
-                         (name.starts_with("landscape_") && path.extension() == ".png");
+    const bool is_plot =
+        path.extension() == ".pdf" ||
+        (path.extension() == ".png" &&
+         std::filesystem::exists(std::filesystem::path(path).replace_extension(".gp")));
     const bool tells_of_the_process = name == "log.txt" || name == "lock" ||
                                       name.starts_with("environment") ||
                                       name.starts_with("events.out.tfevents");

@@ -44,9 +44,8 @@ class RecordedTile {
       scale(norms, update.gradient_scale());
       energy_.energies_and_gradients(mine.proposals, count_, mine.proposal_f,
                                      mine.proposal_gradients);
-      mala_decide(now, chains_.first, count_, size_,
-                  chains_.row_of(chains_.given_uniforms, step), mine,
-                  chains_.row_of(chains_.accepted, step));
+      mala_decide(now, chains_.first, count_, size_, chains_.row_of(chains_.given_uniforms, step),
+                  mine, chains_.row_of(chains_.accepted, step));
     }
   }
 

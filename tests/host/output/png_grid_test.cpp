@@ -170,8 +170,8 @@ TEST(PngGrid, ClampsAndRoundsComponents) {
       -INFINITY, -7.0F, -1.0F,   NAN, 254.4F / 255 * 2 - 1, 254.6F / 255 * 2 - 1,
       1.0F,      1.5F,  INFINITY};
   const std::array<int, 9> expected = {0, 0, 0, 0, 254, 255, 255, 255, 255};
-  write_png_grid(folder / "grid.png", states, 1, 1, 1, 9);
-  const Picture grid = read_grid(folder / "grid.png", 40);  // 512 / 13, up
+  EXPECT_EQ(write_png_grid(folder / "grid.png", states, 1, 1, 1, 9), 5U);  // outside
+  const Picture grid = read_grid(folder / "grid.png", 40);                 // 512 / 13, up
   for (int i = 0; i < 9; ++i) {
     EXPECT_EQ(grid.at(2, 2 + i), expected[static_cast<std::size_t>(i)]) << i;
   }

@@ -41,6 +41,25 @@ TEST_F(Resume, AnAdamRunWithLongChainsGoesOnFromWhereverItWasStopped) {
   expect_same_bits_wherever_stopped(config, true, 2);
 }
 
+/// As a run that an older version stopped has none.
+TEST_F(Resume, ALongRunWithoutItsRecordsBeginsAnew) {
+  const TemporaryFolder folder;
+  write_small_mnist(folder / "data", 12);
+  const TrainConfig config = image_config(NetworkKind::vanilla, folder / "data");
+  ASSERT_TRUE(train(config, folder / "whole"));
+  int question = 1;
+  const std::filesystem::path run = folder / "run";
+  do {  // until it is in its first long run that it stops
+    std::filesystem::remove_all(run);
+    ASSERT_FALSE(train(config, run, stop_at(++question, false)));
+  } while (!std::filesystem::exists(run / "checkpoints/longrun.safetensors") ||
+           std::filesystem::file_size(run / "longrun/energy_000002.npy") < 200);
+  ASSERT_TRUE(std::filesystem::remove(run / "longrun/energy_000002.npy"));
+  ASSERT_TRUE(train(config, run));
+  EXPECT_EQ(differing_files(run, folder / "whole"), "");
+  EXPECT_TRUE(mentions(read_bytes(run / "log.txt"), {"energy_000002.npy", "begins anew"}));
+}
+
 TEST_F(Resume, StoppedInEveryIterationItEndsInTheSameBits) {
   const TrainConfig config = toy_with_landscapes();
   const TemporaryFolder folder;

@@ -7,9 +7,16 @@
 
 #include <cmath>
 #include <map>
+#include <memory>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "cuda/base/errors.h"
+#include "cuda/nn/host_states.h"
+#include "host/data/load_images.h"
+#include "host/files/npy.h"
+#include "host/training/checkpoint.h"
 #include "tests/support/environment_variable.h"
 #include "tests/support/layers.h"
 #include "tests/support/picture_files.h"
@@ -99,14 +106,33 @@ TEST_P(ImageTrainer, IsTheSameBitsForAnyNumberOfThreads) {
   for (const auto& [name, content] : first) {
     names.push_back(name);
   }
-  EXPECT_EQ(names,
-            (std::vector<std::string>{
-                "checkpoints/latest", "checkpoints/net_000003.safetensors",
-                "checkpoints/net_000004.safetensors", "checkpoints/state_000003.safetensors",
-                "checkpoints/state_000004.safetensors", "config.yaml", "correlations.csv",
-                "diagnosis.gp", "diagnostics.csv", "events.csv", "longrun/longrun_000002.png",
-                "longrun/longrun_000004.png", "plots.gp", "shortrun/bank_000002.png",
-                "shortrun/bank_000004.png", "shortrun/x_000002.png", "shortrun/x_000004.png"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"checkpoints/latest",
+                                             "checkpoints/net_000003.safetensors",
+                                             "checkpoints/net_000004.safetensors",
+                                             "checkpoints/state_000003.safetensors",
+                                             "checkpoints/state_000004.safetensors",
+                                             "config.yaml",
+                                             "correlations.csv",
+                                             "diagnosis.gp",
+                                             "diagnostics.csv",
+                                             "events.csv",
+                                             "longrun/energy_000002.gp",
+                                             "longrun/energy_000002.npy",
+                                             "longrun/energy_000004.gp",
+                                             "longrun/energy_000004.npy",
+                                             "longrun/gradient_000002.gp",
+                                             "longrun/gradient_000002.npy",
+                                             "longrun/gradient_000004.gp",
+                                             "longrun/gradient_000004.npy",
+                                             "longrun/longrun_000002.png",
+                                             "longrun/longrun_000004.png",
+                                             "longrun/steps_000002.csv",
+                                             "longrun/steps_000004.csv",
+                                             "plots.gp",
+                                             "shortrun/bank_000002.png",
+                                             "shortrun/bank_000004.png",
+                                             "shortrun/x_000002.png",
+                                             "shortrun/x_000004.png"}));
 }
 
 INSTANTIATE_TEST_SUITE_P(Networks, ImageTrainer,
@@ -114,6 +140,52 @@ INSTANTIATE_TEST_SUITE_P(Networks, ImageTrainer,
                          [](const auto& instance) {
                            return std::string(to_string(instance.param));
                          });
+
+/// Long chains from data that are one image, without noise: what is recorded of the first step is
+/// the energy of that image and its gradient, by the network that was saved with it.
+TEST(Trainer, RecordsEveryStepOfLongRuns) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "data");
+  std::string pixels;
+  for (int image = 0; image < 12; ++image) {
+    for (int i = 0; i < 28 * 28; ++i) pixels += static_cast<char>(i * 7 % 256);
+  }
+  write_bytes(folder / "data/train-images-idx3-ubyte", idx_bytes({12, 28, 28}, pixels));
+  TrainConfig config = image_config(NetworkKind::vanilla, folder / "data");
+  config.data.noise = 0;
+  config.train.iterations = 2;
+  ASSERT_TRUE(train(config, folder / "run"));
+  const NpyArray energy = read_npy(folder / "run/longrun/energy_000002.npy");
+  const NpyArray gradient = read_npy(folder / "run/longrun/gradient_000002.npy");
+  EXPECT_EQ(energy.shape, (std::vector<std::int64_t>{60, 10}));
+  EXPECT_EQ(gradient.shape, energy.shape);
+
+  const Checkpoint saved = load_checkpoint(folder / "run/checkpoints/net_000002.safetensors", {});
+  const std::unique_ptr<Energy> net = make_energy(tested_device(config), saved.network, 10);
+  HostStates states(*net);
+  states.set_parameters(saved.parameters.span());
+  const std::vector<float> image = load_images(config.data).images;
+  std::vector<float> f(1);
+  std::vector<float> slope(1024);
+  states.energies_and_gradients(std::span(image).first(1024), f, slope);
+  double square = 0;
+  for (const float x : slope) square += static_cast<double>(x) * static_cast<double>(x);
+  const double temperature = config.langevin.epsilon * config.langevin.epsilon / 2;
+  for (std::size_t chain = 0; chain < 10; ++chain) {
+    EXPECT_NEAR(energy.values[chain], static_cast<double>(f[0]) / temperature,
+                1e-4 * std::abs(static_cast<double>(f[0])) / temperature);
+    EXPECT_NEAR(gradient.values[chain], std::sqrt(square), 1e-4 * std::sqrt(square));
+    EXPECT_NE(energy.values[10 + chain], energy.values[chain]);  // which has moved since
+  }
+  const auto steps = read_csv(folder / "run/longrun/steps_000002.csv", 7);
+  ASSERT_EQ(steps.size(), 60U);
+  EXPECT_NEAR(steps[0][1], static_cast<double>(energy.values[0]),
+              1e-5 * std::abs(static_cast<double>(energy.values[0])));
+  EXPECT_TRUE(mentions(
+      read_bytes(folder / "run/log.txt"),
+      {"numbers outside [-1, 1]: ", "% of the chains', ", "% of the bank's",
+       "long-run chains of iteration 2: 60 steps, ", "% of their numbers outside [-1, 1]"}));
+}
 
 TEST(Trainer, EveryInitializationRuns) {
   const TemporaryFolder folder;

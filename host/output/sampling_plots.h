@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,9 +21,11 @@ namespace ebm {
 class SamplingPlots {
  public:
   /// Begins the points anew, and writes the scripts that are missing. `name` is the run's. `plots`
-  /// is borrowed. Throws OutputError.
+  /// is borrowed. Of a long run that follows an iteration of training, the files are
+  /// steps_005000.csv, energy_005000.gp and so on, and plots.gp is that of the folder around.
+  /// Throws OutputError.
   SamplingPlots(std::filesystem::path folder, const std::string& name, std::int64_t steps,
-                bool mala, PlotQueue& plots);
+                bool mala, PlotQueue& plots, std::optional<std::int64_t> iteration = {});
 
   /// The next step: a value a chain, and MALA's share of chains that accepted.
   void add(std::span<const float> energies, std::span<const float> gradient_norms,
@@ -38,6 +41,7 @@ class SamplingPlots {
   std::filesystem::path folder_;
   bool mala_;
   PlotQueue& plots_;
+  std::string table_;
   AppendFile points_;
   std::vector<std::filesystem::path> scripts_;
   std::int64_t steps_a_point_;

@@ -1,8 +1,9 @@
-#include "host/sampling/sampling_plots.h"
+#include "host/output/sampling_plots.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <string_view>
 #include <system_error>
@@ -18,23 +19,24 @@ namespace {
 constexpr std::int64_t kMostPoints = 2000;
 
 constexpr std::string_view kBandScript = R"(
-plot "steps.csv" using 1:{1}:{2} with filledcurves fillcolor rgb band_colour \
+plot "{3}" using 1:{1}:{2} with filledcurves fillcolor rgb band_colour \
        title "10% to 90% of the chains", \
-     "steps.csv" using 1:{0} with lines linewidth 1.5 linecolor rgb line_colour title "mean"
+     "{3}" using 1:{0} with lines linewidth 1.5 linecolor rgb line_colour title "mean"
 )";
 
 constexpr std::string_view kRateScript = R"(
 set yrange [0:1]
-plot "steps.csv" using 1:{0} with lines linewidth 1.5 linecolor rgb line_colour notitle
+plot "{1}" using 1:{0} with lines linewidth 1.5 linecolor rgb line_colour notitle
 )";
 
 /// What the scripts share. A quote in a gnuplot text in single quotes is written twice.
-std::string script_head(std::string_view file, std::string_view run, std::string_view quantity) {
+std::string script_head(std::string_view file, std::string_view table, std::string_view style,
+                        std::string_view run, std::string_view quantity) {
   std::string quoted;
   for (const char c : run) {
     quoted += c == '\'' ? "''" : std::string(1, c);
   }
-  return fmt::format(R"(# Draws steps.csv beside it: `gnuplot {0}.gp` makes {0}.png, and
+  return fmt::format(R"(# Draws {3} beside it: `gnuplot {0}.gp` makes {0}.png, and
 # `gnuplot -c {0}.gp F.pdf` (or F.png) that file.
 picture = ARG1 eq "" ? "{0}.png" : ARG1
 set encoding utf8
@@ -54,38 +56,44 @@ set ylabel '{2}' noenhanced
 set title '{1}' noenhanced
 line_colour = "#1f4e79"
 band_colour = "#a6cee3"
-load "plots.gp"
+load "{4}"
 set output picture
 )",
-                     file, quoted, quantity);
+                     file, quoted, quantity, table, style);
 }
 
 }  // namespace
 
 SamplingPlots::SamplingPlots(std::filesystem::path folder, const std::string& name,
-                             std::int64_t steps, bool mala, PlotQueue& plots)
+                             std::int64_t steps, bool mala, PlotQueue& plots,
+                             std::optional<std::int64_t> iteration)
     : folder_(std::move(folder)),
       mala_(mala),
       plots_(plots),
-      points_(folder_ / "steps.csv",
+      table_(fmt::format("steps{}.csv", iteration ? fmt::format("_{:06}", *iteration) : "")),
+      points_(folder_ / table_,
               fmt::format("step,energy_mean,energy_10,energy_90,gradient_mean,gradient_10,"
                           "gradient_90{}",
                           mala ? ",acceptance" : "")),
       steps_a_point_(ceil_div(steps, kMostPoints)) {
   points_.keep_while([](std::string_view /*line*/) { return false; });
-  const auto write = [&](std::string_view file, std::string_view quantity,
+  const auto write = [&](std::string_view quantity_name, std::string_view quantity,
                          const std::string& plot) {
-    scripts_.push_back(folder_ / fmt::format("{}.gp", file));
+    const std::string file =
+        fmt::format("{}{}", quantity_name, iteration ? fmt::format("_{:06}", *iteration) : "");
+    scripts_.push_back(folder_ / (file + ".gp"));
     std::error_code none;
     if (!std::filesystem::exists(scripts_.back(), none)) {
-      write_file_atomically(scripts_.back(), script_head(file, name, quantity) + plot);
+      const char* style = iteration ? "../plots.gp" : "plots.gp";
+      write_file_atomically(scripts_.back(),
+                            script_head(file, table_, style, name, quantity) + plot);
     }
   };
-  write_plot_style(folder_);
-  write("energy", "energy U", fmt::format(kBandScript, 2, 3, 4));
-  write("gradient", "gradient magnitude (ε²/2)‖∇U‖", fmt::format(kBandScript, 5, 6, 7));
+  write_plot_style(iteration ? folder_.parent_path() : folder_);
+  write("energy", "energy U", fmt::format(kBandScript, 2, 3, 4, table_));
+  write("gradient", "gradient magnitude (ε²/2)‖∇U‖", fmt::format(kBandScript, 5, 6, 7, table_));
   if (mala) {
-    write("acceptance", "share of accepted proposals", fmt::format(kRateScript, 8));
+    write("acceptance", "share of accepted proposals", fmt::format(kRateScript, 8, table_));
   }
 }
 
@@ -94,13 +102,15 @@ void SamplingPlots::add(std::span<const float> energies, std::span<const float> 
   const auto mean = [](std::span<const float> values) {
     return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
   };
+  // What is not a number, of chains that diverged, comes last.
+  const auto in_order = [](float a, float b) { return a < b || (std::isnan(b) && !std::isnan(a)); };
   std::size_t sum = 0;
   for (const std::span<const float> values : {energies, gradient_norms}) {
     sums_[sum++] += mean(values);
     sorted_.assign(values.begin(), values.end());
     for (const std::size_t tenth : {1U, 9U}) {
       const auto rank = static_cast<std::ptrdiff_t>((tenth * (values.size() - 1) + 5) / 10);
-      std::nth_element(sorted_.begin(), sorted_.begin() + rank, sorted_.end());
+      std::nth_element(sorted_.begin(), sorted_.begin() + rank, sorted_.end(), in_order);
       sums_[sum++] += static_cast<double>(sorted_[static_cast<std::size_t>(rank)]);
     }
   }
