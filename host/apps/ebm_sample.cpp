@@ -4,9 +4,11 @@
 #include <omp.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 
 #include "cuda/base/atomic_file.h"
@@ -16,6 +18,7 @@
 #include "host/config/config.h"
 #include "host/config/reference.h"
 #include "host/output/plot_style.h"
+#include "host/sampling/sampling_config.h"
 #include "host/sampling/sampling_run.h"
 #include "host/training/compute_device.h"
 #include "host/training/environment.h"
@@ -43,7 +46,7 @@ struct Run {
 };
 
 Run new_run(const Options& options) {
-  const SampleConfig config = load_sample_config(options.config, options.overrides);
+  const SampleConfig config = load_sampling(options.config, options.overrides);
   Checkpoint checkpoint = load_saved_network(config, config.sample.checkpoint);
   const ComputeDevice device =
       choose_compute_device(config.device, config.precision, checkpoint.network);
@@ -67,8 +70,27 @@ Run stopped_run(const Options& options) {
   return {config, std::move(checkpoint), device, std::move(folder)};
 }
 
+/// The run is named after the folder that it is given, so that its plots are not titled after a
+/// configuration that many are made from.
+void name_after_folder(Options& options) {
+  const auto is_name = [](const std::string& text) { return text.starts_with("name="); };
+  if (options.out.empty() || std::ranges::any_of(options.overrides, is_name)) {
+    return;
+  }
+  std::string name = "name='";
+  for (const char c : (std::filesystem::absolute(options.out) / "")
+                          .lexically_normal()
+                          .parent_path()
+                          .filename()
+                          .string()) {
+    name += c == '\'' ? "''" : std::string(1, c);
+  }
+  options.overrides.insert(options.overrides.begin(), name + "'");
+}
+
 int sample(Options options, std::span<const char* const> command_line) {
   apply_run_options(options);
+  name_after_folder(options);
   const bool is_new = options.resume.empty();
   const auto [config, checkpoint, device, folder] =
       is_new ? new_run(options) : stopped_run(options);
@@ -118,16 +140,16 @@ int main(int argc, char** argv) {
     Options options;
     CLI::App app(
         "Long chains from a saved network, by Langevin dynamics or MALA.\n\n"
-        "  ebm_sample configs/sampling/flowers_nonconvergent.yaml "
-        "--set sample.checkpoint=net.safetensors\n"
+        "  ebm_sample runs/a --set sample.steps=5000\n"
         "  ebm_sample configs/sampling/flowers_convergent_mh.yaml --out runs/b "
         "--set sample.steps=5000\n"
         "  ebm_sample --resume runs/b\n",
         "ebm_sample");
     app.set_version_flag("--version", version());
     auto* config =
-        app.add_option("config", options.config, "What to sample (YAML, or the published JSON)")
-            ->option_text("CONFIG.yaml");
+        app.add_option("what", options.config,
+                       "A run, a network, or a configuration (YAML, or the published JSON)")
+            ->option_text("RUN|NET.safetensors|CONFIG.yaml");
     auto* out = app.add_option("--out", options.out,
                                "Folder for the results, new or empty [runs/sampling/NAME]")
                     ->option_text("DIR");
@@ -141,7 +163,7 @@ int main(int argc, char** argv) {
     try {
       app.parse(argc, argv);
       if (config->empty() && resume->empty()) {
-        throw CLI::RequiredError("CONFIG.yaml or --resume DIR");
+        throw CLI::RequiredError("RUN, NET.safetensors, CONFIG.yaml or --resume DIR");
       }
     } catch (const CLI::ParseError& error) {
       return app.exit(error) == 0 ? 0 : 2;

@@ -143,7 +143,7 @@ std::span<const std::string_view> names(InitialStates /*type*/) {
 }
 
 std::span<const std::string_view> names(SamplingStart /*type*/) {
-  static constexpr std::array<std::string_view, 3> kNames{"uniform", "gaussian", "data"};
+  static constexpr std::array<std::string_view, 4> kNames{"uniform", "gaussian", "data", "states"};
   return kNames;
 }
 

@@ -26,7 +26,7 @@ struct YamlValue;
 enum class DataKind { mnist, cifar10, flowers102, folder, gmm, rings };
 enum class NetworkKind { toy, vanilla, nonlocal, custom };
 enum class OptimizerKind { sgd, adam };
-enum class SamplingStart { uniform, gaussian, data };
+enum class SamplingStart { uniform, gaussian, data, states };
 enum class DivergenceAction { stop, rollback };
 
 /// An enumeration's names in configurations, in the order of its values.
@@ -202,7 +202,8 @@ struct SampleConfig {
   Precision precision = Precision::tf32;
   NetworkConfig network;  ///< of the checkpoint, which may not say itself what it is
   SamplingStart start{};
-  DataConfig data;  ///< start: data
+  DataConfig data;                    ///< start: data
+  std::string states = "states.npy";  ///< start: states
   SampleSection sample;
   LogConfig log;
   bool operator==(const SampleConfig&) const = default;

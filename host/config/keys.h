@@ -238,25 +238,37 @@ void visit_saved_network(Io& io, Config& network) {
 template <class Io, class Config>
 void visit_sampling(Io& io, Config& config) {
   visit_run(io, config);
-  io.section({"network", "What the checkpoint must be of."},
+  io.section({"network", "What the checkpoint is of. What it says itself need not be said here."},
              [&](Io& network) { visit_saved_network(network, config.network); });
-  io.required({"start", "U(-1, 1), N(0, 1), or distinct images or points", Decides::everywhere},
+  io.required({"start", "U(-1, 1), N(0, 1), distinct images or points, or given states",
+               Decides::everywhere},
               config.start);
   io.section({"data", "Where the chains start."}, [&](Io& data) { visit_data(data, config.data); },
              {config.start == SamplingStart::data, "start: data"});
+  io.required({"states",
+               "an .npy, as states_last.npy of another run: chains x channels x height x width, or "
+               "x 2 for the plane; the first sample.chains are taken"},
+              config.states, {},
+              {config.start == SamplingStart::states, "start: states", Decides::everywhere});
   io.section(
       {"sample",
        "Chains of the law exp(-U), U = f/T, T = temperature_factor * train_epsilon^2/2 "
        "(temperature_factor where train_epsilon is 0)."},
       [&](Io& sample) {
-        sample.required({"checkpoint", "the network, as ebm_train or PyTorch saved it"},
+        sample.required({"checkpoint",
+                         "the network, as ebm_train or PyTorch saved it, or the folder of a run, "
+                         "whose newest is taken"},
                         config.sample.checkpoint);
-        sample.required({"train_epsilon", "langevin.epsilon of its training"},
-                        config.sample.train_epsilon, at_least(0));
+        sample.required(
+            {"train_epsilon",
+             "langevin.epsilon of its training; only where the checkpoint does not say"},
+            config.sample.train_epsilon, at_least(0));
         sample.optional(
             {"temperature_factor", "more than 1 is hotter than in training, less is colder"},
             config.sample.temperature_factor, above(0));
-        sample.required({"epsilon", "step size and noise"}, config.sample.epsilon, at_least(0));
+        sample.required(
+            {"epsilon", "step size and noise; that of the training where the checkpoint says"},
+            config.sample.epsilon, at_least(0));
         sample.required({"steps", "length of the chains"}, config.sample.steps, at_least(1));
         sample.optional("chains", config.sample.chains, between(1, 1e6));
         sample.optional({"mala",

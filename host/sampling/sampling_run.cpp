@@ -18,6 +18,7 @@
 #include "cuda/nn/host_states.h"
 #include "host/data/load_images.h"
 #include "host/data/make_batches.h"
+#include "host/data/state_array.h"
 #include "host/files/npy.h"
 #include "host/output/png_grid.h"
 
@@ -197,7 +198,32 @@ void SamplingRun::draw_starting_states() {
     case SamplingStart::data:
       draw_data();
       break;
+    case SamplingStart::states:
+      read_given_states();
+      break;
   }
+}
+
+void SamplingRun::read_given_states() {
+  const std::int64_t chains = config_.sample.chains;
+  const StateArray given = read_state_array(config_.states, shape_);
+  if (chains > given.count()) {
+    throw ConfigurationError(fmt::format("sample.chains: {} is more than the {} states of {}",
+                                         chains, given.count(), config_.states));
+  }
+  const std::span<const float> states =
+      std::span(given.states).first(static_cast<std::size_t>(chains * shape_.size()));
+  const auto found =
+      std::ranges::find_if(states, [](float x) { return !std::isfinite(x); }) - states.begin();
+  if (found != std::ssize(states)) {
+    throw InputFileError(fmt::format(
+        "{}: state {} has a component {}; chains start from finite ones", config_.states,
+        found / shape_.size(), states[static_cast<std::size_t>(found)]));
+  }
+  log_.info(fmt::format("starting from the first {} of the {} states of {}", chains, given.count(),
+                        config_.states));
+  copy(energy_->queue(), states.data(), states.size(), sampler_->states());
+  energy_->queue().wait();  // they end here
 }
 
 void SamplingRun::draw_data() {

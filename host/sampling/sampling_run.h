@@ -47,9 +47,9 @@ Checkpoint load_saved_network(const SampleConfig& config, const std::filesystem:
 class SamplingRun {
  public:
   /// Goes on from the state in the folder, if there is one; cuts the arrays back to it. Else reads
-  /// the data of start: data. Throws InputFileError for any of them, ConfigurationError when the
-  /// data are too few; OutputError when the disk has no room for the arrays. Folder and log are
-  /// borrowed. Warns of a box that is not the training's.
+  /// the data or states that chains start from. Throws InputFileError for any of them,
+  /// ConfigurationError when they are too few; OutputError when the disk has no room for the
+  /// arrays. Folder and log are borrowed. Warns of a box that is not the training's.
   SamplingRun(const SampleConfig& config, const Checkpoint& checkpoint, const RunFolder& folder,
               RunLog& log, StopRequest stop = never_asked_to_stop,
               const ComputeDevice& device = {});
@@ -70,6 +70,7 @@ class SamplingRun {
   void save();
   void draw_starting_states();
   void draw_data();
+  void read_given_states();
   /// Appends the records of the sampler's last steps, as many as are given.
   void record(std::int64_t steps);
   void require_finite();

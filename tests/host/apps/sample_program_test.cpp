@@ -11,6 +11,7 @@
 #include "cuda/diagnostics/mixing.h"
 #include "host/data/mnist.h"
 #include "host/files/npy.h"
+#include "host/files/safetensors.h"
 #include "host/sampling/sampling_run.h"
 #include "tests/support/places.h"
 #include "tests/support/run_training.h"
@@ -204,10 +205,140 @@ TEST_F(SampleProgram, KeepsTheBoxThatTheNetworkWasTrainedIn) {
   EXPECT_TRUE(mentions(wider.output, {"warning", "sample.clamp is [-1, 1]"}));
 }
 
+TEST_F(SampleProgram, NeedsNoConfigurationForARun) {
+  TrainConfig trained = toy_config();
+  trained.langevin.clamp = Clamp({-1.25, 1.25});
+  train(trained, folder_ / "tries/first");
+  const std::string net = path("tries/first/checkpoints/net_000006.safetensors");
+  const auto in_folder = [&](const std::string& arguments) {
+    return shell("cd " + folder_.path().string() + " && " + program_path("ebm_sample") + " " +
+                 arguments);
+  };
+  // All of it: the same as with a configuration that says it.
+  const Outcome run = in_folder(path("tries/first") + " --set sample.steps=40");
+  ASSERT_EQ(run.status, 0) << run.output;
+  const SampleConfig said = load_sample_config(folder_ / "runs/sampling/first/config.yaml");
+  EXPECT_EQ(said.name, "first") << "not the template's";
+  EXPECT_EQ(said.start, SamplingStart::data);
+  EXPECT_EQ(said.data, trained.data);
+  EXPECT_EQ(said.network.kind, NetworkKind::toy);
+  EXPECT_EQ(said.sample.checkpoint, net);
+  EXPECT_EQ(said.sample.train_epsilon, 0.125);
+  EXPECT_EQ(said.sample.epsilon, 0.125);
+  EXPECT_TRUE(mentions(run.output, {net, "iteration 6", "U = f/0.007812", "in [-1.25, 1.25]"}));
+  EXPECT_TRUE(
+      mentions(read_bytes(folder_ / "runs/sampling/first/energy.gp"), {"set title 'first'"}));
+  write_bytes(folder_ / "said.yaml",
+              "name: first\n"
+              "network: {kind: toy}\n"
+              "start: data\n"
+              "data: {kind: gmm}\n"
+              "sample: {checkpoint: " +
+                  net +
+                  ", train_epsilon: 0.125, epsilon: 0.125, steps: 40, clamp: [-1.25, 1.25]}\n");
+  ASSERT_EQ(sample("said.yaml", "said").status, 0);
+  EXPECT_EQ(read_bytes(folder_ / "said/energy.npy"),
+            read_bytes(folder_ / "runs/sampling/first/energy.npy"));
+  // A network alone starts from noise, and is all that there is to say.
+  std::filesystem::copy(net, folder_ / "alone.safetensors");
+  ASSERT_EQ(in_folder("alone.safetensors --set sample.steps=3 --set sample.epsilon=0.1").status, 0);
+  const SampleConfig alone = load_sample_config(folder_ / "runs/sampling/alone/config.yaml");
+  EXPECT_EQ(alone.start, SamplingStart::uniform);
+  EXPECT_EQ(alone.sample.epsilon, 0.1);
+  EXPECT_EQ(alone.sample.train_epsilon, 0.125);
+  // A configuration need not say it either, and may name the run.
+  write_bytes(folder_ / "short.yaml",
+              "name: short\nstart: data\nsample: {checkpoint: tries/first, steps: 40}\n");
+  ASSERT_EQ(in_folder("short.yaml").status, 0);
+  EXPECT_EQ(read_bytes(folder_ / "runs/sampling/short/energy.npy"),
+            read_bytes(folder_ / "said/energy.npy"));
+  // A folder given for the results names the run, but for a name that is asked for.
+  ASSERT_EQ(in_folder("short.yaml --out \"results/it's 1: a\"").status, 0);
+  EXPECT_EQ(load_sample_config(folder_ / "results/it's 1: a/config.yaml").name, "it's 1: a");
+  ASSERT_EQ(in_folder("short.yaml --out results/b/ --set name=mine").status, 0);
+  EXPECT_EQ(load_sample_config(folder_ / "results/b/config.yaml").name, "mine");
+
+  const std::string first = path("tries/first");
+  struct Case {
+    std::string arguments;
+    int status;
+    std::vector<std::string> says;
+  };
+  for (const Case& c : std::vector<Case>{
+           {first + " --set sample.train_epsilon=0.2", 2, {"0.2", net, "0.125"}},
+           {first + " --set network.kind=vanilla", 2, {"network vanilla", net, "toy"}},
+           {first + " --set data.kind=rings --set sample.stepz=3", 2, {"sample.stepz"}},
+           {path("said"), 3, {path("said"), "no network"}},
+           {path("none"), 2, {"none"}},
+           {path("none.safetensors"), 3, {"none.safetensors", "no such run or network"}},
+           {path("said.yaml") + " --set sample.checkpoint=" + path("none"), 3, {"none"}},
+           {path("said/states_last.npy"), 2, {"states_last.npy"}}}) {
+    const Outcome wrong = in_folder(c.arguments + " --out " + path("wrong"));
+    EXPECT_EQ(wrong.status, c.status) << c.arguments << wrong.output;
+    EXPECT_TRUE(mentions(wrong.output, c.says)) << wrong.output;
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "wrong")) << c.arguments;
+  }
+}
+
+TEST_F(SampleProgram, ANetworkThatDoesNotSayWhatItIsIsAskedFor) {
+  TensorFile file = read_safetensors(folder_ / "vanilla.safetensors");
+  file.metadata.clear();
+  write_safetensors(folder_ / "foreign.safetensors", file);
+  const std::string program = program_path("ebm_sample") + " " + path("foreign.safetensors") +
+                              " --out " + path("foreign") + " --set sample.steps=2";
+  const Outcome asked = shell(program);
+  EXPECT_EQ(asked.status, 2);
+  EXPECT_TRUE(mentions(asked.output, {"foreign.safetensors", "--set network.kind=NAME"}));
+  EXPECT_EQ(asked.output.find("--network"), std::string::npos) << "which is not its option";
+  const Outcome run = shell(program +
+                            " --set network.kind=vanilla --set network.channels=1 --set "
+                            "network.features=4 --set sample.train_epsilon=0.01 --set "
+                            "sample.epsilon=0.01");
+  EXPECT_EQ(run.status, 0) << run.output;
+}
+
+TEST_F(SampleProgram, StartsFromGivenStates) {
+  ASSERT_EQ(sample("toy.yaml", "a").status, 0);
+  const NpyArray last = array("a/states_last.npy");
+  const std::string given = "--set start=states --set states=" + path("a/states_last.npy") + " ";
+  const Outcome run = sample("toy.yaml", "b", given + "--set sample.chains=20");
+  ASSERT_EQ(run.status, 0) << run.output;
+  EXPECT_TRUE(mentions(run.output, {"first 20 of the 30 states", "a/states_last.npy"}));
+  EXPECT_TRUE(std::ranges::equal(array("b/states_first.npy").values,
+                                 std::span(last.values).first(40)));
+  std::vector<float> images(2 * 1024);
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    images[i] = std::sin(static_cast<float>(i));
+  }
+  write_npy(folder_ / "images.npy", Shape3{2, 1, 32, 32}, images);
+  const std::string start = "--set start=states --set states=" + path("images.npy") + " ";
+  ASSERT_EQ(sample("images.yaml", "c", start + "--set sample.chains=2").status, 0);
+  EXPECT_EQ(array("c/states_first.npy").values, images);
+
+  const Outcome few = sample("images.yaml", "few", start);
+  EXPECT_EQ(few.status, 2);
+  EXPECT_TRUE(mentions(few.output, {"sample.chains: 5", "2 states", "images.npy"}));
+  const Outcome other = sample("toy.yaml", "other", start);
+  EXPECT_EQ(other.status, 3) << other.output;
+  EXPECT_TRUE(mentions(other.output, {"images.npy"}));
+  images[1030] = NAN;
+  write_npy(folder_ / "images.npy", Shape3{2, 1, 32, 32}, images);
+  const Outcome infinite = sample("images.yaml", "nan", start + "--set sample.chains=2");
+  EXPECT_EQ(infinite.status, 3) << infinite.output;
+  EXPECT_TRUE(mentions(infinite.output, {"images.npy", "state 1", "nan"}));
+  const Outcome missing = sample("toy.yaml", "missing", "--set start=states");
+  EXPECT_EQ(missing.status, 2);
+  EXPECT_TRUE(mentions(missing.output, {"states", "missing"}));
+  const Outcome needless = sample("toy.yaml", "needless", "--set states=x.npy");
+  EXPECT_EQ(needless.status, 2);
+  EXPECT_TRUE(mentions(needless.output, {"states", "start: states"}));
+}
+
 TEST_F(SampleProgram, HelpIsAnAnswer) {
   const Outcome help = shell(program_path("ebm_sample") + " --help");
   EXPECT_EQ(help.status, 0);
-  EXPECT_TRUE(mentions(help.output, {"CONFIG.yaml", "--out", "--set", "--threads", "--version"}));
+  EXPECT_TRUE(mentions(help.output, {"RUN|NET.safetensors|CONFIG.yaml", "--out", "--resume",
+                                     "--set", "--threads", "--version"}));
 }
 
 TEST_F(SampleProgram, TellsWhatIsWrong) {

@@ -89,15 +89,15 @@ TEST_F(Stopping, ASamplingRunGoesOnToTheSameBitsToo) {
                   "true}\n"
                   "log: {every: 1000}\n");
   const std::string program = "PATH=/nowhere " + program_path("ebm_sample") + " ";
+  const std::string config = path("sample.yaml") + " --set name=chains";
   const auto wait_and = [&](const std::string& run, const std::string& then) {
     return " & run=$!; while ! [ -e " + path(run) +
            "/state.safetensors ]; do /bin/sleep 0.01; done; " + then + "; wait $run";
   };
   for (const std::string signal : {"TERM", "INT", "USR1", "HUP", "KILL"}) {
     const std::string run = "run_" + signal;
-    const Outcome stopped =
-        shell(program + path("sample.yaml") + " --threads 1 --out " + path(run) +
-              wait_and(run, "/bin/sleep 0.1; kill -" + signal + " $run"));
+    const Outcome stopped = shell(program + config + " --threads 1 --out " + path(run) +
+                                  wait_and(run, "/bin/sleep 0.1; kill -" + signal + " $run"));
     if (signal == "KILL") {
       ASSERT_EQ(stopped.status, 128 + SIGKILL) << stopped.output;
     } else {
@@ -116,8 +116,7 @@ TEST_F(Stopping, ASamplingRunGoesOnToTheSameBitsToo) {
     fs::copy(folder_ / run / "network.safetensors",
              folder_ / "net/checkpoints/net_000020.safetensors");
     const std::string whole = "whole_" + signal;
-    ASSERT_EQ(shell(program + path("sample.yaml") + more + " --quiet --out " + path(whole)).status,
-              0);
+    ASSERT_EQ(shell(program + config + more + " --quiet --out " + path(whole)).status, 0);
     EXPECT_EQ(differing_files(folder_ / run, folder_ / whole), "");
   }
   const Outcome refused =

@@ -189,9 +189,17 @@ def ebm_sample(words):
         provide_sampling_run(Path(words[words.index("--resume") + 1]))
         run(program("ebm_sample"), *words)
         return
-    file = re.search(r"sample\.checkpoint=(\S+)", " ".join(words))[1]
-    provide_network(Path(file), "configs/flowers_nonconvergent.yaml")
-    run(program("ebm_sample"), *words, "--set", "sample.steps=2", "--set", "sample.chains=2")
+    file = re.search(r"sample\.checkpoint=(\S+)", " ".join(words))
+    if file:
+        provide_network(Path(file[1]), "configs/flowers_nonconvergent.yaml")
+    else:
+        provide_run(Path(words[0]))
+    chains = 2
+    states = re.search(r" states=(\S+)", " ".join(words))
+    if states and not Path(states[1]).exists():
+        Path(states[1]).parent.mkdir(parents=True, exist_ok=True)
+        provide_states(Path(states[1]), (chains, 2))
+    run(program("ebm_sample"), *words, "--set", "sample.steps=2", "--set", f"sample.chains={chains}")
 
 
 @rule("build/*/ebm_score")
