@@ -112,11 +112,11 @@ void make_checkpoint(const fs::path& folder) {
 void make_image_cache(const fs::path& folder) {
   write_safetensors(folder / "three_images.safetensors",
                     {.tensors = {{"images", {3, 1, 2, 2}, counting<float>(12)}},
-                     .metadata = {{"digest", "of the values"}},
+                     .metadata = {{"digest", "of the values"}, {"left_out", "0"}},
                      .path = {}});
   write_safetensors(folder / "refused_shape.safetensors",
                     {.tensors = {{"images", {3, 4, 1, 1}, counting<float>(12)}},
-                     .metadata = {{"digest", "of the values"}},
+                     .metadata = {{"digest", "of the values"}, {"left_out", "0"}},
                      .path = {}});
 }
 

@@ -170,7 +170,7 @@ TEST_P(MalaSizes, ComponentsAreReflectedFromTheWallsOfTheBox) {
           << c;
       EXPECT_EQ(step.f[c] == before.proposal_f[c], step.accepted[c] == 1.0F) << c;
     }
-    EXPECT_GT(turned, 0U);
+    EXPECT_TRUE(turned > 0 || (step.size == 1 && epsilon < 1)) << "of few, none may";
   }
 }
 

@@ -304,8 +304,8 @@ TEST_F(SampleProgram, StartsFromGivenStates) {
   const Outcome run = sample("toy.yaml", "b", given + "--set sample.chains=20");
   ASSERT_EQ(run.status, 0) << run.output;
   EXPECT_TRUE(mentions(run.output, {"first 20 of the 30 states", "a/states_last.npy"}));
-  EXPECT_TRUE(std::ranges::equal(array("b/states_first.npy").values,
-                                 std::span(last.values).first(40)));
+  EXPECT_TRUE(
+      std::ranges::equal(array("b/states_first.npy").values, std::span(last.values).first(40)));
   std::vector<float> images(2 * 1024);
   for (std::size_t i = 0; i < images.size(); ++i) {
     images[i] = std::sin(static_cast<float>(i));
