@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "cuda/base/errors.h"
+#include "cuda/base/machine_limits.h"
+#include "cuda/device/device_choice.h"
 
 namespace ebm {
 
@@ -86,6 +88,14 @@ ImageDataset prepare_images(std::size_t count, const std::function<Picture(std::
   }
   const auto side = static_cast<std::size_t>(image_size);
   const std::size_t length = static_cast<std::size_t>(channels) * side * side;
+  const std::size_t needed = count * length * sizeof(float);
+  const std::size_t there = machine_memory();
+  if (needed > there) {
+    throw ConfigurationError(
+        fmt::format("data.image_size: {0} images of {1}x{2}x{2} take {3} of memory, and there are "
+                    "{4}; choose a smaller one, or fewer images",
+                    count, channels, image_size, memory_size(needed), memory_size(there)));
+  }
   ImageDataset dataset{.count = static_cast<int>(count),
                        .channels = channels,
                        .height = image_size,

@@ -31,7 +31,8 @@ std::string why_not_on_cuda(const Network& network) {
 #endif
 }
 
-/// Throws DeviceUnavailable where the CPU's memory is too small for the energy and `more`.
+/// Throws DeviceUnavailable where the CPU's memory is too small for the energy and `more`. The
+/// remedy is fewer threads where they are enough.
 void require_cpu_memory(const ComputeDevice& device, const Network& network, std::int64_t capacity,
                         std::size_t more) {
   const auto needed = [&](int threads) {
@@ -54,19 +55,6 @@ std::filesystem::path plan_cache() {
   return folder ? *folder / "cudnn" : std::filesystem::path();
 }
 
-/// make() where the device has the memory and computes such a network.
-template <class Make>
-auto make_on(const ComputeDevice& device, std::size_t bytes, const Make& make) {
-  try {
-    require_memory(device.name, bytes, open_cuda_device(device.index),
-                   "a smaller batch, another device or --device cpu");
-    return make();
-  } catch (const DeviceUnavailable& error) {
-    throw ConfigurationError(error.what());
-  } catch (const std::invalid_argument& error) {
-    throw ConfigurationError(fmt::format("device {}: {}", device.name, error.what()));
-  }
-}
 #endif
 
 }  // namespace
@@ -131,20 +119,37 @@ std::string describe_memory(const ComputeDevice& device, const Network& network,
   return "memory: about " + memory_size(energy_bytes(device, network, capacity) + more);
 }
 
-std::unique_ptr<Energy> make_energy(const ComputeDevice& device, const Network& network,
-                                    std::int64_t capacity, std::size_t more) {
-#ifdef EBM_CUDA
-  if (device.on_cuda) {
-    return make_on(device, energy_bytes(device, network, capacity) + more, [&] {
-      return make_cuda_energy(network, capacity, device.precision, plan_cache());
-    });
-  }
-#endif
+void require_energy_memory(const ComputeDevice& device, const Network& network,
+                           std::int64_t capacity, std::size_t more) {
   try {
+#ifdef EBM_CUDA
+    if (device.on_cuda) {
+      require_memory(device.name, energy_bytes(device, network, capacity) + more,
+                     open_cuda_device(device.index),
+                     "a smaller batch, another device or --device cpu");
+      return;
+    }
+#endif
     require_cpu_memory(device, network, capacity, more);
   } catch (const DeviceUnavailable& error) {
     throw ConfigurationError(error.what());
   }
+}
+
+std::unique_ptr<Energy> make_energy(const ComputeDevice& device, const Network& network,
+                                    std::int64_t capacity, std::size_t more) {
+  require_energy_memory(device, network, capacity, more);
+#ifdef EBM_CUDA
+  if (device.on_cuda) {
+    try {
+      return make_cuda_energy(network, capacity, device.precision, plan_cache());
+    } catch (const DeviceUnavailable& error) {
+      throw ConfigurationError(error.what());
+    } catch (const std::invalid_argument& error) {
+      throw ConfigurationError(fmt::format("device {}: {}", device.name, error.what()));
+    }
+  }
+#endif
   return make_cpu_energy(network, device.precision);
 }
 

@@ -38,6 +38,11 @@ std::size_t energy_bytes(const ComputeDevice& device, const Network& network,
 std::string describe_memory(const ComputeDevice& device, const Network& network,
                             std::int64_t capacity, std::size_t more);
 
+/// Throws ConfigurationError where the device has not the memory for such an energy and for `more`
+/// bytes: before the long work of reading data, say.
+void require_energy_memory(const ComputeDevice& device, const Network& network,
+                           std::int64_t capacity, std::size_t more);
+
 /// The energy of at most `capacity` states at a time. Throws ConfigurationError where the device
 /// has not the memory for it and for `more` bytes, or does not compute such a network.
 std::unique_ptr<Energy> make_energy(const ComputeDevice& device, const Network& network,

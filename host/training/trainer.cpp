@@ -37,11 +37,15 @@ CheckpointInfo checkpoint_info(const TrainConfig& config, const Network& network
 
 }  // namespace
 
-ImageDataset load_training_images(const TrainConfig& config, RunLog& log) {
+ImageDataset load_training_images(const TrainConfig& config, const ComputeDevice& device,
+                                  RunLog& log) {
   const DataConfig& data = config.data;
   if (data.is_toy()) {
     return {};
   }
+  const Network network = make_network(config.network);
+  require_energy_memory(device, network, config.train.batch_size,
+                        learning_bytes(config, network, 0, device));
   Pace pace(0, 0);
   ImageDataset images = load_images(
       data,
@@ -107,7 +111,7 @@ Trainer::Trainer(const TrainConfig& config, const RunFolder& folder, RunLog& log
     : config_(config),
       log_(log),
       stop_(std::move(stop)),
-      images_(load_training_images(config, log)),
+      images_(load_training_images(config, device, log)),
       network_(make_network(config.network)),
       energy_(make_energy_on(device)),
       trained_on_(training_data(config.data, images_)),

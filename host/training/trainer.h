@@ -26,8 +26,10 @@
 namespace ebm {
 
 /// The images of a run, of which it logs what they are; none for toy data. Throws InputFileError;
-/// ConfigurationError when a batch has more.
-ImageDataset load_training_images(const TrainConfig& config, RunLog& log);
+/// ConfigurationError when a batch has more, or when the device has not the memory for the network
+/// and a batch, whatever the images.
+ImageDataset load_training_images(const TrainConfig& config, const ComputeDevice& device,
+                                  RunLog& log);
 
 LearnerSettings learner_settings(const TrainConfig& config);
 

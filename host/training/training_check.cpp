@@ -65,7 +65,7 @@ RunMeasurement measure_iterations(Learner& learner, double optimizer_rate) {
 }  // namespace
 
 RunMeasurement measure_run(const TrainConfig& config, const ComputeDevice& device, RunLog& log) {
-  const ImageDataset images = load_training_images(config, log);
+  const ImageDataset images = load_training_images(config, device, log);
   const Network network = make_network(config.network);
   const std::size_t learning = learning_bytes(config, network, images.count, device);
   log.info(describe_memory(device, network, config.train.batch_size, learning));

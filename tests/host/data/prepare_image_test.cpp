@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "cuda/base/errors.h"
+#include "host/data/prepare_images.h"
 #include "host/files/safetensors.h"
 #include "tests/support/places.h"
 
@@ -39,6 +41,21 @@ TEST(PrepareImage, MatchesPillowLevelForLevel) {
       worst = std::max(worst, std::abs(prepared[i] - expected.values[i]));
     }
     EXPECT_LE(worst, 1e-6F) << name;  // a level is 8e-3
+  }
+}
+
+TEST(PrepareImages, MoreThanTheMemoryHoldsAreRefusedBeforeTheFirstIsRead) {
+  const auto picture = [](std::size_t) -> Picture {
+    ADD_FAILURE() << "a picture was read";
+    return {};
+  };
+  try {
+    prepare_images(2'000'000'000, picture, 1024, 3);  // 23 TiB
+    FAIL() << "accepted";
+  } catch (const ConfigurationError& error) {
+    EXPECT_NE(std::string(error.what()).find("data.image_size: 2000000000 images of 3x1024x1024"),
+              std::string::npos)
+        << error.what();
   }
 }
 
