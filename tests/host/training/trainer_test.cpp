@@ -49,14 +49,7 @@ TEST(Trainer, ToyRunIsTheSameBitsForAnyNumberOfThreads) {
 
 /// Why a run of a network of two wide layers is refused where there is so much memory; empty where
 /// it is not.
-std::string refusal(std::size_t memory) {
-  TrainConfig config = toy_config();
-  config.network = {
-      .kind = NetworkKind::custom,
-      .channels = 2,
-      .image_size = 1,
-      .layers = {linear("a", 1000), silu(), linear("b", 1000), silu(), linear("c", 1)}};
-  config.train = {.iterations = 1, .batch_size = 1};
+std::string refusal(const TrainConfig& config, std::size_t memory) {
   const TemporaryFolder folder;
   const RunFolder run = RunFolder::create(folder / "run");
   RunLog log(run.log(), true);
@@ -70,14 +63,27 @@ std::string refusal(std::size_t memory) {
 
 TEST(Trainer, RefusesANetworkThatTheMemoryDoesNotHold) {
   const Threads use(8);
-  EXPECT_EQ(refusal(std::size_t{1} << 30), "");
-  const std::string fewer = refusal(std::size_t{100} << 20);
+  TrainConfig config = toy_config();
+  config.network = {
+      .kind = NetworkKind::custom,
+      .channels = 2,
+      .image_size = 1,
+      .layers = {linear("a", 1000), silu(), linear("b", 1000), silu(), linear("c", 1)}};
+  config.train = {.iterations = 1, .batch_size = 1};
+  EXPECT_EQ(refusal(config, std::size_t{1} << 30), "");
+  const std::string fewer = refusal(config, std::size_t{100} << 20);
   EXPECT_NE(fewer.find("device cpu, 8 threads: this configuration needs "), std::string::npos)
       << fewer;
   EXPECT_NE(fewer.find("and there are 100.0 MiB; use --threads "), std::string::npos) << fewer;
-  const std::string smaller = refusal(std::size_t{10} << 20);
+  const std::string smaller = refusal(config, std::size_t{10} << 20);
   EXPECT_NE(smaller.find("there are 10.0 MiB; use a smaller network"), std::string::npos)
       << smaller;
+}
+
+TEST(Trainer, RefusesItBeforeItReadsTheImages) {
+  const TrainConfig config = image_config(NetworkKind::vanilla, "no such folder");
+  const std::string refused = refusal(config, std::size_t{1} << 20);
+  EXPECT_NE(refused.find("there are 1.0 MiB; use a smaller network"), std::string::npos) << refused;
 }
 
 class ImageTrainer : public testing::TestWithParam<NetworkKind> {};
