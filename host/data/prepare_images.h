@@ -28,8 +28,8 @@ void for_each_in_parallel(std::size_t count, const std::function<void(std::size_
 ///
 /// `picture(i)` is called on any thread. Those for which it throws InputFileError are left out, or
 /// else told in one InputFileError; throws what else it throws for the lowest index that fails;
-/// InputFileError where none is left, ConfigurationError where the machine's memory cannot hold them,
-/// std::invalid_argument for other sizes and channels.
+/// InputFileError where none is left, ConfigurationError where the machine's memory cannot hold
+/// them, std::invalid_argument for other sizes and channels.
 ImageDataset prepare_images(std::size_t count, const std::function<Picture(std::size_t)>& picture,
                             int image_size, int channels, const LoadProgress& progress = {},
                             Unreadable unreadable = Unreadable::error);

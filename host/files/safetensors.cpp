@@ -49,7 +49,8 @@ const StoredType* stored_type(std::string_view dtype) {
   return found == kTypes.end() ? nullptr : found;
 }
 
-/// More than any network has. Parsing takes a time that grows with their square: a fifth of a second.
+/// More than any network has. Parsing takes a time that grows with their square: a fifth of a
+/// second.
 constexpr std::size_t kMostNames = 4'000;
 
 /// What the header says of one tensor.
