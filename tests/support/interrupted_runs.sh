@@ -32,10 +32,12 @@ END
   } >"$1/digits/train-images-idx3-ubyte"
 }
 
-# differences RUN OTHER: what of two runs is not the same bits, but for what tells of the process.
+# differences RUN OTHER: what of two runs is not the same bits, but for what tells of the process, and
+# for what gnuplot draws beside it: a plot under way when a run is killed is drawn by ebm_plot.
 differences() {
-  diff -rq -x log.txt -x lock -x 'environment*' -x tensorboard -x '*.tmp' -x '*.part.*' -x diagnosis.png \
-    -x '*.pdf' -x 'landscape_*.png' "$1" "$2"
+  diff -rq -x log.txt -x lock -x 'environment*' -x tensorboard -x '*.tmp' -x '*.part.*' \
+    -x '*.pdf' -x diagnosis.png -x landscape.png -x 'landscape_*.png' -x 'energy_*.png' \
+    -x 'gradient_*.png' "$1" "$2"
 }
 
 fail() {
