@@ -46,11 +46,12 @@ std::vector<fs::path> diagnosis_script(const fs::path& run) {
   return {write_diagnosis(run, diagnostics.d_s, diagnostics.r_s)};
 }
 
-/// Landscapes come with their scripts.
-std::vector<fs::path> landscape_scripts(const fs::path& run) {
+/// Landscapes and long runs come with their scripts.
+std::vector<fs::path> scripts_there(const fs::path& run) {
   std::vector<fs::path> scripts;
-  if (fs::is_directory(run / "landscape")) {
-    for (const auto& entry : fs::directory_iterator(run / "landscape")) {
+  for (const char* folder : {"landscape", "longrun"}) {
+    if (!fs::is_directory(run / folder)) continue;
+    for (const auto& entry : fs::directory_iterator(run / folder)) {
       if (entry.path().extension() == ".gp") scripts.push_back(entry.path());
     }
   }
@@ -67,8 +68,8 @@ int plot(const fs::path& run, const std::optional<std::string>& style) {
     write_plot_style(run);
   }
   std::vector<fs::path> scripts = diagnosis_script(run);
-  const std::vector<fs::path> landscapes = landscape_scripts(run);
-  scripts.insert(scripts.end(), landscapes.begin(), landscapes.end());
+  const std::vector<fs::path> there = scripts_there(run);
+  scripts.insert(scripts.end(), there.begin(), there.end());
   for (const fs::path& script : scripts) {
     if (const auto failure = draw_plot(script, std::chrono::steady_clock::now() + kTimeout)) {
       throw OutputError(*failure);
@@ -88,8 +89,10 @@ int main(int argc, char** argv) {
     std::optional<std::string> style;
     CLI::App app(
         "Draws the plots of a training run again, as PNG and PDF, from the files in its folder:\n"
-        "the diagnosis plot and, for toy data, the landscapes. Lists what it drew. Scripts (.gp)\n"
-        "that are there are used as they are, with the style that the run's plots.gp sets.\n\n"
+        "the diagnosis plot, the landscapes of toy data and the long runs of images. Lists what "
+        "it\n"
+        "drew. Scripts (.gp) that are there are used as they are, with the style that the run's\n"
+        "plots.gp sets.\n\n"
         "  ebm_plot runs/gmm_convergent\n"
         "  ebm_plot runs/gmm_convergent --style paper.gp\n",
         "ebm_plot");
