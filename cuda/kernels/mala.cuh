@@ -23,8 +23,8 @@ struct MalaStep {
 /// and a chain moves to x' when u < exp(U(x) + ½‖p‖² − U(x') − ½‖p'‖²), u ~ U(0, 1]. Its stationary
 /// law is p itself at any ε. In a box, outside which p is 0, a component that comes to a wall is
 /// reflected: it keeps its way and turns its momentum round, which leaves volume and reversibility
-/// as they are (Neal, 2011, "MCMC using Hamiltonian dynamics", 5.5.1.5). A proposal whose ratio is
-/// NaN is refused.
+/// as they are (Neal, 2011, "MCMC using Hamiltonian dynamics", section 5.5.1). A proposal whose
+/// ratio is NaN is refused.
 struct MalaUpdate {
   float epsilon = 0;      ///< above 0
   float temperature = 1;  ///< T

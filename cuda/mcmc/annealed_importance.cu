@@ -1,12 +1,18 @@
 #include "cuda/mcmc/annealed_importance.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
 #include <numeric>
+#include <span>
+#include <utility>
+#include <vector>
 
 #include "cuda/base/errors.h"
+#include "cuda/device/array.h"
 #include "cuda/device/launch.cuh"
 #include "cuda/kernels/random_states.cuh"
 
@@ -24,7 +30,24 @@ struct ShiftBody {
   EBM_HOST_DEVICE void operator()(std::int64_t i) const { values[i] += by; }
 };
 
-/// Chains that move by MALA inside the box, one of the path's steps at a time.
+/// log w += Σ_steps factor·U, of chain c.
+struct AddBody {
+  const float* energies;  // steps × chains
+  const double* factors;
+  std::int64_t steps;
+  std::int64_t chains;
+  double* log_weights;
+
+  EBM_HOST_DEVICE void operator()(std::int64_t c) const {
+    double sum = log_weights[c];
+    for (std::int64_t step = 0; step < steps; ++step) {
+      sum += factors[step] * static_cast<double>(energies[step * chains + c]);
+    }
+    log_weights[c] = sum;
+  }
+};
+
+/// Chains that move by MALA inside the box.
 class BoxedChains {
  public:
   BoxedChains(Energy& energy, const BoxedEnergy& box, std::int64_t chains, std::uint64_t seed,
@@ -53,17 +76,17 @@ class BoxedChains {
          sampler_.states());
   }
 
-  /// Throws Divergence when an energy was not finite.
-  void run(std::span<const MalaStep> steps) {
-    sampler_.run(steps);
-    if (!std::ranges::all_of(sampler_.energies(), [](float u) { return std::isfinite(u); })) {
-      throw Divergence("annealing: an energy within the box is not finite");
-    }
+  /// Some steps of one kind, whose records are read.
+  void take(int steps, const MalaStep& step) {
+    const std::vector<MalaStep> all(static_cast<std::size_t>(steps), step);
+    const Mirror<const MalaStep> there(energy_.queue(), all);
+    sampler_.run_there(steps, there.data());
+    sampler_.read_records(steps);
+    require_finite(sampler_.energies());
   }
-  /// U of all chains before the last run's step.
-  std::span<const float> energies(std::size_t step) const {
-    const auto row = static_cast<std::size_t>(chains_);
-    return sampler_.energies().subspan(step * row, row);
+  /// Of the last take(): U before its last step, and the share of accepted proposals.
+  std::span<const float> energies() const {
+    return sampler_.energies().last(static_cast<std::size_t>(chains_));
   }
   double acceptance() const {
     const std::span<const float> accepted = sampler_.accepted();
@@ -71,7 +94,35 @@ class BoxedChains {
            static_cast<double>(accepted.size());
   }
 
+  /// All steps, without the host; each chain's Σ factor·U(state before the step).
+  std::vector<double> anneal(std::span<const MalaStep> steps, std::span<const double> factors) {
+    const Queue& queue = energy_.queue();
+    const Mirror<const MalaStep> steps_there(queue, steps);
+    const Mirror<const double> factors_there(queue, factors);
+    std::vector<double> log_weights(static_cast<std::size_t>(chains_));
+    Mirror<double> weights_there(queue, log_weights);
+    constexpr std::size_t kSteps = RecordedSampler::kStepsAtOnce;
+    for (std::size_t done = 0; done < steps.size(); done += kSteps) {
+      const auto some = static_cast<int>(std::min(kSteps, steps.size() - done));
+      sampler_.run_there(some, steps_there.data() + done);
+      for_each_index(queue, chains_,
+                     AddBody{sampler_.energies_there(), factors_there.data() + done, some, chains_,
+                             weights_there.data()});
+    }
+    weights_there.read_back(queue);
+    queue.wait();
+    require_finite(std::span<const double>(log_weights));
+    return log_weights;
+  }
+
  private:
+  template <class Number>
+  static void require_finite(std::span<const Number> values) {
+    if (!std::ranges::all_of(values, [](Number value) { return std::isfinite(value); })) {
+      throw Divergence("annealing: an energy within the box is not finite");
+    }
+  }
+
   Energy& energy_;
   BoxedEnergy box_;
   std::int64_t chains_;
@@ -95,31 +146,14 @@ double standard_deviation(std::span<const float> values) {
   return std::sqrt(squares / n);
 }
 
-/// A chain's weight of each step, summed.
-class Weights {
- public:
-  explicit Weights(std::int64_t chains) : log_(static_cast<std::size_t>(chains)) {}
-  /// log w += factor·U.
-  void add(double factor, std::span<const float> energies) {
-    for (std::size_t c = 0; c < log_.size(); ++c) {
-      log_[c] += factor * static_cast<double>(energies[c]);
-    }
-  }
-  std::vector<double> take() && { return std::move(log_); }
-
- private:
-  std::vector<double> log_;
-};
-
-constexpr std::int64_t kStepsAtOnce = RecordedSampler::kStepsAtOnce;
-
 }  // namespace
 
 AnnealingPath choose_annealing_path(Energy& energy, const BoxedEnergy& box, std::int64_t chains,
                                     std::int64_t transitions, std::uint64_t seed) {
   constexpr double kAcceptance = 0.57;
   constexpr int kRounds = 5;  // of so many steps, after each of which ε is set anew
-  constexpr std::size_t kSteps = 5;
+  constexpr int kSteps = 5;
+  constexpr std::size_t kMostLevels = 10'000;
   struct Level {
     double beta;
     double epsilon;
@@ -128,20 +162,23 @@ AnnealingPath choose_annealing_path(Energy& energy, const BoxedEnergy& box, std:
   pilot.start_uniform();
   const double side = static_cast<double>(box.high) - static_cast<double>(box.low);
   double epsilon = side / 4;
-  // At β = 0 every proposal inside the box is accepted: a first look at U takes no step worth the
-  // name.
-  pilot.run(std::vector{step_at(box, std::numeric_limits<float>::min(), epsilon)});
+  // U of the uniform law, which a step at (nearly) β = 0 leaves as it is.
+  pilot.take(1, step_at(box, std::numeric_limits<float>::min(), epsilon));
   std::vector<Level> levels{{0, epsilon}};
-  std::size_t last = 0;
   while (levels.back().beta < 1) {
-    const double spread = standard_deviation(pilot.energies(last));
+    const double spread = standard_deviation(pilot.energies());
     const double beta = std::min(1.0, levels.back().beta + (spread > 0 ? 1 / spread : 1.0));
     for (int round = 0; round < kRounds; ++round) {
-      pilot.run(std::vector(kSteps, step_at(box, beta, epsilon)));
+      pilot.take(kSteps, step_at(box, beta, epsilon));
       epsilon = std::min(epsilon * std::exp(pilot.acceptance() - kAcceptance), side);
     }
-    last = kSteps - 1;
     levels.push_back({beta, epsilon});
+    if (levels.size() > kMostLevels) {
+      throw Divergence(fmt::format(
+          "annealing: {} levels are not enough from the uniform law to exp(-U); the last has beta "
+          "= {:.3g}, where U varies by {:.3g}",
+          kMostLevels, beta, spread));
+    }
   }
 
   AnnealingPath path{.beta = {0}, .steps = {}};
@@ -165,16 +202,11 @@ std::vector<double> annealed_forward(Energy& energy, const BoxedEnergy& box,
                                      std::uint64_t seed) {
   BoxedChains moving(energy, box, chains, seed, kForward);
   moving.start_uniform();
-  Weights weights(chains);
-  const std::span<const MalaStep> steps = path.steps;
-  for (std::size_t done = 0; done < steps.size(); done += kStepsAtOnce) {
-    const std::size_t some = std::min<std::size_t>(kStepsAtOnce, steps.size() - done);
-    moving.run(steps.subspan(done, some));
-    for (std::size_t i = 0; i < some; ++i) {
-      weights.add(path.beta[done + i] - path.beta[done + i + 1], moving.energies(i));
-    }
+  std::vector<double> factors;
+  for (std::size_t k = 1; k < path.beta.size(); ++k) {
+    factors.push_back(path.beta[k - 1] - path.beta[k]);
   }
-  return std::move(weights).take();
+  return moving.anneal(path.steps, factors);
 }
 
 std::vector<double> annealed_reverse(Energy& energy, const BoxedEnergy& box,
@@ -182,21 +214,15 @@ std::vector<double> annealed_reverse(Energy& energy, const BoxedEnergy& box,
                                      std::int64_t chains, std::uint64_t seed) {
   BoxedChains moving(energy, box, chains, seed, kReverse);
   moving.start_from(states);
-  Weights weights(chains);
-  // U(x_{k−1}) is recorded with the step after the one from x_k: there is one more step than
-  // counts.
+  // U(x_{k−1}) is that before the step after the one from x_k: U(x_K) does not count, and the last
+  // step is there for U(x_0).
   std::vector<MalaStep> steps(path.steps.rbegin(), path.steps.rend());
   steps.push_back(steps.back());
-  const std::size_t last = path.beta.size() - 1;
-  for (std::size_t done = 0; done < steps.size(); done += kStepsAtOnce) {
-    const std::size_t some = std::min<std::size_t>(kStepsAtOnce, steps.size() - done);
-    moving.run(std::span(steps).subspan(done, some));
-    for (std::size_t i = done == 0 ? 1 : 0; i < some; ++i) {
-      const std::size_t k = last + 1 - (done + i);
-      weights.add(path.beta[k] - path.beta[k - 1], moving.energies(i));
-    }
+  std::vector<double> factors{0};
+  for (std::size_t k = path.beta.size() - 1; k > 0; --k) {
+    factors.push_back(path.beta[k] - path.beta[k - 1]);
   }
-  return std::move(weights).take();
+  return moving.anneal(steps, factors);
 }
 
 WeightMean weight_mean(std::span<const double> log_weights, int groups) {

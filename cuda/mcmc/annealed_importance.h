@@ -29,7 +29,8 @@ struct AnnealingPath {
 /// which β·U varies by one standard deviation or less, at each of which ε is set so that about 0.57
 /// of the proposals are accepted (Roberts and Rosenthal, 1998); then the levels are divided evenly.
 /// A function of its arguments, the same bits for any number of threads. Throws Divergence when an
-/// energy in the box is not finite. The energy is borrowed.
+/// energy in the box is not finite, or energies are so far apart that 10,000 levels do not do. The
+/// energy is borrowed.
 AnnealingPath choose_annealing_path(Energy& energy, const BoxedEnergy& box, std::int64_t chains,
                                     std::int64_t transitions, std::uint64_t seed);
 

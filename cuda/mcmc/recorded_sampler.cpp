@@ -43,38 +43,33 @@ ChainRun RecordedSampler::next_steps(int steps) const {
           .evaluated = steps_ > 0};
 }
 
-/// At most kStepsAtOnce, recorded from row `done` of the run.
-void RecordedSampler::run_block(int steps, std::size_t done, const MalaStep* schedule,
-                                const float* given_noise, const float* given_uniforms) {
-  const auto rows = static_cast<std::size_t>(steps);
+/// At most kStepsAtOnce. What is given is where the energy computes.
+void RecordedSampler::launch(int steps, const MalaStep* schedule, const float* noise,
+                             const float* uniforms) {
+  energy_.run(next_steps(steps), {.count = chains_,
+                                  .memory = {.states = states_.data(),
+                                             .f = f_.data(),
+                                             .gradients = gradients_.data(),
+                                             .momenta = momenta_.data(),
+                                             .proposals = proposals_.data(),
+                                             .proposal_f = proposal_f_.data(),
+                                             .proposal_gradients = proposal_gradients_.data(),
+                                             .log_ratios = log_ratios_.data()},
+                                  .energies = energies_there_.data(),
+                                  .gradient_norms = gradient_norms_there_.data(),
+                                  .accepted = accepted_there_.data(),
+                                  .schedule = schedule,
+                                  .given_noise = noise,
+                                  .given_uniforms = uniforms});
+  steps_ += steps;
+}
+
+/// Brings the records of the last steps into the host's from row `done` on, and waits.
+void RecordedSampler::read_block(int steps, std::size_t done) {
   const auto chains = static_cast<std::size_t>(chains_);
-  const auto given = [&](const float* values, std::size_t row) {
-    return values == nullptr ? Mirror<const float>()
-                             : Mirror<const float>(queue_, {values + done * row, rows * row});
-  };
-  const Mirror<const float> noise = given(given_noise, states_.size());
-  const Mirror<const float> uniforms = given(given_uniforms, chains);
-  if (schedule != nullptr) {
-    copy(queue_, schedule + done, rows, schedule_there_.data());
-  }
-  energy_.run(next_steps(steps),
-              {.count = chains_,
-               .memory = {.states = states_.data(),
-                          .f = f_.data(),
-                          .gradients = gradients_.data(),
-                          .momenta = momenta_.data(),
-                          .proposals = proposals_.data(),
-                          .proposal_f = proposal_f_.data(),
-                          .proposal_gradients = proposal_gradients_.data(),
-                          .log_ratios = log_ratios_.data()},
-               .energies = energies_there_.data(),
-               .gradient_norms = gradient_norms_there_.data(),
-               .accepted = accepted_there_.data(),
-               .schedule = schedule == nullptr ? nullptr : schedule_there_.data(),
-               .given_noise = noise.data(),
-               .given_uniforms = uniforms.data()});
   const auto read = [&](const Array<float>& there, std::vector<float>& here) {
-    copy(queue_, there.data(), rows * chains, here.data() + done * chains);
+    copy(queue_, there.data(), static_cast<std::size_t>(steps) * chains,
+         here.data() + done * chains);
   };
   read(energies_there_, energies_);
   read(gradient_norms_there_, gradient_norms_);
@@ -82,30 +77,44 @@ void RecordedSampler::run_block(int steps, std::size_t done, const MalaStep* sch
     read(accepted_there_, accepted_);
   }
   queue_.wait();
-  steps_ += steps;
 }
 
-void RecordedSampler::run(std::span<const MalaStep> schedule) {
-  if (schedule_there_.size() == 0) {
-    schedule_there_ = Array<MalaStep>(queue_, kStepsAtOnce);
-  }
-  run_all(static_cast<int>(schedule.size()), schedule.data(), nullptr, nullptr);
-}
-
-void RecordedSampler::run(int steps, const float* given_noise, const float* given_uniforms) {
-  run_all(steps, nullptr, given_noise, given_uniforms);
-}
-
-void RecordedSampler::run_all(int steps, const MalaStep* schedule, const float* given_noise,
-                              const float* given_uniforms) {
+void RecordedSampler::make_room(int steps) {
   const auto records = static_cast<std::size_t>(steps) * static_cast<std::size_t>(chains_);
   energies_.resize(records);
   gradient_norms_.resize(records);
   accepted_.resize(settings_.mala ? records : 0);
+}
+
+void RecordedSampler::run(int steps, const float* given_noise, const float* given_uniforms) {
+  make_room(steps);
   for (int done = 0; done < steps; done += kStepsAtOnce) {
-    run_block(std::min(kStepsAtOnce, steps - done), static_cast<std::size_t>(done), schedule,
-              given_noise, given_uniforms);
+    const int some = std::min(kStepsAtOnce, steps - done);
+    const auto row = static_cast<std::size_t>(done);
+    const auto given = [&](const float* values, std::size_t width) {
+      return values == nullptr
+                 ? Mirror<const float>()
+                 : Mirror<const float>(
+                       queue_, {values + row * width, static_cast<std::size_t>(some) * width});
+    };
+    const Mirror<const float> noise = given(given_noise, states_.size());
+    const Mirror<const float> uniforms = given(given_uniforms, static_cast<std::size_t>(chains_));
+    launch(some, nullptr, noise.data(), uniforms.data());
+    read_block(some, row);
   }
+}
+
+void RecordedSampler::run_there(int steps, const MalaStep* schedule) {
+  if (schedule_.size() == 0) {
+    schedule_ = Array<MalaStep>(queue_, kStepsAtOnce);
+  }
+  copy(queue_, schedule, static_cast<std::size_t>(steps), schedule_.data());
+  launch(steps, schedule_.data(), nullptr, nullptr);
+}
+
+void RecordedSampler::read_records(int steps) {
+  make_room(steps);
+  read_block(steps, 0);
 }
 
 std::span<const float> RecordedSampler::read_states() {

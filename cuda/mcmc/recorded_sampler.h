@@ -32,8 +32,7 @@ class RecordedSampler {
     float epsilon = 0;  ///< above 0 for MALA
     float temperature = 1;
     std::uint64_t seed = 0;
-    std::uint32_t stream =
-        0;  ///< of the seed's random numbers, those of other streams being others
+    std::uint32_t stream = 0;  ///< which of the seed's streams of random numbers
     /// A box for every component: Langevin's steps put it back to the border, MALA's are
     /// reflected from it.
     std::optional<std::pair<float, float>> clamp{};
@@ -60,11 +59,18 @@ class RecordedSampler {
 
   /// Runs the next `steps` steps of every chain, and waits.
   void run(int steps) { run(steps, nullptr, nullptr); }
-  /// The next steps, of MALA, each with its own ε and T. What is recorded goes by the settings'.
-  void run(std::span<const MalaStep> schedule);
   /// With the host's random numbers in place of the sampler's, for tests: steps × chains × state
   /// size, and MALA's steps × chains.
   void run(int steps, const float* given_noise, const float* given_uniforms);
+
+  /// Gives the queue the next steps, at most kStepsAtOnce, of MALA, each with the ε and T that
+  /// `schedule` has for it, where the energy computes. Their records stay there, and go by the
+  /// settings' ε and T.
+  void run_there(int steps, const MalaStep* schedule);
+  /// U of the last steps, steps × chains, where the energy computes.
+  const float* energies_there() const { return energies_there_.data(); }
+  /// Fetches the last steps' records, so many, for energies() and the others. Waits.
+  void read_records(int steps);
 
   /// Steps run so far.
   std::int64_t steps() const { return steps_; }
@@ -82,10 +88,9 @@ class RecordedSampler {
 
  private:
   ChainRun next_steps(int steps) const;
-  void run_all(int steps, const MalaStep* schedule, const float* given_noise,
-               const float* given_uniforms);
-  void run_block(int steps, std::size_t done, const MalaStep* schedule, const float* given_noise,
-                 const float* given_uniforms);
+  void make_room(int steps);
+  void launch(int steps, const MalaStep* schedule, const float* noise, const float* uniforms);
+  void read_block(int steps, std::size_t done);
 
   Energy& energy_;
   Queue queue_;
@@ -101,7 +106,7 @@ class RecordedSampler {
   Array<float> proposal_f_;
   Array<float> proposal_gradients_;
   Array<float> log_ratios_;
-  Array<MalaStep> schedule_there_;  // of some steps, once there are schedules
+  Array<MalaStep> schedule_;  // the last steps', at an address that graphs know
   // Records of some steps, where the energy computes.
   Array<float> energies_there_;
   Array<float> gradient_norms_there_;

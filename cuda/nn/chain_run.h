@@ -45,7 +45,7 @@ struct Chains {
   float* energies = nullptr;        ///< U
   float* gradient_norms = nullptr;  ///< s·‖∇f‖, the length of the step's deterministic part
   float* accepted = nullptr;        ///< MALA: 1 when the step was accepted, else 0
-  /// MALA, where not null: ε and T of every step in place of the run's, by which records go.
+  /// MALA, where not null: ε and T of every step in place of the run's. Records go by the run's.
   const MalaStep* schedule = nullptr;
   /// In place of what would be drawn, for tests: steps × chains × state size, steps × chains.
   const float* given_noise = nullptr;

@@ -55,7 +55,7 @@ enum class Purpose : std::uint32_t {
   landscape_rows = 14,
   landscape_states = 15,
   landscape_langevin = 16,
-  sampling_states = 17,    ///< starts of ebm_sample's chains; iteration 0 in all of these
+  sampling_states = 17,    ///< starts of ebm_sample's chains; iteration 0, and others of annealing
   sampling_rows = 18,      ///< which training images start them
   sampling_noise = 19,     ///< noise added to those
   sampling_langevin = 20,  ///< noise of its unadjusted steps
