@@ -14,8 +14,7 @@ namespace ebm {
 /// Φ⁻¹((k − 3/8)/(S + 1/4)).
 ///
 /// - rhat: √(((n−1)/n W + B/n)/W) with W the mean variance within half chains of n draws and B/n
-/// the
-///   variance of their means; the larger one for the rank-normalized values and for the
+///   the variance of their means; the larger one for the rank-normalized values and for the
 ///   rank-normalized distances from their median. Chains that agree have at most 1.01.
 /// - ess_bulk: so many independent draws would tell as much of the centre. S over the
 ///   auto-correlation time of the rank-normalized values: Geyer's (1992) initial monotone positive

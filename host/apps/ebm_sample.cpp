@@ -6,7 +6,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
-#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -94,6 +93,7 @@ int sample(Options options, std::span<const char* const> command_line) {
   const bool is_new = options.resume.empty();
   const auto [config, checkpoint, device, folder] =
       is_new ? new_run(options) : stopped_run(options);
+  FolderOfStart start(folder, is_new);
   if (is_new) {  // a training run may replace the original
     save_checkpoint(folder.sampled_network(), checkpoint.info, checkpoint.network,
                     checkpoint.parameters.span());
@@ -104,29 +104,18 @@ int sample(Options options, std::span<const char* const> command_line) {
     set_plot_style(folder.root(), *options.style);
   }
   RunLog log(folder.log(), options.quiet);
-  log.info(fmt::format("{}: {} on {}, {} threads, results in {}", version(), config.name,
-                       device.name, omp_get_max_threads(), folder.root().string()));
-  if (!device.why_cpu.empty()) {
-    log.info("no CUDA device: " + device.why_cpu);
-  }
+  log_start(log, config.name, device, "results in " + folder.root().string());
   stop_on_signals();
-  std::optional<SamplingRun> run;
-  try {
-    run.emplace(config, checkpoint, folder, log, seconds_since_signal, device);
-  } catch (...) {
-    if (is_new) {  // the same command can be given again
-      folder.discard();
-    }
-    throw;
-  }
+  SamplingRun run(config, checkpoint, folder, log, seconds_since_signal, device);
+  start.keep();
   if (!is_new) {
     write_file_atomically(folder.config(), to_yaml(config));
-    log.info(fmt::format("going on after step {} of {}", grouped(run->steps()),
+    log.info(fmt::format("going on after step {} of {}", grouped(run.steps()),
                          grouped(config.sample.steps)));
   }
-  if (!run->run()) {
+  if (!run.run()) {
     log.info(fmt::format("stopped by {} after step {}; to go on: ebm_sample --resume {}",
-                         stopping_signal(), grouped(run->steps()), folder.root().string()));
+                         stopping_signal(), grouped(run.steps()), folder.root().string()));
     return kStopped;
   }
   log.info(fmt::format("done: {}", folder.root().string()));

@@ -118,12 +118,7 @@ void check(const Options& options, const SavedRun& run) {
 Checkpoint load_network_to_score(const Options& options, const std::filesystem::path& file) {
   NetworkChoice choice = options.choice;
   if (!options.layers.empty()) {
-    const NetworkConfig network = load_network(options.layers);
-    choice = {.network = std::string(to_string(network.kind)),
-              .channels = network.channels,
-              .features = network.features,
-              .image_size = network.image_size,
-              .layers = network.layers};
+    choice = choice_of(load_network(options.layers));
   }
   return load_checkpoint(file, choice);
 }

@@ -55,15 +55,6 @@ ComputeDevice device_for(const TrainConfig& config, const Options& options) {
   return device;
 }
 
-void log_start(RunLog& log, const TrainConfig& config, const ComputeDevice& device,
-               const std::string& where) {
-  log.info(fmt::format("{}: {} on {}, {} threads, {}", version(), config.name, device.name,
-                       omp_get_max_threads(), where));
-  if (!device.why_cpu.empty()) {
-    log.info("no CUDA device: " + device.why_cpu);
-  }
-}
-
 /// Reads "FIRST:LAST", iterations from 1.
 std::pair<std::int64_t, std::int64_t> parse_iterations(const std::string& text) {
   const auto numbers = parse_numbers<std::int64_t>(text, ':');
@@ -106,7 +97,7 @@ int check(Options options) {
   load_origin_of(config, options);
   RunFolder::require_free(new_folder(config, options));
   RunLog log("/dev/null", options.quiet);
-  log_start(log, config, device, "nothing is started");
+  log_start(log, config.name, device, "nothing is started");
   log.info(describe_time(measure_run(config, device, log), config));
   return 0;
 }
@@ -121,6 +112,7 @@ int train(Options options, std::span<const char* const> command_line) {
   apply_run_options(options);
   const bool is_new = options.resume.empty();
   const auto [config, device, folder, origin] = is_new ? new_run(options) : stopped_run(options);
+  FolderOfStart start(folder, is_new);
   if (origin) {  // before the configuration, without which the run cannot be resumed
     write_file_atomically(folder.origin(), to_json(*origin));
   }
@@ -132,39 +124,32 @@ int train(Options options, std::span<const char* const> command_line) {
     set_plot_style(folder.root(), *options.style);
   }
   RunLog log(folder.log(), options.quiet);
-  log_start(log, config, device, "results in " + folder.root().string());
+  log_start(log, config.name, device, "results in " + folder.root().string());
   if (!folder.is_locked()) {
     log.warn("the file system has no locks: nothing keeps another process from writing there too");
   }
   stop_on_signals();
-  std::optional<Trainer> trainer;
-  try {
-    trainer.emplace(config, folder, log, seconds_since_signal, device);
-    trainer->profile(options.profile.first, options.profile.second);
-    if (origin) {
-      trainer->start_from(*origin);
-      log.info("starting from " + describe(*origin));
-    } else if (!trainer->has_state() && std::filesystem::exists(folder.origin())) {
-      throw InputFileError(fmt::format(
-          "{}: was stopped before the weights that it was to start from were saved; remove it, and "
-          "give the command again that is in its environment.json",
-          folder.root().string()));
-    }
-  } catch (...) {
-    if (is_new) {  // the same command can be given again
-      folder.discard();
-    }
-    throw;
+  Trainer trainer(config, folder, log, seconds_since_signal, device);
+  trainer.profile(options.profile.first, options.profile.second);
+  if (origin) {
+    trainer.start_from(*origin);
+    log.info("starting from " + describe(*origin));
+  } else if (!trainer.has_state() && std::filesystem::exists(folder.origin())) {
+    throw InputFileError(fmt::format(
+        "{}: was stopped before the weights that it was to start from were saved; remove it, and "
+        "give the command again that is in its environment.json",
+        folder.root().string()));
   }
+  start.keep();
   if (!is_new) {
     write_file_atomically(folder.config(), to_yaml(config));
-    log.info(fmt::format("going on after iteration {} of {}", grouped(trainer->iteration()),
+    log.info(fmt::format("going on after iteration {} of {}", grouped(trainer.iteration()),
                          grouped(config.train.iterations)));
   }
   try {
-    if (!trainer->run()) {
+    if (!trainer.run()) {
       log.info(fmt::format("stopped by {} after iteration {}; to go on: ebm_train --resume {}",
-                           stopping_signal(), grouped(trainer->iteration()),
+                           stopping_signal(), grouped(trainer.iteration()),
                            folder.root().string()));
       return kStopped;
     }

@@ -4,6 +4,7 @@
 #include <omp.h>
 
 #include "host/output/plot_style.h"
+#include "host/training/environment.h"
 
 namespace ebm {
 
@@ -25,6 +26,15 @@ void add_style_option(CLI::App& app, std::optional<std::string>& style) {
          "--style", [&style](const std::string& file) { style = read_plot_style(file); },
          "Plots are drawn in the style of this file, kept as plots.gp")
       ->option_text("FILE");
+}
+
+void log_start(RunLog& log, const std::string& name, const ComputeDevice& device,
+               const std::string& where) {
+  log.info(fmt::format("{}: {} on {}, {} threads, {}", version(), name, device.name,
+                       omp_get_max_threads(), where));
+  if (!device.why_cpu.empty()) {
+    log.info("no CUDA device: " + device.why_cpu);
+  }
 }
 
 void add_reference_option(CLI::App& app, std::string (*reference)()) {

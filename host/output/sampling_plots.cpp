@@ -133,6 +133,30 @@ void SamplingPlots::write_point() {
   ++written_;
 }
 
+void SamplingPlots::add_recorded(const NpyRows& energies, const NpyRows& gradient_norms,
+                                 const NpyRows* acceptance, std::int64_t chains) {
+  const std::int64_t rows_at_once = std::max<std::int64_t>(1, (1 << 16) / chains);
+  const auto width = static_cast<std::size_t>(chains);
+  std::vector<float> u;
+  std::vector<float> norms;
+  std::vector<float> accepted;
+  for (std::int64_t row = 0; row < energies.rows(); row += rows_at_once) {
+    const auto rows = static_cast<std::size_t>(std::min(rows_at_once, energies.rows() - row));
+    u.resize(rows * width);
+    norms.resize(u.size());
+    accepted.resize(rows);
+    energies.read(row, u);
+    gradient_norms.read(row, norms);
+    if (acceptance != nullptr) {
+      acceptance->read(row, accepted);
+    }
+    for (std::size_t i = 0; i < rows; ++i) {
+      add(std::span(u).subspan(i * width, width), std::span(norms).subspan(i * width, width),
+          accepted[i]);
+    }
+  }
+}
+
 void SamplingPlots::draw(bool last) {
   if (last && in_point_ > 0) {
     write_point();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "host/files/append_file.h"
+#include "host/files/npy_rows.h"
 #include "host/output/plot.h"
 
 namespace ebm {
@@ -30,6 +31,11 @@ class SamplingPlots {
   /// The next step: a value a chain, and MALA's share of chains that accepted.
   void add(std::span<const float> energies, std::span<const float> gradient_norms,
            float acceptance);
+
+  /// All steps that are recorded, rows of a value a chain; `acceptance`, of one a step, is null
+  /// unless MALA.
+  void add_recorded(const NpyRows& energies, const NpyRows& gradient_norms,
+                    const NpyRows* acceptance, std::int64_t chains);
 
   /// Writes the points so far; those of a `last` call include a point not all of whose steps have
   /// been made. Queues the pictures.

@@ -6,18 +6,15 @@
 #include <cmath>
 #include <numeric>
 
+#include "cuda/diagnostics/normal_quantile.h"
+
 namespace ebm {
 namespace {
 
-/// x > 0 of 2Φ(−x) = rate, by bisection.
+/// x ≥ 0 of 2Φ(−x) = rate; of no acceptance at all, a large one.
 double quantile(double rate) {
-  double low = 0;
-  double high = 40;
-  for (int i = 0; i < 100; ++i) {
-    const double middle = (low + high) / 2;
-    (std::erfc(middle / std::sqrt(2.0)) > rate ? low : high) = middle;
-  }
-  return low;
+  constexpr double kLeast = 1e-300;
+  return std::max(0.0, -normal_quantile(std::max(rate, kLeast) / 2));
 }
 
 }  // namespace

@@ -14,13 +14,10 @@
 #include "cuda/base/ceil_div.h"
 #include "cuda/base/errors.h"
 #include "cuda/diagnostics/mixing.h"
-#include "cuda/kernels/random_states.cuh"
 #include "cuda/nn/host_states.h"
-#include "host/data/load_images.h"
-#include "host/data/make_batches.h"
-#include "host/data/state_array.h"
 #include "host/files/npy.h"
 #include "host/output/png_grid.h"
+#include "host/sampling/starting_states.h"
 
 namespace ebm {
 namespace {
@@ -146,107 +143,20 @@ SamplingRun::SamplingRun(const SampleConfig& config, const Checkpoint& checkpoin
   } else {
     sampler_->go_on_with(resumed_.chains);
     resumed_ = {};
-    summarize_again();
+    summary_.add_recorded(energies_, gradient_norms_, acceptance_ ? &*acceptance_ : nullptr,
+                          config.sample.chains);
+    summary_.draw(steps() == config.sample.steps);
   }
 }
 
 void SamplingRun::begin() {
-  draw_starting_states();
+  draw_starting_states(config_, shape_, energy_->queue(), log_, sampler_->states());
   write_states(folder_.root() / "states_first.npy");
   if (toy_states_) {
     toy_states_->append(sampler_->read_states());
   } else {
     write_grid(folder_.root() / "x_first.png");
   }
-}
-
-void SamplingRun::summarize_again() {
-  const std::int64_t chains = config_.sample.chains;
-  const std::int64_t rows_at_once = std::max<std::int64_t>(1, (1 << 16) / chains);
-  std::vector<float> energies;
-  std::vector<float> norms;
-  std::vector<float> acceptance;
-  for (std::int64_t row = 0; row < steps(); row += rows_at_once) {
-    const std::int64_t rows = std::min(rows_at_once, steps() - row);
-    energies.resize(static_cast<std::size_t>(rows * chains));
-    norms.resize(energies.size());
-    acceptance.resize(static_cast<std::size_t>(rows));
-    energies_.read(row, energies);
-    gradient_norms_.read(row, norms);
-    if (acceptance_) {
-      acceptance_->read(row, acceptance);
-    }
-    for (std::size_t i = 0; i < acceptance.size(); ++i) {
-      const auto at = i * static_cast<std::size_t>(chains);
-      summary_.add(std::span(energies).subspan(at, static_cast<std::size_t>(chains)),
-                   std::span(norms).subspan(at, static_cast<std::size_t>(chains)), acceptance[i]);
-    }
-  }
-  summary_.draw(steps() == config_.sample.steps);
-}
-
-void SamplingRun::draw_starting_states() {
-  const RandomStream stream{config_.seed, Purpose::sampling_states, 0};
-  float* const states = sampler_->states();
-  switch (config_.start) {
-    case SamplingStart::uniform:
-      fill_uniform(energy_->queue(), stream, 1.0F, config_.sample.chains, shape_.size(), states);
-      break;
-    case SamplingStart::gaussian:
-      fill_normal(energy_->queue(), stream, 1.0F, config_.sample.chains, shape_.size(), states);
-      break;
-    case SamplingStart::data:
-      draw_data();
-      break;
-    case SamplingStart::states:
-      read_given_states();
-      break;
-  }
-}
-
-void SamplingRun::read_given_states() {
-  const std::int64_t chains = config_.sample.chains;
-  const StateArray given = read_state_array(config_.states, shape_);
-  if (chains > given.count()) {
-    throw ConfigurationError(fmt::format("sample.chains: {} is more than the {} states of {}",
-                                         chains, given.count(), config_.states));
-  }
-  const std::span<const float> states =
-      std::span(given.states).first(static_cast<std::size_t>(chains * shape_.size()));
-  const auto found =
-      std::ranges::find_if(states, [](float x) { return !std::isfinite(x); }) - states.begin();
-  if (found != std::ssize(states)) {
-    throw InputFileError(fmt::format(
-        "{}: state {} has a component {}; chains start from finite ones", config_.states,
-        found / shape_.size(), states[static_cast<std::size_t>(found)]));
-  }
-  log_.info(fmt::format("starting from the first {} of the {} states of {}", chains, given.count(),
-                        config_.states));
-  copy(energy_->queue(), states.data(), states.size(), sampler_->states());
-  energy_->queue().wait();  // they end here
-}
-
-void SamplingRun::draw_data() {
-  const DataConfig& data = config_.data;
-  ImageDataset images;
-  if (!data.is_toy()) {
-    images = load_images(
-        data,
-        [this](std::size_t done, std::size_t total) {
-          if (log_.is_live() && pace_.due()) {
-            log_.live(fmt::format("preparing images: {} of {}", done, total));
-          }
-        },
-        [this](const std::string& line) { log_.info(line); });
-    if (config_.sample.chains > images.count) {
-      throw ConfigurationError(fmt::format(
-          "sample.chains: {} is more than the {} images of {}; chains start from distinct images",
-          config_.sample.chains, images.count, data.path));
-    }
-  }
-  make_batches(energy_->queue(), config_.seed, data, images)
-      ->draw(DataUse::sampling, 0, config_.sample.chains, sampler_->states());
-  energy_->queue().wait();  // the images end here
 }
 
 bool SamplingRun::run() {

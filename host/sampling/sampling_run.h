@@ -64,13 +64,8 @@ class SamplingRun {
 
  private:
   void begin();
-  /// Goes over the records of earlier processes once more.
-  void summarize_again();
   void take_steps(std::int64_t steps);
   void save();
-  void draw_starting_states();
-  void draw_data();
-  void read_given_states();
   /// Appends the records of the sampler's last steps, as many as are given.
   void record(std::int64_t steps);
   void require_finite();

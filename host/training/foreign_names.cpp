@@ -155,8 +155,7 @@ void strip_prefix(TensorFile& file, const Network& network) {
 }  // namespace
 
 void adopt_names(TensorFile& file, const Network& network) {
-  constexpr std::size_t kMost = 10'000;  // names are compared with each other, for hours if hostile
-  if (file.tensors.size() > kMost || has_network(file, network, "")) {
+  if (has_network(file, network, "")) {
     return;  // what else it holds is no wrapper's work
   }
   std::erase_if(file.tensors, [](const Tensor& tensor) { return tensor.name == "n_averaged"; });

@@ -10,9 +10,9 @@
 #include "cuda/base/content_digest.h"
 #include "cuda/base/errors.h"
 #include "cuda/device/profile_range.h"
-#include "host/data/load_images.h"
 #include "host/data/make_batches.h"
 #include "host/training/divergence.h"
+#include "host/training/logged_images.h"
 
 namespace ebm {
 namespace {
@@ -46,15 +46,7 @@ ImageDataset load_training_images(const TrainConfig& config, const ComputeDevice
   const Network network = make_network(config.network);
   require_energy_memory(device, network, config.train.batch_size,
                         learning_bytes(config, network, 0, device));
-  Pace pace(0, 0);
-  ImageDataset images = load_images(
-      data,
-      [&](std::size_t done, std::size_t total) {
-        if (log.is_live() && pace.due()) {
-          log.live(fmt::format("preparing images: {} of {}", done, total));
-        }
-      },
-      [&log](const std::string& line) { log.info(line); });
+  ImageDataset images = load_images_logged(data, log);
   log.info(fmt::format("{} images of {}x{}x{} from {}", images.count, images.channels,
                        images.height, images.width, data.path));
   if (config.train.batch_size > images.count) {

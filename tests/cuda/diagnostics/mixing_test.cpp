@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "cuda/diagnostics/normal_quantile.h"
 #include "host/files/safetensors.h"
 #include "tests/support/places.h"
 #include "tests/support/threads.h"
@@ -44,6 +45,13 @@ std::vector<float> autoregressive(std::int64_t chains, std::int64_t draws, float
     x[i] = i < row ? normal(words) : rho * x[i - row] + std::sqrt(1 - rho * rho) * normal(words);
   }
   return x;
+}
+
+TEST(NormalQuantile, IsTheInverse) {
+  for (const double p : {1e-300, 1e-12, 0.01, 0.3, 0.5, 0.574, 0.99, 1 - 1e-9}) {
+    const double z = normal_quantile(p);
+    EXPECT_NEAR(std::erfc(-z / std::sqrt(2.0)) / 2 / p, 1, 1e-10) << p;
+  }
 }
 
 TEST(Mixing, EffectiveSizeIsThatOfAnAutoregression) {
