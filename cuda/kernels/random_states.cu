@@ -17,6 +17,7 @@ struct FillBody {
   std::int64_t row_size;
   float* states;
   std::int64_t first_row;
+  float centre = 0;
 
   EBM_HOST_DEVICE void operator()(std::int64_t row, std::int64_t group) const {
     float* x = states + row * row_size + 4 * group;
@@ -31,7 +32,7 @@ struct FillBody {
       z = normals(words);
     }
     for (std::int64_t k = 0; k < 4 && 4 * group + k < row_size; ++k) {
-      x[k] = (fill == Fill::add_normal ? x[k] : 0.0F) + scale * z.v[k];
+      x[k] = (fill == Fill::add_normal ? x[k] : centre) + scale * z.v[k];
     }
   }
 };
@@ -46,6 +47,13 @@ void run(const Queue& queue, const Shard& rows, const FillBody<fill>& body) {
 void fill_uniform(const Queue& queue, const RandomStream& stream, float scale, const Shard& rows,
                   std::int64_t row_size, float* states) {
   run(queue, rows, FillBody<Fill::uniform>{stream, scale, row_size, states, rows.first});
+}
+
+void fill_box(const Queue& queue, const RandomStream& stream, float low, float high,
+              const Shard& rows, std::int64_t row_size, float* states) {
+  run(queue, rows,
+      FillBody<Fill::uniform>{stream, (high - low) / 2, row_size, states, rows.first,
+                              (low + high) / 2});
 }
 
 void fill_normal(const Queue& queue, const RandomStream& stream, float scale, const Shard& rows,

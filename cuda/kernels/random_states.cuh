@@ -14,6 +14,10 @@ namespace ebm {
 void fill_uniform(const Queue& queue, const RandomStream& stream, float scale, const Shard& rows,
                   std::int64_t row_size, float* states);
 
+/// states[i][k] = U(low, high).
+void fill_box(const Queue& queue, const RandomStream& stream, float low, float high,
+              const Shard& rows, std::int64_t row_size, float* states);
+
 /// states[i][k] = scale·N(0, 1).
 void fill_normal(const Queue& queue, const RandomStream& stream, float scale, const Shard& rows,
                  std::int64_t row_size, float* states);

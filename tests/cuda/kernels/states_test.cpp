@@ -102,6 +102,17 @@ void expect_same_on_any_threads(const std::function<Result()>& compute) {
 
 // Noise.
 
+TEST(FillBox, IsTheSymmetricUniformMovedAndStretched) {
+  const std::vector<float> symmetric = filled(Fill::uniform, 1.0F, 50, 7);
+  std::vector<float> states(symmetric.size());
+  run_kernel([&](KernelMemory& memory, const auto&... stream) {
+    fill_box(Queue(stream...), kStream, -1.0F, 3.0F, 50, 7, memory.in_out(states));
+  });
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    EXPECT_FLOAT_EQ(states[i], 1 + 2 * symmetric[i]) << i;
+  }
+}
+
 TEST(RandomStates, AreTheStreamsNumbersInOrder) {
   constexpr std::int64_t kRows = 6;
   for (const std::int64_t row_size : {1, 2, 3, 4, 5, 784, 3072}) {

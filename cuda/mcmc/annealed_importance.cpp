@@ -13,7 +13,7 @@
 
 #include "cuda/base/errors.h"
 #include "cuda/device/array.h"
-#include "cuda/device/launch.cuh"
+#include "cuda/kernels/annealing.cuh"
 #include "cuda/kernels/random_states.cuh"
 
 namespace ebm {
@@ -23,29 +23,6 @@ namespace {
 constexpr std::uint32_t kPilot = 1;
 constexpr std::uint32_t kForward = 2;
 constexpr std::uint32_t kReverse = 3;
-
-struct ShiftBody {
-  float by;
-  float* values;
-  EBM_HOST_DEVICE void operator()(std::int64_t i) const { values[i] += by; }
-};
-
-/// log w += Σ_steps factor·U, of chain c.
-struct AddBody {
-  const float* energies;  // steps × chains
-  const double* factors;
-  std::int64_t steps;
-  std::int64_t chains;
-  double* log_weights;
-
-  EBM_HOST_DEVICE void operator()(std::int64_t c) const {
-    double sum = log_weights[c];
-    for (std::int64_t step = 0; step < steps; ++step) {
-      sum += factors[step] * static_cast<double>(energies[step * chains + c]);
-    }
-    log_weights[c] = sum;
-  }
-};
 
 /// Chains that move by MALA inside the box.
 class BoxedChains {
@@ -66,10 +43,8 @@ class BoxedChains {
                  chains) {}
 
   void start_uniform() {
-    fill_uniform(energy_.queue(), stream_, (box_.high - box_.low) / 2, chains_,
-                 energy_.state_size(), sampler_.states());
-    for_each_index(energy_.queue(), chains_ * energy_.state_size(),
-                   ShiftBody{(box_.low + box_.high) / 2, sampler_.states()});
+    fill_box(energy_.queue(), stream_, box_.low, box_.high, chains_, energy_.state_size(),
+             sampler_.states());
   }
   void start_from(const float* states) {
     copy(energy_.queue(), states, static_cast<std::size_t>(chains_ * energy_.state_size()),
@@ -105,9 +80,8 @@ class BoxedChains {
     for (std::size_t done = 0; done < steps.size(); done += kSteps) {
       const auto some = static_cast<int>(std::min(kSteps, steps.size() - done));
       sampler_.run_there(some, steps_there.data() + done);
-      for_each_index(queue, chains_,
-                     AddBody{sampler_.energies_there(), factors_there.data() + done, some, chains_,
-                             weights_there.data()});
+      add_weighted_energies(queue, sampler_.energies_there(), factors_there.data() + done, some,
+                            chains_, weights_there.data());
     }
     weights_there.read_back(queue);
     queue.wait();
