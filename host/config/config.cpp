@@ -212,6 +212,15 @@ SampleConfig load_sampling(Read read, std::span<const std::string> overrides, Co
       std::move(errors), complete);
 }
 
+template <class Read>
+EvaluateConfig load_evaluation(Read read, std::span<const std::string> overrides,
+                               ConfigErrors errors, const CompleteTree& complete = {}) {
+  return load<EvaluateConfig>(
+      read, overrides,
+      [](YamlReader& reader, EvaluateConfig& config) { visit_evaluation(reader, config); },
+      std::move(errors), complete);
+}
+
 /// The tree of what `visit` writes.
 template <class Config, class Visit>
 YamlValue tree_of(const Config& config, const std::string& place, Visit visit) {
@@ -272,8 +281,38 @@ SampleConfig load_resumed_sample_config(const std::filesystem::path& file,
       }));
 }
 
+EvaluateConfig load_evaluate_config(const std::filesystem::path& file,
+                                    std::span<const std::string> overrides,
+                                    const CompleteTree& complete) {
+  return load_evaluation(
+      [&](ConfigErrors& errors) { return read_tree(file, PublishedUse::sampling, errors); },
+      overrides, {}, complete);
+}
+
+EvaluateConfig evaluate_config_of(const YamlValue& tree, std::span<const std::string> overrides,
+                                  const CompleteTree& complete) {
+  return load_evaluation([&](ConfigErrors& /*errors*/) { return tree; }, overrides, {}, complete);
+}
+
+EvaluateConfig load_resumed_evaluate_config(const std::filesystem::path& file,
+                                            std::span<const std::string> overrides) {
+  constexpr std::array<std::string_view, 3> kMayChange{"device", "data.path", "log"};
+  return load_evaluation(
+      [&](ConfigErrors& errors) { return read_tree(file, PublishedUse::sampling, errors); },
+      overrides, changes_of_others(overrides, kMayChange, [&file](const std::string& text) {
+        return fmt::format(
+            "for other values, start a new evaluation: ebm_evaluate {} --out DIR --set {}",
+            file.string(), text);
+      }));
+}
+
 YamlValue tree_of(const DataConfig& data, const std::string& place) {
   return tree_of(data, place, [](auto& io, auto& config) { visit_data(io, config); });
+}
+
+YamlValue tree_of(const LangevinConfig& langevin, bool toy, const std::string& place) {
+  return tree_of(langevin, place,
+                 [toy](auto& io, auto& config) { visit_langevin(io, config, toy); });
 }
 
 YamlValue tree_of(const NetworkConfig& network, const std::string& place) {
@@ -322,6 +361,12 @@ std::string to_yaml(const TrainConfig& config) {
 std::string to_yaml(const SampleConfig& config) {
   YamlWriter writer;
   visit_sampling(writer, config);
+  return writer.finish();
+}
+
+std::string to_yaml(const EvaluateConfig& config) {
+  YamlWriter writer;
+  visit_evaluation(writer, config);
   return writer.finish();
 }
 

@@ -1,4 +1,4 @@
-// The configurations of training and of sampling: what the YAML file says, checked, with every
+// The configurations of training, sampling and evaluation: what the YAML file says, checked, with every
 // default filled in. Fields have the keys' names. The files under configs/ show them in use.
 #pragma once
 
@@ -209,6 +209,40 @@ struct SampleConfig {
   bool operator==(const SampleConfig&) const = default;
 };
 
+struct EvaluateSection {
+  std::string checkpoint{};
+  Clamp box{};         ///< of the support; null: chosen
+  int chains = 1000;   ///< of each start; 100 for images
+  int steps = 10'000;  ///< 2000 for images
+  int every = 10;      ///< steps between records
+  int projections = 4;
+  bool mala = true;
+  double epsilon = 0;  ///< 0: chosen for MALA, that of the training without
+  int annealing_chains = 1000;   ///< 100 for images
+  int annealing_steps = 10'000;  ///< 2000 for images
+  int samples = 2000;            ///< states of a set that is compared with the data
+  bool operator==(const EvaluateSection&) const = default;
+};
+
+/// Whether a saved network's energy is a density.
+struct EvaluateConfig {
+  std::string name;  ///< can be a file's name
+  std::uint64_t seed = 123;
+  std::string device = "auto";  ///< as in TrainConfig
+  Precision precision = Precision::tf32;
+  NetworkConfig network;    ///< of the checkpoint, which may not say itself what it is
+  DataConfig data;          ///< that it was trained on
+  LangevinConfig langevin;  ///< that it was trained with
+  EvaluateSection evaluate;
+  LogConfig log{.every = 1000};
+
+  /// T of U = f/T, as in training.
+  double temperature() const {
+    return langevin.epsilon > 0 ? langevin.epsilon * langevin.epsilon / 2 : 1;
+  }
+  bool operator==(const EvaluateConfig&) const = default;
+};
+
 /// The network itself. Throws std::invalid_argument naming layer and shapes when there is no such
 /// network.
 Network make_network(const NetworkConfig& network);
@@ -236,8 +270,17 @@ SampleConfig load_sample_config(const std::filesystem::path& file,
 SampleConfig sample_config_of(const YamlValue& tree, std::span<const std::string> overrides,
                               const CompleteTree& complete);
 
-/// The keys of a section `data`, or of sampling's `network`, that say this. `place` is for errors.
+/// The same for evaluation.
+EvaluateConfig load_evaluate_config(const std::filesystem::path& file,
+                                    std::span<const std::string> overrides = {},
+                                    const CompleteTree& complete = {});
+EvaluateConfig evaluate_config_of(const YamlValue& tree, std::span<const std::string> overrides,
+                                  const CompleteTree& complete);
+
+/// The keys of a section `data`, `langevin`, or of sampling's `network`, that say this. `place` is
+/// for errors.
 YamlValue tree_of(const DataConfig& data, const std::string& place);
+YamlValue tree_of(const LangevinConfig& langevin, bool toy, const std::string& place);
 YamlValue tree_of(const NetworkConfig& network, const std::string& place);
 
 /// Of a sampling run that is to go on, likewise: sample.steps, device, data.path and log may
@@ -245,7 +288,11 @@ YamlValue tree_of(const NetworkConfig& network, const std::string& place);
 SampleConfig load_resumed_sample_config(const std::filesystem::path& file,
                                         std::span<const std::string> overrides = {});
 
-/// The `data` section of a configuration of either kind; the rest of it is not looked at.
+/// Of an evaluation, likewise: device, data.path and log may change.
+EvaluateConfig load_resumed_evaluate_config(const std::filesystem::path& file,
+                                            std::span<const std::string> overrides = {});
+
+/// The `data` section of a configuration of any kind; the rest of it is not looked at.
 DataConfig load_data_section(const std::filesystem::path& file);
 
 /// A list of layers alone in a file, with the keys of the section `network` of sampling.
@@ -254,5 +301,6 @@ NetworkConfig load_network(const std::filesystem::path& file);
 /// The configuration as YAML with every key that applies. It loads back to an equal configuration.
 std::string to_yaml(const TrainConfig& config);
 std::string to_yaml(const SampleConfig& config);
+std::string to_yaml(const EvaluateConfig& config);
 
 }  // namespace ebm

@@ -1,7 +1,7 @@
 // Every key of a configuration, once: its name, what it means, its field, whether it has a default,
 // its range, when it applies. `Io` is YamlReader with a configuration to fill, or YamlWriter or
 // ReferenceWriter with a constant one. The files configs/reference.yaml and
-// configs/sampling/reference.yaml say what is said here: see reference.h.
+// configs/{sampling,evaluation}/reference.yaml say what is said here: see reference.h.
 #pragma once
 
 #include <string_view>
@@ -283,6 +283,60 @@ void visit_sampling(Io& io, Config& config) {
   io.section("log", [&](Io& log) {
     log.optional({"every", "steps between lines of the log, plots and grids of chains"},
                  config.log.every, at_least(1));
+  });
+}
+
+template <class Io, class Config>
+void visit_evaluate_section(Io& io, Config& evaluate, bool toy) {
+  io.required({"checkpoint",
+               "the network, as ebm_train or PyTorch saved it, or the folder of a run, whose "
+               "newest is taken"},
+              evaluate.checkpoint);
+  io.optional({"box",
+               "every component is between the two: the support on which exp(-U) is normalized; "
+               "null: 1.5 times as far as the data reach, or langevin.clamp"},
+              evaluate.box);
+  io.default_to(evaluate.chains, toy ? 1000 : 100);
+  io.optional({"chains", "long chains of each start: data, noise, and the bank where there is one"},
+              evaluate.chains, between(10, 1e6));
+  io.default_to(evaluate.steps, toy ? 10'000 : 2000);
+  io.optional({"steps", "their length"}, evaluate.steps, at_least(8));
+  io.optional({"every", "steps between records of U, its gradient and the projections"},
+              evaluate.every, at_least(1));
+  io.optional({"projections", "random directions along which chains are recorded"},
+              evaluate.projections, between(0, 100));
+  io.optional({"mala",
+               "accept or refuse every proposal (Metropolis), which makes the law exact; without, "
+               "chains go as in training"},
+              evaluate.mala);
+  io.optional({"epsilon",
+               "step size; 0: chosen so that mala accepts 57%, or without mala that of training"},
+              evaluate.epsilon, at_least(0));
+  io.default_to(evaluate.annealing_chains, toy ? 1000 : 100);
+  io.optional({"annealing_chains", "of each direction, for log Z"}, evaluate.annealing_chains,
+              between(20, 1e6));
+  io.default_to(evaluate.annealing_steps, toy ? 10'000 : 2000);
+  io.optional({"annealing_steps", "temperatures between the box's uniform law and exp(-U)"},
+              evaluate.annealing_steps, between(10, 1e7));
+  io.optional({"samples", "at most so many states of each kind are compared with data"},
+              evaluate.samples, between(100, 1e5));
+}
+
+template <class Io, class Config>
+void visit_evaluation(Io& io, Config& config) {
+  visit_run(io, config);
+  io.section({"network", "What the checkpoint is of. What it says itself need not be said here."},
+             [&](Io& network) { visit_saved_network(network, config.network); });
+  io.section({"data", "What it was trained on."},
+             [&](Io& data) { visit_data(data, config.data); });
+  const bool toy = config.data.is_toy();
+  io.section({"langevin",
+              "The short runs of its training. Of a run that need not be said, as all above."},
+             [&](Io& langevin) { visit_langevin(langevin, config.langevin, toy); });
+  io.section({"evaluate", "Is exp(-U), U = f/(epsilon^2/2), a density whose samples are data?"},
+             [&](Io& evaluate) { visit_evaluate_section(evaluate, config.evaluate, toy); });
+  io.section("log", [&](Io& log) {
+    log.optional({"every", "steps between lines of the log"}, config.log.every, at_least(1));
   });
 }
 

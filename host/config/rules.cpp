@@ -89,6 +89,32 @@ class Rules {
     }
   }
 
+  /// Those of a network that a checkpoint may not say itself.
+  void check_saved_network(const NetworkConfig& network) const {
+    const Rules& require = *this;
+    const bool is_free = network.kind == NetworkKind::custom || network.kind == NetworkKind::toy;
+    require(is_free || network.channels == 1 || network.channels == 3, "network.channels",
+            fmt::format("must be 1 (grey) or 3 (colour), not {}", network.channels),
+            {"network.kind", "network.layers"});
+    check_layers(network);
+  }
+
+  /// That a saved network takes the data.
+  void check_data_of_saved(const DataConfig& data, const NetworkConfig& network) const {
+    const Rules& require = *this;
+    check_data(data, network.kind);
+    const int channels = data.is_toy() ? 2 : data.channels;
+    require(channels == network.channels,
+            data.is_toy() ? "network.channels" : "data.channels",
+            fmt::format("network.channels is {}, but the data have {}", network.channels, channels),
+            {"network", "data"});
+    const int size = data.is_toy() ? 1 : data.image_size;
+    require(network.kind != NetworkKind::custom || size == network.image_size,
+            "network.image_size",
+            fmt::format("is {}, but the data's is {}", network.image_size, size),
+            {"network", "data"});
+  }
+
  private:
   const YamlValue& tree_;
   ConfigErrors& errors_;
@@ -99,29 +125,23 @@ class Rules {
 void check_rules(const SampleConfig& config, const YamlValue& tree, ConfigErrors& errors) {
   const Rules require(tree, errors);
   require.check_common(config);
-  const bool custom = config.network.kind == NetworkKind::custom;
-  const bool toy = config.network.kind == NetworkKind::toy;
-  require(custom || toy || config.network.channels == 1 || config.network.channels == 3,
-          "network.channels",
-          fmt::format("must be 1 (grey) or 3 (colour), not {}", config.network.channels),
-          {"network.kind", "network.layers"});
-  require.check_layers(config.network);
+  require.check_saved_network(config.network);
   require(config.sample.epsilon > 0 || !config.sample.mala, "sample.epsilon",
           "must be above 0 with sample.mala: true", {"sample.mala"});
-  if (config.start != SamplingStart::data) {
-    return;
+  if (config.start == SamplingStart::data) {
+    require.check_data_of_saved(config.data, config.network);
   }
-  require.check_data(config.data, config.network.kind);
-  const int channels = config.data.is_toy() ? 2 : config.data.channels;
-  require(channels == config.network.channels,
-          config.data.is_toy() ? "network.channels" : "data.channels",
-          fmt::format("network.channels is {}, but the data have {}", config.network.channels,
-                      channels),
-          {"network", "data"});
-  const int size = config.data.is_toy() ? 1 : config.data.image_size;
-  require(!custom || size == config.network.image_size, "network.image_size",
-          fmt::format("is {}, but the data's is {}", config.network.image_size, size),
-          {"network", "data"});
+}
+
+void check_rules(const EvaluateConfig& config, const YamlValue& tree, ConfigErrors& errors) {
+  const Rules require(tree, errors);
+  require.check_common(config);
+  require.check_saved_network(config.network);
+  require.check_data_of_saved(config.data, config.network);
+  const EvaluateSection& evaluate = config.evaluate;
+  require(evaluate.steps / evaluate.every >= 8, "evaluate.every",
+          fmt::format("of {} steps fewer than 8 records would be left", evaluate.steps),
+          {"evaluate.steps"});
 }
 
 void check_rules(const TrainConfig& config, const YamlValue& tree, ConfigErrors& errors) {

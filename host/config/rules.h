@@ -12,5 +12,6 @@ namespace ebm {
 /// said of values that were refused already.
 void check_rules(const TrainConfig& config, const YamlValue& tree, ConfigErrors& errors);
 void check_rules(const SampleConfig& config, const YamlValue& tree, ConfigErrors& errors);
+void check_rules(const EvaluateConfig& config, const YamlValue& tree, ConfigErrors& errors);
 
 }  // namespace ebm
