@@ -43,4 +43,9 @@ std::variant<NpyArray, NpyLevels> read_npy_or_levels(const std::filesystem::path
 /// The same, but throws for '|u1' too.
 NpyArray read_npy(const std::filesystem::path& path);
 
+/// The values of a '<f8' file of this shape, as they were written. Throws InputFileError for others
+/// too.
+std::vector<double> read_npy_doubles(const std::filesystem::path& path,
+                                     std::span<const std::int64_t> shape);
+
 }  // namespace ebm

@@ -17,14 +17,6 @@ bool is_file(const fs::path& path) {
   return fs::is_regular_file(path, none);
 }
 
-/// Of the run in whose folder a network lies; empty where it lies elsewhere.
-fs::path folder_of(const fs::path& network) {
-  const fs::path checkpoints = fs::absolute(network).lexically_normal().parent_path();
-  const fs::path folder = checkpoints.parent_path();
-  const bool of_a_run = checkpoints.filename() == "checkpoints" && is_file(folder / "config.yaml");
-  return of_a_run ? folder : fs::path();
-}
-
 SavedRun of_run(const fs::path& folder) {
   const auto refuse = [&folder](std::string_view why) {
     throw InputFileError(fmt::format("{}: {}", folder.string(), why));
@@ -44,6 +36,13 @@ SavedRun of_run(const fs::path& folder) {
 
 }  // namespace
 
+fs::path run_of_network(const fs::path& network) {
+  const fs::path checkpoints = fs::absolute(network).lexically_normal().parent_path();
+  const fs::path folder = checkpoints.parent_path();
+  const bool of_a_run = checkpoints.filename() == "checkpoints" && is_file(folder / "config.yaml");
+  return of_a_run ? folder : fs::path();
+}
+
 SavedRun find_saved_run(const fs::path& path) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
@@ -53,7 +52,7 @@ SavedRun find_saved_run(const fs::path& path) {
   if (fs::is_directory(status)) {
     return of_run(path);
   }
-  SavedRun found{.network = path, .folder = folder_of(path), .config = std::nullopt};
+  SavedRun found{.network = path, .folder = run_of_network(path), .config = std::nullopt};
   if (!found.folder.empty()) {
     found.config = load_train_config(found.folder / "config.yaml");
   }

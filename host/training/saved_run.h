@@ -21,4 +21,7 @@ struct SavedRun {
 /// ConfigurationError when the run's configuration cannot be read.
 SavedRun find_saved_run(const std::filesystem::path& path);
 
+/// The folder of the run in whose `checkpoints` a network lies or lay; empty where there is none.
+std::filesystem::path run_of_network(const std::filesystem::path& network);
+
 }  // namespace ebm

@@ -1,0 +1,445 @@
+#include "host/evaluation/evaluation_run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "cuda/base/atomic_file.h"
+#include "cuda/base/errors.h"
+#include "cuda/diagnostics/principal_components.h"
+#include "cuda/kernels/random_states.cuh"
+#include "cuda/mcmc/initial_states.h"
+#include "cuda/nn/host_states.h"
+#include "host/data/make_batches.h"
+#include "host/evaluation/evaluation_json.h"
+#include "host/evaluation/evaluation_plots.h"
+#include "host/evaluation/training_record.h"
+#include "host/files/npy.h"
+#include "host/output/png_grid.h"
+#include "host/training/progress.h"
+
+namespace ebm {
+namespace {
+
+/// Numbers of the random streams of sampling, of which annealing has the first.
+constexpr std::uint32_t kFromData = 10;
+constexpr std::uint32_t kFromNoise = 11;
+constexpr std::uint32_t kFromBank = 12;
+constexpr std::uint32_t kReleased = 13;
+constexpr std::uint32_t kShortRun = 14;
+
+bool is_there(const std::filesystem::path& file) {
+  std::error_code none;
+  return std::filesystem::exists(file, none);
+}
+
+double mean(std::span<const float> values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+double deviation(std::span<const float> values) {
+  const double centre = mean(values);
+  double squares = 0;
+  for (const float value : values) {
+    const double off = static_cast<double>(value) - centre;
+    squares += off * off;
+  }
+  return std::sqrt(squares / static_cast<double>(values.size() - 1));
+}
+
+std::unique_ptr<Energy> make_energy_of(const EvaluateConfig& config, const Checkpoint& checkpoint,
+                                       const ComputeDevice& device, RunLog& log) {
+  const EvaluateSection& evaluate = config.evaluate;
+  const std::int64_t chains = std::max(evaluate.chains, evaluate.annealing_chains);
+  // Chains of all starts stay; annealing's come and go.
+  const std::size_t samplers =
+      4 * recorded_sampler_bytes(true, evaluate.chains, checkpoint.network.input().size()) +
+      recorded_sampler_bytes(true, evaluate.annealing_chains, checkpoint.network.input().size());
+  log.info(describe_memory(device, checkpoint.network, chains, samplers));
+  std::unique_ptr<Energy> energy = make_energy(device, checkpoint.network, chains, samplers);
+  HostStates(*energy).set_parameters(checkpoint.parameters.span());
+  return energy;
+}
+
+std::vector<float> bank_in(const std::filesystem::path& folder, const Shape& shape) {
+  const std::filesystem::path file = folder / "bank.npy";
+  if (!is_there(file)) {
+    return {};
+  }
+  NpyArray bank = read_npy(file);
+  if (std::ssize(bank.values) % shape.size() != 0) {
+    throw InputFileError(
+        fmt::format("{}: does not hold states of {} values", file.string(), shape.size()));
+  }
+  return std::move(bank.values);
+}
+
+/// Two sets of chains beside each other, rows of a value a chain.
+std::vector<float> beside(std::span<const float> a, std::span<const float> b, std::size_t chains) {
+  std::vector<float> both;
+  both.reserve(a.size() + b.size());
+  for (std::size_t row = 0; row < std::min(a.size(), b.size()); row += chains) {
+    for (const std::span<const float> part : {a, b}) {
+      both.insert(both.end(), part.begin() + static_cast<std::ptrdiff_t>(row),
+                  part.begin() + static_cast<std::ptrdiff_t>(row + chains));
+    }
+  }
+  return both;
+}
+
+}  // namespace
+
+EvaluationRun::EvaluationRun(const EvaluateConfig& config, const Checkpoint& checkpoint,
+                             std::filesystem::path run, const RunFolder& folder, RunLog& log,
+                             StopRequest stop, const ComputeDevice& device)
+    : config_(config),
+      run_(std::move(run)),
+      folder_(folder.root()),
+      log_(log),
+      stop_(std::move(stop)),
+      shape_(checkpoint.network.input()),
+      energy_(make_energy_of(config, checkpoint, device, log)),
+      data_(load_evaluation_data(config, energy_->queue(), log)),
+      bank_(bank_in(folder_, shape_)) {
+  const Support support = choose_support(config, data_.train);
+  const auto temperature = static_cast<float>(config.temperature());
+  box_ = {.temperature = temperature, .low = support.box.first, .high = support.box.second};
+  log_.info(fmt::format("{}: network {}, iteration {}; U = f/{:.4g}, in [{:g}, {:g}]: {}",
+                        config.evaluate.checkpoint, checkpoint.network.name(),
+                        checkpoint.info.iteration, temperature, box_.low, box_.high, support.why));
+  log_z_ = std::make_unique<LogPartitionEstimate>(folder_, *energy_, box_,
+                                                  config.evaluate.annealing_chains,
+                                                  config.evaluate.annealing_steps, config.seed, log);
+  directions_ = random_directions(config.seed, shape_.size(), config.evaluate.projections);
+  found_.name = config.name;
+  found_.network = config.evaluate.checkpoint;
+  found_.iteration = checkpoint.info.iteration;
+  found_.temperature = config.temperature();
+  found_.dimensions = shape_.size();
+  found_.box = support.box;
+  found_.box_reason = support.why;
+}
+
+std::optional<Verdict> EvaluationRun::run() {
+  if (!run_long_chains() || !release_from_box()) {
+    return std::nullopt;
+  }
+  if (!log_z_->run(chains_of("data").states_there(), config_.evaluate.chains, stop_) ||
+      !run_short_chains()) {
+    return std::nullopt;
+  }
+  found_.log_z = log_z_->result();
+  found_.no_log_z = log_z_->failure();
+  describe_chains();
+  measure_likelihood();
+  compare_with_data();
+  if (!run_.empty()) {
+    found_.record = read_training_record(run_ / "diagnostics.csv", found_.iteration);
+  }
+  const Verdict verdict = judge(found_);
+  write_file_atomically(folder_ / "evaluation.json", to_json(found_, verdict));
+  draw_plots();
+  return verdict;
+}
+
+/// MALA's step size is the one that annealing found for exp(−U) itself.
+RecordedSampler::Settings EvaluationRun::long_settings() {
+  const EvaluateSection& evaluate = config_.evaluate;
+  double epsilon = evaluate.epsilon;
+  if (epsilon == 0 && evaluate.mala && log_z_->path()) {
+    epsilon = static_cast<double>(log_z_->path()->steps.back().epsilon);
+  } else if (epsilon == 0) {
+    epsilon = config_.langevin.epsilon;
+  }
+  if (evaluate.mala && epsilon == 0) {
+    throw ConfigurationError(
+        "evaluate.epsilon: none can be chosen and training had none; give one above 0");
+  }
+  return {.mala = evaluate.mala,
+          .epsilon = static_cast<float>(epsilon),
+          .temperature = box_.temperature,
+          .seed = config_.seed,
+          .clamp = std::pair(box_.low, box_.high)};
+}
+
+bool EvaluationRun::run_long_chains() {
+  const std::int64_t chains = config_.evaluate.chains;
+  const Queue& queue = energy_->queue();
+  log_z_->path();
+  if (stop_()) {
+    return false;
+  }
+  const auto from_data = [&](float* states) {
+    data_.batches->draw(DataUse::sampling, 0, chains, states);
+  };
+  const auto from_noise = [&](float* states) {
+    fill_box(queue, {config_.seed, Purpose::sampling_states, kFromNoise}, box_.low, box_.high,
+             chains, shape_.size(), states);
+  };
+  const auto from_bank = [&](float* states) {
+    fill(std::span(bank_).first(static_cast<std::size_t>(chains * shape_.size())), states);
+  };
+  return run_start("data", "chains from data", kFromData, from_data) &&
+         run_start("noise", "chains from noise", kFromNoise, from_noise) &&
+         (bank_.empty() || run_start("bank", "chains from the bank", kFromBank, from_bank));
+}
+
+bool EvaluationRun::run_start(const std::string& name, const std::string& what,
+                              std::uint32_t stream, const LongChains::Start& start) {
+  const EvaluateSection& evaluate = config_.evaluate;
+  const bool is_released = name == "released";
+  LongChainSettings settings{.sampler = long_settings(),
+                             .chains = evaluate.chains,
+                             .steps = is_released ? evaluate.steps / 4 + 1 : evaluate.steps,
+                             .every = evaluate.every,
+                             .log_every = config_.log.every,
+                             .directions = directions_};
+  if (is_released) {
+    settings.sampler.clamp.reset();
+  }
+  starts_.push_back(
+      {name, std::make_unique<LongChains>(folder_, name, what, settings, stream, *energy_,
+                                          [&](float* states) {
+                                            start(states);
+                                            energy_->queue().wait();
+                                          },
+                                          log_)});
+  if (!starts_.back().chains->run(stop_)) {
+    return false;
+  }
+  write_states(name, starts_.back().chains->states());
+  return true;
+}
+
+/// Without walls, from where the chains from data are.
+bool EvaluationRun::release_from_box() {
+  const auto start = [&](float* states) {
+    const std::span<const float> there = chains_of("data").states();
+    fill(there, states);
+  };
+  try {
+    if (!run_start("released", "the same without walls", kReleased, start)) {
+      return false;
+    }
+  } catch (const Divergence& error) {
+    log_.warn(fmt::format("{}: without walls the chains have no end", error.what()));
+    found_.left_box = 1;
+    return true;
+  }
+  const std::span<const float> states = chains_of("released").states();
+  const auto size = static_cast<std::size_t>(shape_.size());
+  std::int64_t outside = 0;
+  for (std::size_t first = 0; first < states.size(); first += size) {
+    const auto is_outside = [this](float x) { return !(x >= box_.low && x <= box_.high); };
+    outside += std::ranges::any_of(states.subspan(first, size), is_outside) ? 1 : 0;
+  }
+  found_.left_box = static_cast<double>(outside) / static_cast<double>(config_.evaluate.chains);
+  return true;
+}
+
+/// Chains as training's, by its steps.
+bool EvaluationRun::run_short_chains() {
+  const LangevinConfig& langevin = config_.langevin;
+  const std::int64_t chains = config_.evaluate.chains;
+  if (langevin.init == InitialStates::persistent && bank_.empty()) {
+    log_.info("no short runs: training's start from its bank, which is not there");
+    return true;
+  }
+  const std::filesystem::path file = folder_ / "states_short_run.npy";
+  if (is_there(file)) {
+    short_run_ = read_npy(file).values;
+    return true;
+  }
+  const auto wall = [](double x) { return static_cast<float>(x); };
+  RecordedSampler sampler(
+      *energy_,
+      {.epsilon = static_cast<float>(langevin.epsilon),
+       .temperature = box_.temperature,
+       .seed = config_.seed,
+       .stream = kShortRun,
+       .clamp = langevin.clamp ? std::optional(std::pair(wall(langevin.clamp->first),
+                                                         wall(langevin.clamp->second)))
+                               : std::nullopt},
+      chains);
+  if (langevin.init == InitialStates::persistent) {
+    fill(std::span(bank_).first(static_cast<std::size_t>(chains * shape_.size())),
+         sampler.states());
+  } else {
+    const Starts starts{.init = langevin.init,
+                        .noise_factor = static_cast<float>(langevin.noise_init_factor),
+                        .seed = config_.seed,
+                        .data = data_.batches.get()};
+    starts.draw(energy_->queue(), DataUse::sampling, kShortRun, chains, sampler.states());
+  }
+  log_.info(fmt::format("short runs: {} chains, {} steps as in training", grouped(chains),
+                        grouped(langevin.steps)));
+  while (sampler.steps() < langevin.steps) {
+    if (stop_()) {
+      return false;
+    }
+    sampler.run(static_cast<int>(std::min<std::int64_t>(RecordedSampler::kStepsAtOnce,
+                                                        langevin.steps - sampler.steps())));
+  }
+  const std::span<const float> states = sampler.read_states();
+  short_run_.assign(states.begin(), states.end());
+  write_states("short_run", short_run_);
+  return true;
+}
+
+void EvaluationRun::describe_chains() {
+  const std::int64_t chains = config_.evaluate.chains;
+  for (const Start& start : starts_) {
+    if (start.name == "released") {
+      continue;
+    }
+    const std::vector<float> energies = start.chains->energies();
+    found_.starts.push_back({.name = start.name,
+                             .mean = mean(energies),
+                             .deviation = deviation(energies),
+                             .energy = mixing(energies, chains)});
+  }
+  const LongChains& data = chains_of("data");
+  const LongChains& noise = chains_of("noise");
+  const auto width = static_cast<std::size_t>(chains);
+  const auto take = [&](const Mixing& found, const std::string& quantity) {
+    if (found_.worst_quantity.empty() || !(found.rhat <= found_.across.rhat)) {
+      found_.across = found;
+      found_.worst_quantity = quantity;
+    }
+  };
+  take(mixing(beside(data.energies(), noise.energies(), width), 2 * chains), "U");
+  for (std::size_t i = 0; i < static_cast<std::size_t>(config_.evaluate.projections); ++i) {
+    take(mixing(beside(data.projections(i), noise.projections(i), width), 2 * chains),
+         fmt::format("projection {}", i + 1));
+  }
+}
+
+void EvaluationRun::measure_likelihood() {
+  const auto size = static_cast<std::size_t>(shape_.size());
+  HostStates host(*energy_);
+  const auto energy_of = [&](const std::vector<float>& f) {
+    std::vector<float> u(f.size());
+    std::ranges::transform(f, u.begin(), [this](float value) { return value / box_.temperature; });
+    return DataEnergy{.states = std::ssize(u),
+                      .mean = mean(u),
+                      .error = deviation(u) / std::sqrt(static_cast<double>(u.size()))};
+  };
+  std::vector<float> f(data_.train.size() / size);
+  std::vector<float> gradients(data_.train.size());
+  host.energies_and_gradients(data_.train, f, gradients);
+  found_.train = energy_of(f);
+  if (!data_.held_out.empty()) {
+    f.resize(data_.held_out.size() / size);
+    host.energies(data_.held_out, f);
+    found_.held_out = energy_of(f);
+  }
+
+  constexpr std::int64_t kComponents = 64;
+  const PrincipalComponents gaussian = PrincipalComponents::fit(
+      data_.train, shape_.size(), std::min(shape_.size(), kComponents), config_.seed);
+  const std::vector<double> densities =
+      gaussian.log_densities(data_.held_out.empty() ? data_.train : data_.held_out);
+  found_.gaussian =
+      std::reduce(densities.begin(), densities.end()) / static_cast<double>(densities.size());
+  double sum = 0;
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    sum += (static_cast<double>(data_.train[i]) - gaussian.mean()[i % size]) *
+           static_cast<double>(gradients[i]);
+  }
+  found_.virial =
+      sum / static_cast<double>(gradients.size()) / static_cast<double>(box_.temperature);
+  if (config_.data.is_toy()) {
+    measure_kl();
+  }
+}
+
+/// Of toys, on a grid over the box.
+void EvaluationRun::measure_kl() {
+  constexpr int kResolution = 1000;
+  const std::vector<float> axis =
+      grid_axis(static_cast<double>(std::max(-box_.low, box_.high)), kResolution);
+  const std::vector<float> truth = true_density(toy_density(config_.data), axis);
+  std::vector<float> f(truth.size());
+  HostStates(*energy_).energies(grid_states(axis), f);
+  found_.kl_quadrature = kl_divergence(truth, f, config_.langevin.epsilon);
+  if (!found_.log_z) {
+    return;
+  }
+  // Σ p log p + Σ p U + log Z, of the truth on the grid.
+  const double area = std::pow(static_cast<double>(axis[1]) - static_cast<double>(axis[0]), 2);
+  const double whole = area * std::accumulate(truth.begin(), truth.end(), 0.0);
+  double sum = 0;
+  for (std::size_t i = 0; i < truth.size(); ++i) {
+    const double p = static_cast<double>(truth[i]) / whole;
+    if (p > 0) {
+      const double u = static_cast<double>(f[i]) / static_cast<double>(box_.temperature);
+      sum += p * (std::log(p) + u) * area;
+    }
+  }
+  found_.kl = sum + (found_.log_z->lower + found_.log_z->upper) / 2;
+}
+
+/// In the space of the data's principal components.
+void EvaluationRun::compare_with_data() {
+  constexpr std::int64_t kComponents = 64;
+  const PrincipalComponents space = PrincipalComponents::fit(
+      data_.train, shape_.size(), std::min(shape_.size(), kComponents), config_.seed);
+  const std::vector<float> reference = space.project(data_.train);
+  const auto add = [&](const std::string& name, std::span<const float> states) {
+    if (states.empty()) {
+      return;
+    }
+    found_.sets.push_back(
+        {.name = name,
+         .states = std::ssize(states) / shape_.size(),
+         .distances = sample_distances(reference, space.project(states), space.components())});
+  };
+  log_.info("comparing samples with data");
+  add("held_out", data_.held_out);
+  add("short_run", short_run_);
+  add("bank", bank_);
+  add("data_chains", chains_of("data").states());
+  add("noise_chains", chains_of("noise").states());
+}
+
+LongChains& EvaluationRun::chains_of(const std::string& name) {
+  return *std::ranges::find(starts_, name, &Start::name)->chains;
+}
+
+void EvaluationRun::fill(std::span<const float> from, float* states) {
+  copy(energy_->queue(), from.data(), from.size(), states);
+  energy_->queue().wait();
+}
+
+void EvaluationRun::write_states(const std::string& name, std::span<const float> states) {
+  const std::int64_t count = std::ssize(states) / shape_.size();
+  const std::array<std::int64_t, 4> shape{count, shape_.channels, shape_.height, shape_.width};
+  write_npy(folder_ / fmt::format("states_{}.npy", name), shape, states);
+  if (shape_.height > 1) {
+    write_png_grid(folder_ / fmt::format("x_{}.png", name), states, static_cast<int>(count),
+                   shape_.channels, shape_.height, shape_.width);
+  }
+}
+
+void EvaluationRun::draw_plots() {
+  std::vector<NamedEnergyLine> lines;
+  for (const Start& start : starts_) {
+    if (start.name != "released") {
+      lines.push_back({start.name, start.chains->energy_line()});
+    }
+  }
+  PlotQueue plots([this](const std::string& reason) { log_.warn(reason); });
+  write_energy_plot(folder_, config_.name, lines, found_.train.mean, plots);
+  if (found_.log_z) {
+    write_log_weight_plot(folder_, config_.name, log_z_->forward_estimates(),
+                          log_z_->reverse_estimates(), *found_.log_z, plots);
+  }
+}
+
+}  // namespace ebm

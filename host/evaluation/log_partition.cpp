@@ -1,0 +1,140 @@
+#include "host/evaluation/log_partition.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <system_error>
+#include <utility>
+
+#include "cuda/base/errors.h"
+#include "host/files/npy.h"
+#include "host/training/progress.h"
+
+namespace ebm {
+namespace {
+
+constexpr int kGroups = 10;           // of chains, for standard errors
+constexpr std::int64_t kPilot = 200;  // chains that choose the path, at most
+
+bool is_there(const std::filesystem::path& file) {
+  std::error_code none;
+  return std::filesystem::exists(file, none);
+}
+
+}  // namespace
+
+LogPartitionEstimate::LogPartitionEstimate(std::filesystem::path folder, Energy& energy,
+                                           const BoxedEnergy& box, std::int64_t chains,
+                                           std::int64_t steps, std::uint64_t seed, RunLog& log)
+    : folder_(std::move(folder)),
+      energy_(energy),
+      box_(box),
+      chains_(chains),
+      steps_(steps),
+      seed_(seed),
+      log_(log) {}
+
+const std::optional<AnnealingPath>& LogPartitionEstimate::path() {
+  if (path_ || !failure_.empty()) {
+    return path_;
+  }
+  const std::filesystem::path file = folder_ / "annealing_path.npy";
+  const std::array<std::int64_t, 2> shape{steps_, 3};
+  if (is_there(file)) {
+    AnnealingPath path{.beta = {0}, .steps = {}};
+    const std::vector<double> rows = read_npy_doubles(file, shape);
+    for (std::size_t k = 0; k < rows.size(); k += 3) {
+      path.beta.push_back(rows[k]);
+      path.steps.push_back({.epsilon = static_cast<float>(rows[k + 1]),
+                            .temperature = static_cast<float>(rows[k + 2])});
+    }
+    path_ = std::move(path);
+    return path_;
+  }
+  log_.info("choosing temperatures and step sizes between the box's uniform law and exp(-U)");
+  try {
+    path_ = choose_annealing_path(energy_, box_, std::min(chains_, kPilot), steps_, seed_);
+  } catch (const Divergence& error) {
+    failure_ = error.what();
+    log_.warn(fmt::format("log Z is not estimated: {}", failure_));
+    return path_;
+  }
+  std::vector<double> rows;
+  for (std::size_t k = 0; k < path_->steps.size(); ++k) {
+    rows.push_back(path_->beta[k + 1]);
+    rows.push_back(static_cast<double>(path_->steps[k].epsilon));
+    rows.push_back(static_cast<double>(path_->steps[k].temperature));
+  }
+  write_npy(file, shape, rows);
+  return path_;
+}
+
+/// Those in the folder, or else what `make()` makes.
+template <class Make>
+std::vector<double> LogPartitionEstimate::weights(const std::string& direction,
+                                                  std::int64_t chains, Make make) {
+  const std::filesystem::path file = folder_ / fmt::format("log_weights_{}.npy", direction);
+  const std::array<std::int64_t, 1> shape{chains};
+  if (is_there(file)) {
+    return read_npy_doubles(file, shape);
+  }
+  log_.info(fmt::format("annealing {}: {} chains over {} temperatures", direction, grouped(chains),
+                        grouped(steps_)));
+  const std::vector<double> made = make();
+  write_npy(file, shape, made);
+  return made;
+}
+
+bool LogPartitionEstimate::run(const float* states, std::int64_t count, const StopRequest& stop) {
+  if (!path()) {
+    return true;
+  }
+  forward_ = weights("forward", chains_,
+                     [&] { return annealed_forward(energy_, box_, *path_, chains_, seed_); });
+  if (stop()) {
+    return false;
+  }
+  const std::int64_t back = std::min(chains_, count);
+  reverse_ = weights("reverse", back,
+                     [&] { return annealed_reverse(energy_, box_, *path_, states, back, seed_); });
+  return !stop();
+}
+
+std::optional<LogPartition> LogPartitionEstimate::result() const {
+  if (forward_.empty() || reverse_.empty()) {
+    return std::nullopt;
+  }
+  const WeightMean forward = weight_mean(forward_, kGroups);
+  const WeightMean reverse = weight_mean(reverse_, kGroups);
+  const double volume = log_volume();
+  LogPartition found{.forward = volume + forward.log_mean,
+                     .forward_se = forward.standard_error,
+                     .reverse = volume - reverse.log_mean,
+                     .reverse_se = reverse.standard_error,
+                     .ess = forward.effective_size};
+  found.lower = found.forward - 2 * found.forward_se;
+  found.upper = found.reverse + 2 * found.reverse_se;
+  return found;
+}
+
+std::vector<double> LogPartitionEstimate::forward_estimates() const {
+  std::vector<double> estimates = forward_;
+  std::ranges::for_each(estimates, [volume = log_volume()](double& w) { w = volume + w; });
+  return estimates;
+}
+
+std::vector<double> LogPartitionEstimate::reverse_estimates() const {
+  std::vector<double> estimates = reverse_;
+  std::ranges::for_each(estimates, [volume = log_volume()](double& w) { w = volume - w; });
+  return estimates;
+}
+
+/// log Z of the uniform law's U = 0.
+double LogPartitionEstimate::log_volume() const {
+  return static_cast<double>(energy_.state_size()) *
+         std::log(static_cast<double>(box_.high) - static_cast<double>(box_.low));
+}
+
+}  // namespace ebm
