@@ -40,8 +40,8 @@ class PrincipalComponents {
   /// w_iᵀ(x − μ): rows × components(). NaN in the rows of states that are not finite.
   std::vector<float> project(std::span<const float> states) const;
 
-  /// log N(x; μ, C) in nats, a number a row. NaN where C has no inverse, as where more dimensions
-  /// than n − 1 are asked for or data do not vary, and for states that are not finite.
+  /// log N(x; μ, C) in nats, a number a row. NaN for states that are not finite, and for all where
+  /// C has no inverse: the smallest of λ_k and σ² is no more than 1e-12 of the largest.
   std::vector<double> log_densities(std::span<const float> states) const;
 
  private:

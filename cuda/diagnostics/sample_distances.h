@@ -12,7 +12,7 @@ namespace ebm {
 ///   Gaussians that have the sets' means and covariances (Dowson and Landau 1982), which of the
 ///   features of an Inception network is FID (Heusel et al. 2017). Covariances are over n − 1.
 ///   Biased upwards, by less the larger the sets: compare it between sets of equal sizes only.
-/// - mmd: the squared maximum mean discrepancy, unbiased (Gretton et al. 2012, eq. 3),
+/// - mmd: the squared maximum mean discrepancy, unbiased (Gretton et al. 2012, lemma 6),
 ///
 ///       Σ_{i≠j} k(x_i, x_j)/(n(n−1)) + Σ_{i≠j} k(y_i, y_j)/(m(m−1)) − 2 Σ_{i,j} k(x_i, y_j)/(nm)
 ///
@@ -26,14 +26,15 @@ namespace ebm {
 ///
 ///   k̃ the kernel centred under that law; exact but for the expectation, whose unbiased estimate
 ///   from the reference set is used (Song et al. 2012, "Feature selection via dependence
-///   maximization", eq. 5). Whatever the law, mmd > c mmd_error has then a probability of at most
+///   maximization"). Whatever the law, mmd > c mmd_error has then a probability of at most
 ///   1/(1 + c²) (Cantelli). States of one chain are not independent.
 /// - precision, recall (Kynkäänniemi et al. 2019): the share of samples within the distance of some
 ///   reference row to its k-th nearest other reference row, k = `neighbours`: are samples like
 ///   data? And the same with the sets exchanged: is all of the data among the samples?
 ///
 /// NaN: all of them where a value is not finite or above 1e15 in size; what is not defined: all
-/// where a set has fewer than 4 rows, or not more than `neighbours`; mmd and its error where s = 0.
+/// where a set has fewer than 4 rows, or not more than `neighbours`; mmd and its error where s <
+/// 1e-15.
 struct SampleDistances {
   double frechet = 0;
   double mmd = 0;

@@ -63,7 +63,8 @@ enum class Purpose : std::uint32_t {
   sampling_uniform = 22,   ///< which of these are accepted
   rollback = 23,           ///< the seed after a rollback; iteration = rollbacks so far
   scoring_noise = 24,      ///< noise of ebm_score's copies; iteration = draw, chain = state
-  projections = 25,        ///< directions along which chains are recorded; chain = direction
+  principal_components = 25,  ///< where their iteration starts; chain = dimension
+  projections = 26,        ///< directions along which chains are recorded; chain = direction
 };
 
 /// A stream of random words: a pure function of (seed, purpose, iteration), indexed by
