@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "cuda/diagnostics/normal_quantile.h"
+#include "cuda/diagnostics/ranks.h"
 
 namespace ebm {
 namespace {
@@ -38,31 +38,8 @@ HalfChains split(std::span<const float> draws, std::size_t chains) {
   return halves;
 }
 
-HalfChains rank_normalized(const HalfChains& chains) {
-  const std::size_t size = chains.values.size();
-  std::vector<std::size_t> order(size);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::sort(order, {}, [&](std::size_t i) { return chains.values[i]; });
-  HalfChains normal{chains.length, std::vector<double>(size)};
-  for (std::size_t first = 0, last = 0; first < size; first = last) {
-    const double value = chains.values[order[first]];
-    while (last < size && chains.values[order[last]] == value) ++last;
-    const double rank = static_cast<double>(first + last + 1) / 2;  // the mean of first + 1 … last
-    const double z = normal_quantile((rank - 0.375) / (static_cast<double>(size) + 0.25));
-    for (std::size_t i = first; i < last; ++i) normal.values[order[i]] = z;
-  }
-  return normal;
-}
-
-/// The value that a share `p` of them does not exceed, between two of them as NumPy has it.
-double quantile(std::vector<double> values, double p) {
-  const double place = p * static_cast<double>(values.size() - 1);
-  const auto below = values.begin() + static_cast<std::ptrdiff_t>(place);
-  std::nth_element(values.begin(), below, values.end());
-  const double rest = place - std::floor(place);
-  if (rest == 0) return *below;
-  const double next = *std::min_element(below + 1, values.end());
-  return *below + rest * (next - *below);
+HalfChains rank_normalized(const HalfChains& chains, const Queue& queue) {
+  return {chains.length, normal_scores(chains.values, queue)};
 }
 
 double mean(std::span<const double> values) {
@@ -153,7 +130,7 @@ double effective_size(const HalfChains& chains) {
 
 }  // namespace
 
-Mixing mixing(std::span<const float> draws, std::int64_t chains) {
+Mixing mixing(std::span<const float> draws, std::int64_t chains, const Queue& queue) {
   constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
   const auto count = static_cast<std::size_t>(chains);
   if (draws.size() < 4 * count ||
@@ -161,19 +138,20 @@ Mixing mixing(std::span<const float> draws, std::int64_t chains) {
     return {kUndefined, kUndefined, kUndefined};
   }
   const HalfChains values = split(draws, count);
-  const HalfChains normal = rank_normalized(values);
+  const HalfChains normal = rank_normalized(values, queue);
   Mixing mixing{.ess_bulk = effective_size(normal)};
   if (all_equal(values.values)) {
     mixing.rhat = kUndefined;
   } else {
     HalfChains folded = values;
-    const double median = quantile(values.values, 0.5);
+    const double median = quantile(sorted(values.values, queue), 0.5);
     for (double& value : folded.values) value = std::abs(value - median);
-    mixing.rhat = std::max(rhat(normal), rhat(rank_normalized(folded)));
+    mixing.rhat = std::max(rhat(normal), rhat(rank_normalized(folded, queue)));
   }
   mixing.ess_tail = std::numeric_limits<double>::infinity();
+  const std::vector<double> all = sorted(std::vector<double>(draws.begin(), draws.end()), queue);
   for (const double p : {0.05, 0.95}) {
-    const double limit = quantile({draws.begin(), draws.end()}, p);
+    const double limit = quantile(all, p);
     HalfChains below = values;
     for (double& value : below.values) value = value <= limit ? 1 : 0;
     mixing.ess_tail = std::min(mixing.ess_tail, effective_size(below));

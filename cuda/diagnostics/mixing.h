@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <span>
 
+#include "cuda/device/queue.h"
+
 namespace ebm {
 
 /// What Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021, "Rank-normalization, folding, and
@@ -31,7 +33,7 @@ struct Mixing {
 };
 
 /// `draws` holds a row a draw with a value a chain, as energy.npy does. The same bits for any
-/// number of threads.
-Mixing mixing(std::span<const float> draws, std::int64_t chains);
+/// number of threads. Sorting and ranking are the queue's work.
+Mixing mixing(std::span<const float> draws, std::int64_t chains, const Queue& queue = {});
 
 }  // namespace ebm

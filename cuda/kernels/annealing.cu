@@ -22,11 +22,29 @@ struct AddBody {
   }
 };
 
+struct CopyBody {
+  const std::uint32_t* moves;
+  const float* from;
+  std::int64_t row_size;
+  float* to;
+
+  EBM_HOST_DEVICE void operator()(std::int64_t row, std::int64_t k) const {
+    if (moves[row] != 0) {
+      to[row * row_size + k] = from[row * row_size + k];
+    }
+  }
+};
+
 }  // namespace
 
 void add_weighted_energies(const Queue& queue, const float* energies, const double* factors,
                            std::int64_t steps, std::int64_t chains, double* log_weights) {
   for_each_index(queue, chains, AddBody{energies, factors, steps, chains, log_weights});
+}
+
+void copy_some_rows(const Queue& queue, const std::uint32_t* moves, const float* from,
+                    std::int64_t rows, std::int64_t row_size, float* to) {
+  for_each_in_rows(queue, rows, row_size, CopyBody{moves, from, row_size, to});
 }
 
 }  // namespace ebm

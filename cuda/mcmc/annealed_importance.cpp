@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <numeric>
 #include <span>
@@ -14,7 +15,10 @@
 #include "cuda/base/errors.h"
 #include "cuda/device/array.h"
 #include "cuda/kernels/annealing.cuh"
+#include "cuda/kernels/mala.cuh"
 #include "cuda/kernels/random_states.cuh"
+#include "cuda/random/normal.cuh"
+#include "cuda/random/philox.cuh"
 
 namespace ebm {
 namespace {
@@ -23,6 +27,8 @@ namespace {
 constexpr std::uint32_t kPilot = 1;
 constexpr std::uint32_t kForward = 2;
 constexpr std::uint32_t kReverse = 3;
+constexpr std::uint32_t kDecisions = 4;
+constexpr std::uint32_t kMoves = 5;  // and one more for every round
 
 /// Chains that move by MALA inside the box.
 class BoxedChains {
@@ -46,10 +52,6 @@ class BoxedChains {
     fill_box(energy_.queue(), stream_, box_.low, box_.high, chains_, energy_.state_size(),
              sampler_.states());
   }
-  void start_from(const float* states) {
-    copy(energy_.queue(), states, static_cast<std::size_t>(chains_ * energy_.state_size()),
-         sampler_.states());
-  }
 
   /// Some steps of one kind, whose records are read.
   void take(int steps, const MalaStep& step) {
@@ -59,7 +61,9 @@ class BoxedChains {
     sampler_.read_records(steps);
     require_finite(sampler_.energies());
   }
-  /// Of the last take(): U before its last step, and the share of accepted proposals.
+  /// Of the last take(): U before every step, steps × chains, and before the last one, and the
+  /// share of accepted proposals.
+  std::span<const float> all_energies() const { return sampler_.energies(); }
   std::span<const float> energies() const {
     return sampler_.energies().last(static_cast<std::size_t>(chains_));
   }
@@ -69,6 +73,35 @@ class BoxedChains {
            static_cast<double>(accepted.size());
   }
 
+  const float* states() { return sampler_.states(); }
+
+  /// The whole path, from uniform states or back from given ones; the chains' log w.
+  std::vector<double> anneal_forward(const AnnealingPath& path) {
+    start_uniform();
+    std::vector<double> factors;
+    for (std::size_t k = 1; k < path.beta.size(); ++k) {
+      factors.push_back(path.beta[k - 1] - path.beta[k]);
+    }
+    return anneal(path.steps, factors);
+  }
+  std::vector<double> anneal_reverse(const AnnealingPath& path, const float* from) {
+    start_from(from);
+    // U(x_{k−1}) is that before the step after the one from x_k: U(x_K) does not count, and the
+    // last step is there for U(x_0).
+    std::vector<MalaStep> steps(path.steps.rbegin(), path.steps.rend());
+    steps.push_back(steps.back());
+    std::vector<double> factors{0};
+    for (std::size_t k = path.beta.size() - 1; k > 0; --k) {
+      factors.push_back(path.beta[k] - path.beta[k - 1]);
+    }
+    return anneal(steps, factors);
+  }
+
+ private:
+  void start_from(const float* states) {
+    copy(energy_.queue(), states, static_cast<std::size_t>(chains_ * energy_.state_size()),
+         sampler_.states());
+  }
   /// All steps, without the host; each chain's Σ factor·U(state before the step).
   std::vector<double> anneal(std::span<const MalaStep> steps, std::span<const double> factors) {
     const Queue& queue = energy_.queue();
@@ -89,7 +122,6 @@ class BoxedChains {
     return log_weights;
   }
 
- private:
   template <class Number>
   static void require_finite(std::span<const Number> values) {
     if (!std::ranges::all_of(values, [](Number value) { return std::isfinite(value); })) {
@@ -120,33 +152,78 @@ double standard_deviation(std::span<const float> values) {
   return std::sqrt(squares / n);
 }
 
-}  // namespace
+/// One of a path's levels, and how much of the path there is up to it.
+struct Level {
+  double beta;
+  double epsilon;
+  double end;
+};
 
-AnnealingPath choose_annealing_path(Energy& energy, const BoxedEnergy& box, std::int64_t chains,
-                                    std::int64_t transitions, std::uint64_t seed) {
-  constexpr double kAcceptance = 0.57;
-  constexpr int kRounds = 5;  // of so many steps, after each of which ε is set anew
-  constexpr int kSteps = 5;
-  constexpr std::size_t kMostLevels = 10'000;
-  struct Level {
-    double beta;
-    double epsilon;
-  };
-  BoxedChains pilot(energy, box, chains, seed, kPilot);
-  pilot.start_uniform();
-  const double side = static_cast<double>(box.high) - static_cast<double>(box.low);
-  double epsilon = side / 4;
-  // U of the uniform law, which a step at (nearly) β = 0 leaves as it is.
-  pilot.take(1, step_at(box, std::numeric_limits<float>::min(), epsilon));
-  std::vector<Level> levels{{0, epsilon}};
-  while (levels.back().beta < 1) {
-    const double spread = standard_deviation(pilot.energies());
-    const double beta = std::min(1.0, levels.back().beta + (spread > 0 ? 1 / spread : 1.0));
+/// Chains that find a level's ε and the standard deviation of U, along a chain and over all.
+class Pilot {
+ public:
+  Pilot(Energy& energy, const BoxedEnergy& box, std::int64_t chains, std::uint64_t seed)
+      : box_(box),
+        side_(static_cast<double>(box.high) - static_cast<double>(box.low)),
+        epsilon_(side_ / 4),
+        chains_(energy, box, chains, seed, kPilot) {
+    chains_.start_uniform();
+    // U of the uniform law, which a step at (nearly) β = 0 leaves as it is.
+    chains_.take(1, step_at(box_, std::numeric_limits<float>::min(), epsilon_));
+  }
+
+  void go_to(double beta) {
+    constexpr double kAcceptance = 0.57;
+    const auto chains = chains_.energies().size();
+    std::vector<double> sums(chains);
+    std::vector<double> squares(chains);
     for (int round = 0; round < kRounds; ++round) {
-      pilot.take(kSteps, step_at(box, beta, epsilon));
-      epsilon = std::min(epsilon * std::exp(pilot.acceptance() - kAcceptance), side);
+      chains_.take(kSteps, step_at(box_, beta, epsilon_));
+      epsilon_ = std::min(epsilon_ * std::exp(chains_.acceptance() - kAcceptance), side_);
+      if (round == 0) continue;  // in which chains come from the level before
+      const std::span<const float> energies = chains_.all_energies();
+      for (std::size_t i = 0; i < energies.size(); ++i) {
+        const double value = static_cast<double>(energies[i] - energies[i % chains]);
+        sums[i % chains] += value;
+        squares[i % chains] += value * value;
+      }
     }
-    levels.push_back({beta, epsilon});
+    double variance = 0;
+    for (std::size_t c = 0; c < chains; ++c) {
+      constexpr double kCounted = kSteps * (kRounds - 1);
+      variance += (squares[c] - sums[c] * sums[c] / kCounted) / kCounted;
+    }
+    along_ = std::sqrt(std::max(variance / static_cast<double>(chains), 0.0));
+  }
+
+  double epsilon() const { return epsilon_; }
+  double spread() const { return standard_deviation(chains_.energies()); }
+  double spread_along_chains() const { return along_; }
+
+ private:
+  static constexpr int kRounds = 5;  // of so many steps, after each of which ε is set anew
+  static constexpr int kSteps = 5;
+
+  BoxedEnergy box_;
+  double side_;
+  double epsilon_;
+  BoxedChains chains_;
+  double along_ = 0;
+};
+
+std::vector<Level> choose_levels(Pilot& pilot) {
+  constexpr std::size_t kMostLevels = 10'000;
+  /// What counts of a spread that chains do not go through themselves: enough for U to be followed.
+  constexpr double kPartBetweenChains = 0.01;
+  std::vector<Level> levels{{0, pilot.epsilon(), 0}};
+  while (levels.back().beta < 1) {
+    const double spread = pilot.spread();
+    const double rise = std::min(1 - levels.back().beta, spread > 0 ? 1 / spread : 1.0);
+    const double beta = levels.back().beta + rise;
+    pilot.go_to(beta);
+    const double length = pilot.spread_along_chains() + kPartBetweenChains * spread;
+    levels.push_back(
+        {beta, pilot.epsilon(), levels.back().end + (length > 0 ? rise * length : rise)});
     if (levels.size() > kMostLevels) {
       throw Divergence(fmt::format(
           "annealing: {} levels are not enough from the uniform law to exp(-U); the last has beta "
@@ -154,15 +231,33 @@ AnnealingPath choose_annealing_path(Energy& energy, const BoxedEnergy& box, std:
           kMostLevels, beta, spread));
     }
   }
+  return levels;
+}
 
+/// The mean of independent values, and its standard error.
+std::pair<double, double> mean_and_error(std::span<const double> values) {
+  const auto n = static_cast<double>(values.size());
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
+  double squares = 0;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return {mean, std::sqrt(squares / (n - 1) / n)};
+}
+
+}  // namespace
+
+AnnealingPath choose_annealing_path(Energy& energy, const BoxedEnergy& box, std::int64_t chains,
+                                    std::int64_t transitions, std::uint64_t seed) {
+  Pilot pilot(energy, box, chains, seed);
+  const std::vector<Level> levels = choose_levels(pilot);
   AnnealingPath path{.beta = {0}, .steps = {}};
+  std::size_t above = 1;
   for (std::int64_t k = 1; k <= transitions; ++k) {
-    const double place = static_cast<double>(k) / static_cast<double>(transitions) *
-                         static_cast<double>(levels.size() - 1);
-    const auto below = std::min(static_cast<std::size_t>(place), levels.size() - 2);
-    const double part = place - static_cast<double>(below);
-    const Level& from = levels[below];
-    const Level& to = levels[below + 1];
+    const double place =
+        static_cast<double>(k) / static_cast<double>(transitions) * levels.back().end;
+    while (above + 1 < levels.size() && levels[above].end < place) ++above;
+    const Level& from = levels[above - 1];
+    const Level& to = levels[above];
+    const double part = (place - from.end) / (to.end - from.end);
     const double beta = k == transitions ? 1 : from.beta + part * (to.beta - from.beta);
     path.beta.push_back(beta);
     path.steps.push_back(
@@ -175,28 +270,41 @@ std::vector<double> annealed_forward(Energy& energy, const BoxedEnergy& box,
                                      const AnnealingPath& path, std::int64_t chains,
                                      std::uint64_t seed) {
   BoxedChains moving(energy, box, chains, seed, kForward);
-  moving.start_uniform();
-  std::vector<double> factors;
-  for (std::size_t k = 1; k < path.beta.size(); ++k) {
-    factors.push_back(path.beta[k - 1] - path.beta[k]);
-  }
-  return moving.anneal(path.steps, factors);
+  return moving.anneal_forward(path);
 }
 
 std::vector<double> annealed_reverse(Energy& energy, const BoxedEnergy& box,
                                      const AnnealingPath& path, const float* states,
                                      std::int64_t chains, std::uint64_t seed) {
   BoxedChains moving(energy, box, chains, seed, kReverse);
-  moving.start_from(states);
-  // U(x_{k−1}) is that before the step after the one from x_k: U(x_K) does not count, and the last
-  // step is there for U(x_0).
-  std::vector<MalaStep> steps(path.steps.rbegin(), path.steps.rend());
-  steps.push_back(steps.back());
-  std::vector<double> factors{0};
-  for (std::size_t k = path.beta.size() - 1; k > 0; --k) {
-    factors.push_back(path.beta[k] - path.beta[k - 1]);
+  return moving.anneal_reverse(path, states);
+}
+
+double annealed_moves(Energy& energy, const BoxedEnergy& box, const AnnealingPath& path, int rounds,
+                      float* states, std::int64_t chains, std::uint64_t seed) {
+  const RandomStream decisions{seed, Purpose::sampling_uniform, kDecisions};
+  // Of the path that led to a chain's state: at first one that leads back from it.
+  std::vector<double> log_weights =
+      BoxedChains(energy, box, chains, seed, kMoves).anneal_reverse(path, states);
+  for (double& log_weight : log_weights) log_weight = -log_weight;
+  std::vector<std::uint32_t> moves(log_weights.size());
+  double accepted = 0;
+  for (int round = 0; round < rounds; ++round) {
+    const auto number = static_cast<std::uint32_t>(round);
+    BoxedChains proposed(energy, box, chains, seed, kMoves + 1 + number);
+    const std::vector<double> proposed_weights = proposed.anneal_forward(path);
+    for (std::size_t c = 0; c < moves.size(); ++c) {
+      const float u = uniform(decisions.words(number, static_cast<std::uint32_t>(c), 0).v[0]);
+      moves[c] = MalaUpdate::accepts(proposed_weights[c] - log_weights[c], u) ? 1 : 0;
+      log_weights[c] = moves[c] != 0 ? proposed_weights[c] : log_weights[c];
+      accepted += moves[c];
+    }
+    const Mirror<const std::uint32_t> moves_there(energy.queue(), moves);
+    copy_some_rows(energy.queue(), moves_there.data(), proposed.states(), chains,
+                   energy.state_size(), states);
+    energy.queue().wait();
   }
-  return moving.anneal(steps, factors);
+  return accepted / static_cast<double>(rounds) / static_cast<double>(chains);
 }
 
 WeightMean weight_mean(std::span<const double> log_weights, int groups) {
@@ -230,6 +338,35 @@ WeightMean weight_mean(std::span<const double> log_weights, int groups) {
           .mean_log = logs / n,
           .mean_log_error = std::sqrt(log_squares / (n - 1) / n),
           .effective_size = sum * sum / squares};
+}
+
+LogMeanBracket log_mean_bracket(std::span<const double> forward, std::span<const double> reverse,
+                                int groups) {
+  const auto count = static_cast<std::size_t>(groups);
+  const std::size_t size = forward.size() / count;
+  const std::size_t back = reverse.size() / count;
+  std::vector<double> below(count);
+  std::vector<double> above(count);
+  for (std::size_t group = 0; group < count; ++group) {
+    const std::span<const double> mine = forward.subspan(group * size, size);
+    const double largest = *std::ranges::max_element(mine);
+    double sum = 0;
+    for (const double log_weight : mine) sum += std::exp(log_weight - largest);
+    const double log_sum = largest + std::log(sum);
+    below[group] = log_sum - std::log(size);
+    for (const double log_weight : reverse.subspan(group * back, back)) {
+      const double high = std::max(log_sum, -log_weight);
+      const double with_it = high + std::log1p(std::exp(-std::abs(log_sum + log_weight)));
+      above[group] += (with_it - std::log(size + 1)) / static_cast<double>(back);
+    }
+  }
+  const auto [forward_mean, forward_error] = mean_and_error(below);
+  const auto [reverse_mean, reverse_error] = mean_and_error(above);
+  return {.forward = forward_mean,
+          .forward_error = forward_error,
+          .reverse = reverse_mean,
+          .reverse_error = reverse_error,
+          .effective_size = weight_mean(forward, groups).effective_size};
 }
 
 }  // namespace ebm

@@ -12,16 +12,15 @@
 
 namespace ebm {
 
-/// The logarithm of Z = ∫ exp(−U) over the box, in nats: see annealed_importance.h.
+/// The logarithm of Z = ∫ exp(−U) over the box, in nats, from both sides: see LogMeanBracket.
 struct LogPartition {
-  double forward = 0;  ///< from the box's uniform law; below log Z but for chance
+  double forward = 0;  ///< from the box's uniform law; at most log Z but for chance
   double forward_se = 0;
-  double reverse = 0;  ///< from long chains that started at data; above log Z if they mixed
+  double reverse = 0;  ///< and back from long chains; at least log Z if they are draws of exp(−U)
   double reverse_se = 0;
-  double ess = 0;  ///< of the forward weights
-  /// [forward − 2 forward_se, reverse + 2 reverse_se], which holds log Z.
-  double lower = 0;
-  double upper = 0;
+  double ess = 0;    ///< of the forward weights
+  double lower = 0;  ///< three standard errors below the forward one
+  double upper = 0;  ///< and above the reverse one
 };
 
 /// U of states of the data's law.

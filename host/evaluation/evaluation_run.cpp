@@ -27,12 +27,12 @@
 namespace ebm {
 namespace {
 
-/// Numbers of the random streams of sampling, of which annealing has the first.
-constexpr std::uint32_t kFromData = 10;
-constexpr std::uint32_t kFromNoise = 11;
-constexpr std::uint32_t kFromBank = 12;
-constexpr std::uint32_t kReleased = 13;
-constexpr std::uint32_t kShortRun = 14;
+/// Numbers of the random streams of sampling, of which annealing has the first few.
+constexpr std::uint32_t kFromData = 1000;
+constexpr std::uint32_t kFromNoise = 1001;
+constexpr std::uint32_t kFromBank = 1002;
+constexpr std::uint32_t kReleased = 1003;
+constexpr std::uint32_t kShortRun = 1004;
 
 bool is_there(const std::filesystem::path& file) {
   std::error_code none;

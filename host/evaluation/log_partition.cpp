@@ -9,14 +9,16 @@
 #include <utility>
 
 #include "cuda/base/errors.h"
+#include "cuda/device/array.h"
 #include "host/files/npy.h"
 #include "host/training/progress.h"
 
 namespace ebm {
 namespace {
 
-constexpr int kGroups = 10;           // of chains, for standard errors
+constexpr int kGroups = 20;           // of chains, for standard errors
 constexpr std::int64_t kPilot = 200;  // chains that choose the path, at most
+constexpr int kMoves = 2;             // rounds of moves between modes
 
 bool is_there(const std::filesystem::path& file) {
   std::error_code none;
@@ -97,8 +99,14 @@ bool LogPartitionEstimate::run(const float* states, std::int64_t count, const St
     return false;
   }
   const std::int64_t back = std::min(chains_, count);
-  reverse_ = weights("reverse", back,
-                     [&] { return annealed_reverse(energy_, box_, *path_, states, back, seed_); });
+  reverse_ = weights("reverse", back, [&] {
+    Array<float> moved(energy_.queue(), back * energy_.state_size());
+    copy(energy_.queue(), states, moved.size(), moved.data());
+    const double share =
+        annealed_moves(energy_, box_, *path_, kMoves, moved.data(), back, seed_);
+    log_.info(fmt::format("{:.1f}% of the proposed moves between modes were accepted", 100 * share));
+    return annealed_reverse(energy_, box_, *path_, moved.data(), back, seed_);
+  });
   return !stop();
 }
 
@@ -106,17 +114,15 @@ std::optional<LogPartition> LogPartitionEstimate::result() const {
   if (forward_.empty() || reverse_.empty()) {
     return std::nullopt;
   }
-  const WeightMean forward = weight_mean(forward_, kGroups);
-  const WeightMean reverse = weight_mean(reverse_, kGroups);
+  const LogMeanBracket found = log_mean_bracket(forward_, reverse_, kGroups);
   const double volume = log_volume();
-  LogPartition found{.forward = volume + forward.log_mean,
-                     .forward_se = forward.standard_error,
-                     .reverse = volume - reverse.log_mean,
-                     .reverse_se = reverse.standard_error,
-                     .ess = forward.effective_size};
-  found.lower = found.forward - 2 * found.forward_se;
-  found.upper = found.reverse + 2 * found.reverse_se;
-  return found;
+  return LogPartition{.forward = volume + found.forward,
+                      .forward_se = found.forward_error,
+                      .reverse = volume + found.reverse,
+                      .reverse_se = found.reverse_error,
+                      .ess = found.effective_size,
+                      .lower = volume + found.lower(),
+                      .upper = volume + found.upper()};
 }
 
 std::vector<double> LogPartitionEstimate::forward_estimates() const {

@@ -33,8 +33,8 @@ class LogPartitionEstimate {
   const std::optional<AnnealingPath>& path();
   const std::string& failure() const { return failure_; }
 
-  /// Both directions; `states`, where the energy computes, are what the reverse chains start from,
-  /// `count` of them. Returns false when it was asked to stop.
+  /// Both directions; the reverse chains start from `states`, `count` of them where the energy
+  /// computes, after annealed_moves(). Returns false when it was asked to stop.
   bool run(const float* states, std::int64_t count, const StopRequest& stop);
 
   /// What came out; nothing where there is no path.

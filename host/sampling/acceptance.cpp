@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "cuda/diagnostics/normal_quantile.h"
+#include "cuda/diagnostics/normal_quantile.cuh"
 
 namespace ebm {
 namespace {

@@ -4,7 +4,10 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <numeric>
 #include <vector>
+
+#include "cuda/diagnostics/ranks.h"
 
 namespace ebm {
 
@@ -14,13 +17,13 @@ double auroc(std::span<const float> negatives, std::span<const float> positives)
       std::ranges::any_of(positives, is_nan)) {
     return std::numeric_limits<double>::quiet_NaN();
   }
-  std::vector<float> sorted(negatives.begin(), negatives.end());
-  std::ranges::sort(sorted);
-  std::uint64_t half_wins = 0;
-  for (const float value : positives) {
-    const auto [first, end] = std::equal_range(sorted.begin(), sorted.end(), value);
-    half_wins += static_cast<std::uint64_t>((first - sorted.begin()) + (end - sorted.begin()));
-  }
+  std::vector<double> all(negatives.begin(), negatives.end());
+  all.insert(all.end(), positives.begin(), positives.end());
+  const std::vector<std::int64_t> ranks = doubled_ranks(all);
+  // Twice the ranks of positives among all, without what they would be among themselves.
+  const std::int64_t count = std::ssize(positives);
+  const std::int64_t half_wins =
+      std::accumulate(ranks.end() - count, ranks.end(), -count * (count + 1));
   return static_cast<double>(half_wins) / 2 / static_cast<double>(negatives.size()) /
          static_cast<double>(positives.size());
 }

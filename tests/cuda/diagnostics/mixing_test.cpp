@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "cuda/diagnostics/normal_quantile.h"
+#include "cuda/diagnostics/normal_quantile.cuh"
 #include "host/files/safetensors.h"
 #include "tests/support/places.h"
 #include "tests/support/threads.h"
