@@ -74,7 +74,7 @@ tbody th { font-weight: 600; }
 figure { margin: 0 0 1.5rem; min-width: 0; break-inside: avoid; }
 figure .scroll { margin: 0; background: #ffffff; padding: 0.4rem; border-radius: 0.4rem; border: 1px solid var(--line); }
 figure img { display: block; width: 100%; height: auto; }
-figure.plot img { min-width: 42rem; }
+@media (max-width: 46rem) { figure.plot img { min-width: 42rem; } }
 figure.grid { max-width: 44rem; }
 figcaption { padding: 0.35rem 0.1rem 0; font-size: 0.95rem; }
 summary { cursor: pointer; padding: 0.3rem 0; }

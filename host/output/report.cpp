@@ -270,10 +270,10 @@ HtmlSection diagnosis_section(const Material& from, ReportPictures& pictures) {
 std::string how_many(std::size_t shown, std::size_t all, std::string_view what) {
   if (shown == all) return "";
   return fmt::format(
-      "<p class=\"quiet\">{} of {} {} are shown: {}. All are in the run’s folder.</p>\n", shown,
-      all, what,
-      shown == 1 ? "the last, so that the page stays below 5 MB"
-                 : "the first, the last, and some evenly between");
+      "<p class=\"quiet\">{} of {} {} are shown: {}. At most {} of a kind are, and as many as keep "
+      "this page below 5 MB; all are in the run’s folder.</p>\n",
+      shown, all, what, shown == 1 ? "the last" : "the first, the last, and some evenly between",
+      kMostInTime);
 }
 
 HtmlSection landscape_section(const Material& from, ReportPictures& pictures) {

@@ -116,6 +116,7 @@ std::string rows_table(const std::string& caption, const std::string& first_colu
 /// as rows of another, and what is deeper in tables of its own.
 std::string tables_of(const Json& value, const std::string& caption) {
   HtmlTable single{.caption = caption, .columns = {"what", "value"}, .rows = {}};
+  bool has_values = false;
   std::vector<std::pair<std::string, const Json*>> rows;
   std::string deeper;
   for (const auto& item : value.items()) {
@@ -127,9 +128,11 @@ std::string tables_of(const Json& value, const std::string& caption) {
       deeper += tables_of(part, fmt::format("{}: {}", caption, name));
     } else {
       single.rows.push_back({name, text_of(part)});
+      has_values = has_values || !part.is_null();
     }
   }
-  if (rows.size() == 1 && !single.rows.empty()) {  // is not worth a table
+  if (!has_values && !rows.empty()) single.rows.clear();  // nulls in the place of objects
+  if (rows.size() == 1 && !single.rows.empty()) {         // is not worth a table
     for (const auto& cell : rows[0].second->items()) {
       single.rows.push_back({rows[0].first + ": " + name_of(cell.key()), text_of(cell.value())});
     }
@@ -139,9 +142,9 @@ std::string tables_of(const Json& value, const std::string& caption) {
 }
 
 std::string with_mark(const std::string& holds) {
-  if (holds == "yes") return "✓ yes";
-  if (holds == "no") return "✗ no";
-  return holds == "undecided" ? "? undecided" : holds;
+  if (holds == "yes") return "✓\u00a0yes";
+  if (holds == "no") return "✗\u00a0no";
+  return holds == "undecided" ? "?\u00a0undecided" : holds;
 }
 
 std::string criteria_of(const Json& criteria, const fs::path& file) {

@@ -20,8 +20,8 @@ struct PictureInTime {
 std::vector<PictureInTime> pictures_in_time(const std::filesystem::path& folder,
                                             std::string_view prefix);
 
-/// How a picture is shown: a plot, whose letters can be read only so small, is never less than some
-/// 670 pixels wide and scrolls in its box; a grid of images has any size.
+/// How a picture is shown: a plot, whose letters can be read only so small, scrolls in its box on a
+/// narrow page; a grid of images becomes as small as that.
 enum class PictureKind { plot, grid };
 
 /// What a picture shows, for those who see it and for those who do not. None is escaped yet.
