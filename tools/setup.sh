@@ -5,7 +5,8 @@
 # usage: setup.sh [--dry-run] [PRESET]      --dry-run prints the missing packages, one a line, and
 #                                           stops; PRESET, of CMakePresets.json, may need more [cpu];
 #                                           `benchmark` is what tools/benchmark/run.sh needs,
-#                                           `ci` what tools/lint.sh, quick builds and manual pages do
+#                                           `ci` what tools/lint.sh, quick builds, manual pages and the
+#                                           report's test in a browser do
 set -euo pipefail
 
 packages=(
@@ -29,7 +30,7 @@ if [[ $# -gt 1 || ${1:-} == -* ]]; then
 fi
 case ${1:-cpu} in
   benchmark) packages+=(libbenchmark-dev python3-venv) ;;
-  ci) packages+=(ccache clang-format clang-tidy help2man) ;;
+  ci) packages+=(ccache chromium-headless-shell clang-format clang-tidy help2man) ;;
   # Clang's OpenMP and sanitizers: ThreadSanitizer understands no other OpenMP, and GCC has no fuzzer.
   tsan | fuzz) packages+=(clang-14 libclang-rt-14-dev libomp-14-dev) ;;
 esac

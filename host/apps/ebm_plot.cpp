@@ -1,4 +1,4 @@
-// Redraws the plots of a training run from its files.
+// Redraws the plots of a training run from its files, and writes its report.
 
 #include <fmt/format.h>
 
@@ -17,6 +17,7 @@
 #include "host/output/diagnostics_csv.h"
 #include "host/output/plot.h"
 #include "host/output/plot_style.h"
+#include "host/output/report.h"
 #include "host/training/environment.h"
 
 namespace {
@@ -78,6 +79,7 @@ int plot(const fs::path& run, const std::optional<std::string>& style) {
       fmt::print("{}\n", fs::path(script).replace_extension(extension).string());
     }
   }
+  fmt::print("{}\n", write_report(run, {}, run / "report.html").string());
   return 0;
 }
 
@@ -89,10 +91,12 @@ int main(int argc, char** argv) {
     std::optional<std::string> style;
     CLI::App app(
         "Draws the plots of a training run again, as PNG and PDF, from the files in its folder:\n"
-        "the diagnosis plot, the landscapes of toy data and the long runs of images. Lists what "
-        "it\n"
-        "drew. Scripts (.gp) that are there are used as they are, with the style that the run's\n"
-        "plots.gp sets.\n\n"
+        "the diagnosis plot, the landscapes of toy data and the long runs of images. Then writes\n"
+        "report.html there, the run as one page that opens anywhere, with the evaluation that\n"
+        "ebm_evaluate has left in RUN/evaluation, if it has. Lists what it drew and wrote. "
+        "Scripts\n"
+        "(.gp) that are there are used as they are, with the style that the run's plots.gp "
+        "sets.\n\n"
         "  ebm_plot runs/gmm_convergent\n"
         "  ebm_plot runs/gmm_convergent --style paper.gp\n",
         "ebm_plot");

@@ -15,14 +15,6 @@ constexpr double kSecondsOfAMeasurement = 10;
 
 }  // namespace
 
-std::string grouped(std::int64_t value) {
-  std::string digits = std::to_string(value);
-  for (auto place = std::ssize(digits) - 3; place > 0; place -= 3) {
-    digits.insert(static_cast<std::size_t>(place), ",");
-  }
-  return digits;
-}
-
 std::string duration(double seconds) {
   const auto whole = static_cast<std::int64_t>(std::llround(std::max(0.0, seconds)));
   const std::int64_t hours = whole / 3600;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "host/config/config.h"
+#include "host/grouped.h"
 
 namespace ebm {
 
@@ -107,9 +108,6 @@ class Progress {
   bool begun_ = false;
   IterationRecord last_;
 };
-
-/// 1234567 -> "1,234,567".
-std::string grouped(std::int64_t value);
 
 /// 75 -> "1:15", 3675 -> "1:01:15".
 std::string duration(double seconds);

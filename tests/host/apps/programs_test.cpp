@@ -139,11 +139,15 @@ TEST_F(Programs, PlotRedrawsARunFromItsFiles) {
   ASSERT_EQ(
       shell(train(small_toy() + " --quiet --set landscape.every=20 --out " + path("run"))).status,
       0);
-  const std::vector<std::string> pictures{
-      "diagnosis.png", "diagnosis.pdf", "landscape/landscape_000001.png",
-      "landscape/landscape_000020.png", "landscape/landscape_000020.pdf"};
+  const std::vector<std::string> pictures{"diagnosis.png",
+                                          "diagnosis.pdf",
+                                          "landscape/landscape_000001.png",
+                                          "landscape/landscape_000020.png",
+                                          "landscape/landscape_000020.pdf",
+                                          "report.html"};
   for (const std::string& picture : pictures) {
-    EXPECT_TRUE(std::filesystem::remove(folder_ / "run" / picture)) << picture;
+    EXPECT_EQ(std::filesystem::remove(folder_ / "run" / picture), picture != "report.html")
+        << picture;
   }
   std::filesystem::remove(folder_ / "run/diagnosis.gp");
   const std::string table = read_bytes(folder_ / "run/correlations.csv");
@@ -155,6 +159,8 @@ TEST_F(Programs, PlotRedrawsARunFromItsFiles) {
     EXPECT_TRUE(mentions(all.output, {path("run/" + picture)}));
   }
   EXPECT_EQ(read_bytes(folder_ / "run/correlations.csv"), table);
+  EXPECT_TRUE(mentions(read_bytes(folder_ / "run/report.html"),
+                       {"</html>", "After 20 iterations", "<figcaption>Iteration 20: KL"}));
 
   const std::string whole = read_bytes(folder_ / "run/diagnostics.csv");
   write_bytes(folder_ / "run/diagnostics.csv", whole.substr(0, whole.size() - 5));
