@@ -13,8 +13,8 @@
 namespace ebm {
 namespace {
 
-/// Half chains one after the other, `length` draws each.
-struct HalfChains {
+/// Chains, or their halves, one after the other, `length` draws each.
+struct ChainTable {
   std::size_t length = 0;
   std::vector<double> values;
 
@@ -24,9 +24,9 @@ struct HalfChains {
   }
 };
 
-HalfChains split(std::span<const float> draws, std::size_t chains) {
+ChainTable split(std::span<const float> draws, std::size_t chains) {
   const std::size_t whole = draws.size() / chains;
-  HalfChains halves{.length = whole / 2, .values = {}};
+  ChainTable halves{.length = whole / 2, .values = {}};
   halves.values.reserve(2 * chains * halves.length);
   for (std::size_t chain = 0; chain < chains; ++chain) {
     for (const std::size_t first : {std::size_t{0}, whole - halves.length}) {
@@ -38,7 +38,7 @@ HalfChains split(std::span<const float> draws, std::size_t chains) {
   return halves;
 }
 
-HalfChains rank_normalized(const HalfChains& chains, const Queue& queue) {
+ChainTable rank_normalized(const ChainTable& chains, const Queue& queue) {
   return {chains.length, normal_scores(chains.values, queue)};
 }
 
@@ -54,7 +54,7 @@ double variance(std::span<const double> values) {
   return squares / static_cast<double>(values.size() - 1);
 }
 
-std::vector<double> means(const HalfChains& chains) {
+std::vector<double> means(const ChainTable& chains) {
   std::vector<double> each(chains.count());
   for (std::size_t i = 0; i < each.size(); ++i) each[i] = mean(chains[i]);
   return each;
@@ -64,7 +64,7 @@ bool all_equal(std::span<const double> values) {
   return std::ranges::adjacent_find(values, std::ranges::not_equal_to{}) == values.end();
 }
 
-double rhat(const HalfChains& chains) {
+double rhat(const ChainTable& chains) {
   std::vector<double> variances(chains.count());
   for (std::size_t i = 0; i < variances.size(); ++i) variances[i] = variance(chains[i]);
   const auto n = static_cast<double>(chains.length);
@@ -75,7 +75,7 @@ double rhat(const HalfChains& chains) {
 /// which W is a part, holds the variance between chains too.
 class Autocorrelation {
  public:
-  explicit Autocorrelation(HalfChains chains) : centred_(std::move(chains)) {
+  explicit Autocorrelation(ChainTable chains) : centred_(std::move(chains)) {
     const std::vector<double> centres = means(centred_);
     for (std::size_t i = 0; i < centred_.values.size(); ++i) {
       centred_.values[i] -= centres[i / centred_.length];
@@ -102,12 +102,12 @@ class Autocorrelation {
     return mean(sums) / static_cast<double>(centred_.length);
   }
 
-  HalfChains centred_;
+  ChainTable centred_;
   double within_ = 0;
   double whole_ = 0;
 };
 
-double effective_size(const HalfChains& chains) {
+double effective_size(const ChainTable& chains) {
   const auto size = static_cast<double>(chains.values.size());
   if (all_equal(chains.values)) return size;
   const Autocorrelation rho(chains);
@@ -137,13 +137,13 @@ Mixing mixing(std::span<const float> draws, std::int64_t chains, const Queue& qu
       !std::ranges::all_of(draws, [](float x) { return std::isfinite(x); })) {
     return {kUndefined, kUndefined, kUndefined};
   }
-  const HalfChains values = split(draws, count);
-  const HalfChains normal = rank_normalized(values, queue);
+  const ChainTable values = split(draws, count);
+  const ChainTable normal = rank_normalized(values, queue);
   Mixing mixing{.ess_bulk = effective_size(normal)};
   if (all_equal(values.values)) {
     mixing.rhat = kUndefined;
   } else {
-    HalfChains folded = values;
+    ChainTable folded = values;
     const double median = quantile(sorted(values.values, queue), 0.5);
     for (double& value : folded.values) value = std::abs(value - median);
     mixing.rhat = std::max(rhat(normal), rhat(rank_normalized(folded, queue)));
@@ -152,11 +152,54 @@ Mixing mixing(std::span<const float> draws, std::int64_t chains, const Queue& qu
   const std::vector<double> all = sorted(std::vector<double>(draws.begin(), draws.end()), queue);
   for (const double p : {0.05, 0.95}) {
     const double limit = quantile(all, p);
-    HalfChains below = values;
+    ChainTable below = values;
     for (double& value : below.values) value = value <= limit ? 1 : 0;
     mixing.ess_tail = std::min(mixing.ess_tail, effective_size(below));
   }
   return mixing;
+}
+
+namespace {
+
+/// Of chains one after another.
+double nested_rhat(const ChainTable& chains, std::size_t groups) {
+  const std::size_t size = chains.count() / groups;
+  const std::vector<double> centres = means(chains);
+  std::vector<double> group_means;
+  double within = 0;
+  for (std::size_t group = 0; group < groups; ++group) {
+    const std::span<const double> mine = std::span(centres).subspan(group * size, size);
+    group_means.push_back(mean(mine));
+    double inside = 0;
+    for (std::size_t chain = group * size; chain < (group + 1) * size; ++chain) {
+      inside += variance(chains[chain]);
+    }
+    within += variance(mine) + inside / static_cast<double>(size);
+  }
+  return std::sqrt(1 + variance(group_means) / (within / static_cast<double>(groups)));
+}
+
+}  // namespace
+
+double nested_rhat(std::span<const float> draws, std::int64_t chains, std::int64_t groups,
+                   const Queue& queue) {
+  const auto count = static_cast<std::size_t>(chains);
+  ChainTable whole{.length = draws.size() / count, .values = {}};
+  for (std::size_t chain = 0; chain < count; ++chain) {
+    for (std::size_t t = 0; t < whole.length; ++t) {
+      whole.values.push_back(static_cast<double>(draws[t * count + chain]));
+    }
+  }
+  if (!std::ranges::all_of(draws, [](float x) { return std::isfinite(x); }) ||
+      all_equal(whole.values)) {
+    return std::numeric_limits<double>::quiet_NaN();
+  }
+  const auto split_into = static_cast<std::size_t>(groups);
+  ChainTable folded = whole;
+  const double median = quantile(sorted(whole.values, queue), 0.5);
+  for (double& value : folded.values) value = std::abs(value - median);
+  return std::max(nested_rhat(rank_normalized(whole, queue), split_into),
+                  nested_rhat(rank_normalized(folded, queue), split_into));
 }
 
 }  // namespace ebm

@@ -36,4 +36,17 @@ struct Mixing {
 /// number of threads. Sorting and ranking are the queue's work.
 Mixing mixing(std::span<const float> draws, std::int64_t chains, const Queue& queue = {});
 
+/// Have groups of chains that started differently forgotten where? Nested R̂ (Margossian, Hoffman,
+/// Sountsov, Riou-Durand, Vehtari and Gelman, 2024, "Nested R̂: assessing the convergence of Markov
+/// chain Monte Carlo when running many short chains"): √(1 + B/W) with B the variance of the
+/// groups' means and W the mean over the groups of the variance of their chains' means and the mean
+/// variance within chains; the larger one for the rank-normalized values and for the
+/// rank-normalized distances from their median. Unlike rhat it is near 1 where single chains have
+/// not gone everywhere but each group has: of M chains a group, 1 + 1/(2M) or so.
+///
+/// `draws` as above, at least 2 rows; a row's chains are `groups` ≥ 2 groups of equally many, at
+/// least 2, one after another. NaN where a draw is not finite or all are equal.
+double nested_rhat(std::span<const float> draws, std::int64_t chains, std::int64_t groups,
+                   const Queue& queue = {});
+
 }  // namespace ebm

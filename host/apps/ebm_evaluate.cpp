@@ -20,6 +20,7 @@
 #include "host/evaluation/evaluation_json.h"
 #include "host/evaluation/evaluation_run.h"
 #include "host/output/plot_style.h"
+#include "host/output/report.h"
 #include "host/training/compute_device.h"
 #include "host/training/environment.h"
 #include "host/training/interruption.h"
@@ -109,6 +110,7 @@ int evaluate(Options options, std::span<const char* const> command_line) {
     log.info(fmt::format("{:<21}  {:<9}  {}", criterion.name, to_string(criterion.answer),
                          criterion.says));
   }
+  write_report(run, folder.root(), folder.root() / "report.html");
   log.info(fmt::format("verdict: {}: {}", verdict_name(verdict->convergent), verdict->why));
   log.info(fmt::format("done: {}", folder.root().string()));
   return 0;

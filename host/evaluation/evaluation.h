@@ -71,8 +71,11 @@ struct Evaluation {
   std::string box_reason;
 
   std::vector<StartRecord> starts;
-  Mixing across;  ///< the worst of U and the projections, of the chains from data and from noise
-  std::string worst_quantity;  ///< whose R-hat that is
+  // Of U and the projections, the quantity whose nested R-hat over the starts data and noise is the
+  // largest: that, and what all these chains together have.
+  double nested_rhat = 0;
+  Mixing across;
+  std::string worst_quantity;
   double left_box = 0;         ///< share of chains outside after the walls were taken away
   double virial = 0;           ///< E (x − x̄)·∇U/d over the data: 1 where they are draws of exp(−U)
 

@@ -72,6 +72,7 @@ Json likelihoods_of(const Evaluation& found) {
 
 Json mixing_of(const Evaluation& found) {
   Json all = of(found.across);
+  all["nested_rhat"] = number(found.nested_rhat);
   all["of"] = found.worst_quantity;
   for (const StartRecord& start : found.starts) {
     Json one = of(start.energy);

@@ -302,21 +302,24 @@ void EvaluationRun::describe_chains() {
     found_.starts.push_back({.name = start.name,
                              .mean = mean(energies),
                              .deviation = deviation(energies),
-                             .energy = mixing(energies, chains)});
+                             .energy = mixing(energies, chains, energy_->queue())});
   }
   const LongChains& data = chains_of("data");
   const LongChains& noise = chains_of("noise");
   const auto width = static_cast<std::size_t>(chains);
-  const auto take = [&](const Mixing& found, const std::string& quantity) {
-    if (found_.worst_quantity.empty() || !(found.rhat <= found_.across.rhat)) {
-      found_.across = found;
+  const Queue& queue = energy_->queue();
+  const auto look_at = [&](const std::string& quantity, const std::vector<float>& draws) {
+    const double rhat = nested_rhat(draws, 2 * chains, 2, queue);
+    if (found_.worst_quantity.empty() || !(rhat <= found_.nested_rhat)) {
+      found_.nested_rhat = rhat;
+      found_.across = mixing(draws, 2 * chains, queue);
       found_.worst_quantity = quantity;
     }
   };
-  take(mixing(beside(data.energies(), noise.energies(), width), 2 * chains), "U");
+  look_at("U", beside(data.energies(), noise.energies(), width));
   for (std::size_t i = 0; i < static_cast<std::size_t>(config_.evaluate.projections); ++i) {
-    take(mixing(beside(data.projections(i), noise.projections(i), width), 2 * chains),
-         fmt::format("projection {}", i + 1));
+    look_at(fmt::format("projection {}", i + 1),
+            beside(data.projections(i), noise.projections(i), width));
   }
 }
 

@@ -38,33 +38,33 @@ Criterion stays(const Evaluation& found) {
                               100 * kYes)};
 }
 
-/// Do data lie where the density has its mass? Chains that start there keep their energy.
+/// Do data lie where the density has its mass? Chains that start there keep their energy. The
+/// measure is what U varies by in d dimensions where it is −log p of a Gaussian: √(d/2).
 Criterion energy_gap(const Evaluation& found) {
-  constexpr double kYes = 0.5;
-  constexpr double kNo = 3;
+  constexpr double kYes = 1;
+  constexpr double kNo = 5;
   const StartRecord& chains = *find_start(found, "data");
-  const double gap = (found.train.mean - chains.mean) / chains.deviation;
+  const double measure = std::sqrt(static_cast<double>(found.dimensions) / 2);
+  const double gap = (found.train.mean - chains.mean) / measure;
   return {.name = "energy_gap",
           .value = gap,
           .bound = kYes,
           .answer = at_most(std::abs(gap), kYes, kNo),
-          .says = fmt::format("U of the data is {:.4g}, that of long chains from them {:.4g}: "
-                              "{:.3g} of the chains' standard deviations apart, where {:g} are "
-                              "allowed",
+          .says = fmt::format("U is {:.5g} of the data and {:.5g} of long chains from them: {:.3g} "
+                              "times √(d/2), what a Gaussian's varies by; at most {:g} is allowed",
                               found.train.mean, chains.mean, gap, kYes)};
 }
 
-/// Have chains forgotten where they started?
+/// Have chains forgotten where they started? Chains that have not say nothing against the density.
 Criterion mixing_of_starts(const Evaluation& found) {
   constexpr double kYes = 1.05;
   return {.name = "starts_agree",
-          .value = found.across.rhat,
+          .value = found.nested_rhat,
           .bound = kYes,
-          .answer = found.across.rhat <= kYes ? Answer::yes : Answer::undecided,
-          .says = fmt::format("R-hat of {} over chains from data and from noise is {:.3f}; mixed "
-                              "chains have at most {:g}. Chains that do not mix say nothing "
-                              "against the density",
-                              found.worst_quantity, found.across.rhat, kYes)};
+          .answer = found.nested_rhat <= kYes ? Answer::yes : Answer::undecided,
+          .says = fmt::format("nested R-hat of {} over chains from data and from noise is {:.3f}; "
+                              "of chains that have forgotten their start it is at most {:g}",
+                              found.worst_quantity, found.nested_rhat, kYes)};
 }
 
 /// Does the density explain data that it has not seen better than a Gaussian?
@@ -99,9 +99,9 @@ Criterion long_chains_like_data(const Evaluation& found) {
           .answer = share >= kYes  ? Answer::yes
                     : share <= kNo ? Answer::no
                                    : Answer::undecided,
-          .says = fmt::format("after {} steps from data, precision is {:.3f} and recall {:.3f}; of "
-                              "samples like data both are at least {:g}",
-                              "all", chains.distances.precision, chains.distances.recall, kYes)};
+          .says = fmt::format("of long chains from data precision is {:.3f} and recall {:.3f}; of samples "
+                              "like data both are at least {:g}",
+                              chains.distances.precision, chains.distances.recall, kYes)};
 }
 
 /// Are the data in equilibrium under the energy's forces?
