@@ -263,6 +263,9 @@ TEST_F(Report, OfANetworkAloneIsItsEvaluation) {
   const std::string page = read_bytes(to);
   EXPECT_TRUE(in_order(page, {"<h1>toy</h1>", "Verdict: non-convergent", "<h3>Criteria</h3>"}));
   EXPECT_TRUE(places_of(page, "The run").empty());
+  write_evaluation({{"verdict", "convergent"}});
+  write_report({}, evaluation(), to);
+  EXPECT_TRUE(in_order(read_bytes(to), {"<h1>Evaluation</h1>", "Verdict: convergent"}));
   EXPECT_TRUE(mentions(message_of<InputFileError>([&] { write_report({}, folder_ / "none", to); }),
                        {"none"}));
 }
