@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kSentence = 40;  // characters of a cell that is more than a name or a number
 
-// Nothing is loaded from anywhere, and a browser that reads the second line sees to it.
+// Nothing is loaded from anywhere, and the policy has the browser see to it.
 constexpr std::string_view kHead = R"html(<meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy"
   content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
@@ -49,7 +49,9 @@ h2 {
 h3 { font-size: 1.1rem; margin: 1.75rem 0 0.5rem; }
 p { max-width: 48rem; margin: 0 0 0.9rem; }
 a { color: var(--link); }
-nav ul { list-style: none; display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; padding: 0; margin: 0; }
+nav ul {
+  list-style: none; display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; padding: 0; margin: 0;
+}
 .quiet, figcaption { color: var(--quiet); }
 .verdict {
   font-size: 1.15rem; padding: 0.8rem 1rem; border-radius: 0.5rem; border-left: 0.4rem solid;
@@ -58,11 +60,17 @@ nav ul { list-style: none; display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem;
 .non-convergent { background: var(--bad-ground); color: var(--bad); }
 .undecided { background: var(--open-ground); color: var(--open); }
 .scroll { position: relative; overflow-x: auto; max-width: 100%; margin: 0 0 1.25rem; }
-.scroll:focus-visible, summary:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
+.scroll:focus-visible, summary:focus-visible {
+  outline: 3px solid var(--link); outline-offset: 2px;
+}
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 caption { text-align: left; font-weight: 600; padding: 0.2rem 0; white-space: nowrap; }
-h3 + .scroll caption, h3 + p + .scroll caption { position: absolute; clip-path: inset(50%); } /* said */
-th, td { text-align: left; vertical-align: top; padding: 0.35rem clamp(0.4rem, 1.5vw, 0.9rem); border-bottom: 1px solid var(--line); }
+/* What the heading above has said already. */
+h3 + .scroll caption, h3 + p + .scroll caption { position: absolute; clip-path: inset(50%); }
+th, td {
+  text-align: left; vertical-align: top; padding: 0.35rem clamp(0.4rem, 1.5vw, 0.9rem);
+  border-bottom: 1px solid var(--line);
+}
 th:first-child { padding-left: 0.5rem; }
 thead th { background: var(--band); }
 tbody th { font-weight: 600; }
@@ -72,7 +80,10 @@ tbody th { font-weight: 600; }
   grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--width, 34rem)), 1fr));
 }
 figure { margin: 0 0 1.5rem; min-width: 0; break-inside: avoid; }
-figure .scroll { margin: 0; background: #ffffff; padding: 0.4rem; border-radius: 0.4rem; border: 1px solid var(--line); }
+figure .scroll {
+  margin: 0; background: #ffffff; padding: 0.4rem; border-radius: 0.4rem;
+  border: 1px solid var(--line);
+}
 figure img { display: block; width: 100%; height: auto; }
 @media (max-width: 46rem) { figure.plot img { min-width: 42rem; } }
 figure.grid { max-width: 44rem; }

@@ -7,6 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -339,16 +340,13 @@ HtmlSection short_run_section(const Material& from, ReportPictures& pictures) {
 
 /// The iterations after which a long run left something.
 std::vector<std::int64_t> long_runs(const fs::path& folder) {
-  std::vector<std::int64_t> iterations;
+  std::set<std::int64_t> iterations;
   for (const char* prefix : {"longrun_", "energy_", "gradient_"}) {
     for (const PictureInTime& picture : pictures_in_time(folder, prefix)) {
-      iterations.push_back(picture.iteration);
+      iterations.insert(picture.iteration);
     }
   }
-  std::ranges::sort(iterations);
-  const auto repeated = std::ranges::unique(iterations);
-  iterations.erase(repeated.begin(), repeated.end());
-  return iterations;
+  return {iterations.begin(), iterations.end()};
 }
 
 HtmlSection long_run_section(const Material& from, ReportPictures& pictures) {
@@ -391,9 +389,9 @@ HtmlSection long_run_section(const Material& from, ReportPictures& pictures) {
 std::string name_of(const Material& from) {
   if (from.config) return from.config->name;
   if (const auto name = text_at(from.verdict, "name")) return *name;
+  if (from.run.empty()) return "Evaluation";
   const fs::path run = fs::absolute(from.run).lexically_normal();
-  return from.run.empty() ? "Evaluation"
-                          : (run.has_filename() ? run : run.parent_path()).filename();
+  return (run.has_filename() ? run : run.parent_path()).filename().string();
 }
 
 std::string page_of(const Material& from, ReportPictures& pictures) {

@@ -22,23 +22,28 @@ using Texts = std::pair<std::string_view, std::string_view>;
 
 /// What keys are called on the page; others by their own words.
 constexpr std::array kNames = std::to_array<Texts>({
+    {"annealed", "by log Z of annealing"},
     {"bank", "bank of chains"},
     {"data", "chains from data"},
     {"noise", "chains from noise"},
-    {"bits_per_dimension", "bits per dimension"},
+    {"released", "chains from data, the walls taken away"},
     {"data_chains", "long chains from data"},
     {"noise_chains", "long chains from noise"},
     {"ess", "effective sample size of the weights"},
     {"ess_bulk", "bulk ESS"},
     {"ess_tail", "tail ESS"},
-    {"forward", "forward"},
-    {"forward_se", "its standard error"},
+    {"forward_se", "standard error of forward"},
     {"frechet", "Fréchet distance"},
+    {"gaussian", "a Gaussian with the data's moments, to compare"},
     {"held_out", "held-out data"},
     {"kl", "KL divergence"},
+    {"left_box", "share of chains outside the box, the walls taken away"},
     {"mmd", "MMD"},
-    {"reverse", "reverse"},
-    {"reverse_se", "its standard error"},
+    {"mmd_error", "standard error of MMD"},
+    {"no_log_z", "why there is no log Z"},
+    {"of", "of the quantity"},
+    {"quadrature", "by quadrature on a grid"},
+    {"reverse_se", "standard error of reverse"},
     {"rhat", "R̂"},
     {"short_run", "short-run chains"},
     {"test", "held-out data"},
@@ -66,13 +71,17 @@ constexpr std::array kSections = std::to_array<KnownSection>({
      "Fréchet distance and MMD are small where samples are like data; the row of held-out data, "
      "where there is one, is what other data come to. Precision is the share of samples that look "
      "like data, recall the share of data that samples look like."},
-    {"kl", "KL divergence", "Of the truth from what was learned, by quadrature on a grid."},
+    {"kl", "KL divergence", "KL(truth ‖ learned) of a toy density, in nats."},
+    {"record", "The record",
+     "How d_s and r_s swing in the last iterations. Where learning is stable, d_s has both signs "
+     "about as often; correlations of white noise stay within the band with a chance of 95%."},
 });
 
 std::string name_of(std::string_view key) {
   const auto* const found = std::ranges::find(kNames, key, &Texts::first);
   std::string name(found == kNames.end() ? key : found->second);
-  std::ranges::replace(name, '_', ' ');
+  const bool is_symbol = name.starts_with("d_s") || name.starts_with("r_s");
+  std::replace(name.begin() + (is_symbol ? 3 : 0), name.end(), '_', ' ');
   return name;
 }
 
@@ -119,10 +128,12 @@ std::string tables_of(const Json& value, const std::string& caption) {
   bool has_values = false;
   std::vector<std::pair<std::string, const Json*>> rows;
   std::string deeper;
+  bool rows_first = false;
   for (const auto& item : value.items()) {
     const Json& part = item.value();
     const std::string name = name_of(item.key());
     if (is_row(part)) {
+      rows_first = rows_first || single.rows.empty();
       rows.emplace_back(name, &part);
     } else if (part.is_object() || (part.is_array() && !part.empty() && part[0].is_structured())) {
       deeper += tables_of(part, fmt::format("{}: {}", caption, name));
@@ -132,13 +143,15 @@ std::string tables_of(const Json& value, const std::string& caption) {
     }
   }
   if (!has_values && !rows.empty()) single.rows.clear();  // nulls in the place of objects
-  if (rows.size() == 1 && !single.rows.empty()) {         // is not worth a table
-    for (const auto& cell : rows[0].second->items()) {
-      single.rows.push_back({rows[0].first + ": " + name_of(cell.key()), text_of(cell.value())});
-    }
-    rows.clear();
+  if (rows_first) {
+    const std::string table = rows_table(caption, "of", rows);
+    single.caption += ": further";
+    return table + to_html(single) + deeper;
   }
-  return to_html(single) + rows_table(caption, "of", rows) + deeper;
+  const std::string rest = single.rows.empty() ? caption
+                           : rows.size() == 1  ? fmt::format("{}: {}", caption, rows[0].first)
+                                               : caption + ": parts";
+  return to_html(single) + rows_table(rest, "of", rows) + deeper;
 }
 
 std::string with_mark(const std::string& holds) {
@@ -207,12 +220,16 @@ constexpr std::array kPlots = std::to_array<KnownPlot>({
      "Fixed random projections of the states of long chains, for each start"},
     {"log_weights", PictureKind::plot, "Annealing's log weights, forward and reverse",
      "Histograms of the log weights of annealed importance sampling, forward and reverse"},
+    {"x_short_run", PictureKind::grid, "Short-run chains",
+     "Grid of images: chains after a short run"},
     {"x_data", PictureKind::grid, "Last states of chains from data",
      "Grid of images: the last states of long chains that started at data"},
     {"x_noise", PictureKind::grid, "Last states of chains from noise",
      "Grid of images: the last states of long chains that started at noise"},
     {"x_bank", PictureKind::grid, "Last states of chains from the bank",
      "Grid of images: the last states of long chains that started at the bank"},
+    {"x_released", PictureKind::grid, "Last states of chains from data, the walls taken away",
+     "Grid of images: the last states of long chains without the walls of the box"},
 });
 
 /// The folder's pictures: those that are known first, in their order, then the others by name.

@@ -84,7 +84,7 @@ std::string ReportPictures::figure(const fs::path& png, PictureKind kind, const 
       "src=\"data:image/png;base64,{}\"></div><figcaption>{}</figcaption></figure>\n",
       kind == PictureKind::plot ? "plot" : "grid",
       kind == PictureKind::plot
-          ? fmt::format(" tabindex=\"0\" role=\"group\" aria-label=\"Plot: {}\"", label)
+          ? fmt::format(R"( tabindex="0" role="group" aria-label="Plot: {}")", label)
           : "",
       big_endian(std::span(bytes).subspan<16, 4>()), big_endian(std::span(bytes).subspan<20, 4>()),
       escape_html(text.seen), in_base64(bytes), label);

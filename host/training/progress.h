@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "host/config/config.h"
-#include "host/grouped.h"
+#include "host/grouped.h"  // IWYU pragma: export
 
 namespace ebm {
 

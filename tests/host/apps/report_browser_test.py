@@ -97,14 +97,16 @@ EVALUATION = {
         {"name": "an_unreasonably_long_name_for_a_criterion", "value": None, "bound": 0.05,
          "holds": "undecided", "says": None}],
     "log_z": {"forward": -3.21, "forward_se": 0.003, "reverse": -3.19, "reverse_se": 0.004,
-              "ess": 812.4, "support": {"kind": "box", "low": -4.6, "high": 4.6}},
+              "ess": 812.4, "support": {"kind": "box", "low": -4.6, "high": 4.6,
+                                        "why": "a quarter beyond all that was seen of the data"}},
     "log_likelihood": {"train": {"lower": -1.23, "upper": -1.2, "bits_per_dimension": 0.88},
-                       "test": None, "unit": "nats"},
+                       "test": None, "unit": "nats", "gaussian": -2.5},
     "mixing": {"rhat": 1.31, "ess_bulk": 1234.5, "ess_tail": 812.2,
                "starts": {"data": {"rhat": 1.001, "ess_bulk": 401, "ess_tail": 399.1},
                           "noise": {"rhat": 1.2, "ess_bulk": 40, "ess_tail": None}}},
     "distances": {"short_run": {"frechet": 0.012, "mmd": -0.00012, "precision": 0.9, "recall": 0.9},
                   "held_out": {"frechet": 0.002, "mmd": 0.00002, "precision": 1, "recall": 1}},
+    "record": {"iterations": 20, "d_s_mean": 0.01, "d_s_sign_changes": 0.48},
     "seconds": 71.5,
 }
 

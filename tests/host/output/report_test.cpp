@@ -124,7 +124,7 @@ Json whole_evaluation() {
               "ess": 1812.4, "support": {"kind": "box", "low": -4.6, "high": 4.6}},
     "log_likelihood": {"train": {"lower": -1.5, "upper": -1.25, "bits_per_dimension": 0.875},
                        "test": {"lower": -1.75, "upper": null, "bits_per_dimension": 1},
-                       "unit": "nats"},
+                       "unit": "nats", "gaussian": -2.5},
     "mixing": {"rhat": 1.5, "ess_bulk": 123456.7, "ess_tail": 80,
                "starts": {"data": {"rhat": 1.125, "ess_bulk": 40, "ess_tail": 30},
                           "noise": {"rhat": 1.75, "ess_bulk": 20}}},
@@ -194,16 +194,17 @@ TEST_F(Report, ShowsTheEvaluationVerdictFirst) {
        row("bracket", {"none", "0.05", "?\u00a0undecided", "?"}),
        "<h3>Normalizing constant</h3>",
        row("forward", {"−3.25"}),
-       row("its standard error", {"0.003"}),
+       row("standard error of forward", {"0.003"}),
        row("reverse", {"−3.125"}),
-       row("its standard error", {"0.004"}),
+       row("standard error of reverse", {"0.004"}),
        row("effective sample size of the weights", {"1,812"}),
-       row("support: kind", {"box"}),
-       row("support: low", {"−4.6"}),
-       row("support: high", {"4.6"}),
+       "Normalizing constant: support",
+       row("support", {"box", "−4.6", "4.6"}),
        "<h3>Likelihood, in nats</h3>",
        row("training data", {"−1.5", "−1.25", "0.875"}),
        row("held-out data", {"−1.75", "none", "1"}),
+       "Likelihood, in nats: further",
+       row("a Gaussian with the data&#39;s moments, to compare", {"−2.5"}),
        "<h3>Mixing of long chains</h3>",
        row("R̂", {"1.5"}),
        row("bulk ESS", {"123,457"}),
@@ -219,8 +220,8 @@ TEST_F(Report, ShowsTheEvaluationVerdictFirst) {
        row("seconds", {"71.5"}),
        row("finished", {"yes"}),
        row("lags", {"3 values"}),
-       row("d s", {"0.01"}),
-       row("r s", {"none"}),
+       row("d_s", {"0.01"}),
+       row("r_s", {"none"}),
        "<h3>Plots</h3>",
        "Energy of long chains from each start",
        "Annealing&#39;s log weights, forward and reverse",
@@ -263,6 +264,9 @@ TEST_F(Report, OfANetworkAloneIsItsEvaluation) {
   const std::string page = read_bytes(to);
   EXPECT_TRUE(in_order(page, {"<h1>toy</h1>", "Verdict: non-convergent", "<h3>Criteria</h3>"}));
   EXPECT_TRUE(places_of(page, "The run").empty());
+  write_evaluation({{"verdict", "convergent"}});
+  write_report({}, evaluation(), to);
+  EXPECT_TRUE(in_order(read_bytes(to), {"<h1>Evaluation</h1>", "Verdict: convergent"}));
   EXPECT_TRUE(mentions(message_of<InputFileError>([&] { write_report({}, folder_ / "none", to); }),
                        {"none"}));
 }
