@@ -64,7 +64,7 @@ enum class Purpose : std::uint32_t {
   rollback = 23,           ///< the seed after a rollback; iteration = rollbacks so far
   scoring_noise = 24,      ///< noise of ebm_score's copies; iteration = draw, chain = state
   principal_components = 25,  ///< where their iteration starts; chain = dimension
-  projections = 26,        ///< directions along which chains are recorded; chain = direction
+  projections = 26,           ///< directions along which chains are recorded; chain = direction
 };
 
 /// A stream of random words: a pure function of (seed, purpose, iteration), indexed by

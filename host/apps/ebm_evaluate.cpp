@@ -129,8 +129,7 @@ int main(int argc, char** argv) {
         "  ebm_evaluate --resume runs/a/evaluation\n",
         "ebm_evaluate");
     app.set_version_flag("--version", version());
-    auto* what = app.add_option("what", options.what,
-                                "A run, a network, or a configuration (YAML)")
+    auto* what = app.add_option("what", options.what, "A run, a network, or a configuration (YAML)")
                      ->option_text("RUN|NET.safetensors|CONFIG.yaml");
     auto* out = app.add_option("--out", options.out,
                                "Folder for the results, new or empty [RUN/evaluation]")

@@ -1,5 +1,5 @@
-// The configurations of training, sampling and evaluation: what the YAML file says, checked, with every
-// default filled in. Fields have the keys' names. The files under configs/ show them in use.
+// The configurations of training, sampling and evaluation: what the YAML file says, checked, with
+// every default filled in. Fields have the keys' names. The files under configs/ show them in use.
 #pragma once
 
 #include <algorithm>
@@ -217,7 +217,7 @@ struct EvaluateSection {
   int every = 10;      ///< steps between records
   int projections = 4;
   bool mala = true;
-  double epsilon = 0;  ///< 0: chosen for MALA, that of the training without
+  double epsilon = 0;            ///< 0: chosen for MALA, that of the training without
   int annealing_chains = 1000;   ///< 100 for images
   int annealing_steps = 10'000;  ///< 2000 for images
   int samples = 2000;            ///< states of a set that is compared with the data

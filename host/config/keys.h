@@ -327,12 +327,11 @@ void visit_evaluation(Io& io, Config& config) {
   visit_run(io, config);
   io.section({"network", "What the checkpoint is of. What it says itself need not be said here."},
              [&](Io& network) { visit_saved_network(network, config.network); });
-  io.section({"data", "What it was trained on."},
-             [&](Io& data) { visit_data(data, config.data); });
+  io.section({"data", "What it was trained on."}, [&](Io& data) { visit_data(data, config.data); });
   const bool toy = config.data.is_toy();
-  io.section({"langevin",
-              "The short runs of its training. Of a run that need not be said, as all above."},
-             [&](Io& langevin) { visit_langevin(langevin, config.langevin, toy); });
+  io.section(
+      {"langevin", "The short runs of its training. Of a run that need not be said, as all above."},
+      [&](Io& langevin) { visit_langevin(langevin, config.langevin, toy); });
   io.section({"evaluate", "Is exp(-U), U = f/(epsilon^2/2), a density whose samples are data?"},
              [&](Io& evaluate) { visit_evaluate_section(evaluate, config.evaluate, toy); });
   io.section("log", [&](Io& log) {

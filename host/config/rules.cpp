@@ -104,13 +104,11 @@ class Rules {
     const Rules& require = *this;
     check_data(data, network.kind);
     const int channels = data.is_toy() ? 2 : data.channels;
-    require(channels == network.channels,
-            data.is_toy() ? "network.channels" : "data.channels",
+    require(channels == network.channels, data.is_toy() ? "network.channels" : "data.channels",
             fmt::format("network.channels is {}, but the data have {}", network.channels, channels),
             {"network", "data"});
     const int size = data.is_toy() ? 1 : data.image_size;
-    require(network.kind != NetworkKind::custom || size == network.image_size,
-            "network.image_size",
+    require(network.kind != NetworkKind::custom || size == network.image_size, "network.image_size",
             fmt::format("is {}, but the data's is {}", network.image_size, size),
             {"network", "data"});
   }

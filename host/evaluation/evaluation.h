@@ -76,16 +76,16 @@ struct Evaluation {
   double nested_rhat = 0;
   Mixing across;
   std::string worst_quantity;
-  double left_box = 0;         ///< share of chains outside after the walls were taken away
-  double virial = 0;           ///< E (x − x̄)·∇U/d over the data: 1 where they are draws of exp(−U)
+  double left_box = 0;  ///< share of chains outside after the walls were taken away
+  double virial = 0;  ///< E (x − x̄)·∇U/d over the data: 1 where they are draws of exp(−U)
 
   DataEnergy train;
   std::optional<DataEnergy> held_out;
   double gaussian = 0;  ///< mean log density of the held-out data (else of the data) under a
                         ///< Gaussian of the data's moments, nats
   std::optional<LogPartition> log_z;
-  std::string no_log_z;      ///< why there is none
-  std::optional<double> kl;  ///< toys: KL(truth ‖ learned) by log Z's middle, nats
+  std::string no_log_z;                 ///< why there is none
+  std::optional<double> kl;             ///< toys: KL(truth ‖ learned) by log Z's middle, nats
   std::optional<double> kl_quadrature;  ///< the same by a grid
 
   std::vector<ComparedSet> sets;
@@ -114,8 +114,8 @@ struct Verdict {
   std::vector<Criterion> criteria;
 };
 
-/// Whether learning was convergent: exp(−U) is a density whose draws are like the data. It was where
-/// every criterion says yes, it was not where one that can say no does. How the bounds were
+/// Whether learning was convergent: exp(−U) is a density whose draws are like the data. It was
+/// where every criterion says yes, it was not where one that can say no does. How the bounds were
 /// found: docs/evaluation.md.
 Verdict judge(const Evaluation& evaluation);
 

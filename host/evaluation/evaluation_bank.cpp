@@ -21,9 +21,10 @@ void save_bank_rows(const EvaluateConfig& config, const Shape& shape,
   }
   const std::optional<std::filesystem::path> state = state_beside(config.evaluate.checkpoint);
   if (!state) {
-    log.info(fmt::format("no chains from the bank: the state that was saved with {} is not beside "
-                         "it",
-                         config.evaluate.checkpoint));
+    log.info(
+        fmt::format("no chains from the bank: the state that was saved with {} is not beside "
+                    "it",
+                    config.evaluate.checkpoint));
     return;
   }
   const SavedBank bank = load_bank(*state);
@@ -38,7 +39,8 @@ void save_bank_rows(const EvaluateConfig& config, const Shape& shape,
   std::vector<float> some;
   for (std::int64_t chain = 0; chain < chains; ++chain) {
     const std::span<const float> row =
-        std::span(bank.values).subspan(static_cast<std::size_t>(chain * rows / chains) * size, size);
+        std::span(bank.values)
+            .subspan(static_cast<std::size_t>(chain * rows / chains) * size, size);
     some.insert(some.end(), row.begin(), row.end());
   }
   write_npy(folder / "bank.npy",

@@ -25,8 +25,7 @@ std::vector<float> draw(DataBatches& batches, const Queue& queue, DataUse use,
 
 }  // namespace
 
-EvaluationData load_evaluation_data(const EvaluateConfig& config, const Queue& queue,
-                                    RunLog& log) {
+EvaluationData load_evaluation_data(const EvaluateConfig& config, const Queue& queue, RunLog& log) {
   const EvaluateSection& evaluate = config.evaluate;
   EvaluationData data;
   std::int64_t count = evaluate.samples;

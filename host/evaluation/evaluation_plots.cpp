@@ -94,9 +94,9 @@ set xrange [1:*]
     }
     table += '\n';
   }
-  script += "plot \\\n" + bands + means +
-            fmt::format("  {:.9g} with lines dashtype 2 linecolor rgb \"black\" title \"data\"\n",
-                        data);
+  script +=
+      "plot \\\n" + bands + means +
+      fmt::format("  {:.9g} with lines dashtype 2 linecolor rgb \"black\" title \"data\"\n", data);
   write_plot(folder, "energy_of_chains", table, script, plots);
 }
 
@@ -115,9 +115,8 @@ void write_log_weight_plot(const std::filesystem::path& folder, const std::strin
   for (std::size_t i = 0; i < std::max(forward.size(), reverse.size()); ++i) {
     table += cell(forward, i) + "," + cell(reverse, i) + "\n";
   }
-  const std::string script =
-      script_head("log_weights", run) +
-      fmt::format(R"gp(set xlabel "log Z by one chain of annealing (nats)"
+  const std::string script = script_head("log_weights", run) +
+                             fmt::format(R"gp(set xlabel "log Z by one chain of annealing (nats)"
 set ylabel "share of the chains that say at most this"
 set yrange [0:1]
 set object rectangle from {0:.10g}, graph 0 to {1:.10g}, graph 1 behind \
@@ -128,7 +127,7 @@ plot "log_weights.csv" every ::1 using 1:2 with lines linewidth 1.5 linecolor rg
     title "reverse, from chains", \
   NaN with boxes fillcolor rgb "#e0e0e0" fillstyle solid title "log Z is in here"
 )gp",
-                  log_z.lower, log_z.upper, kColours[0], kColours[1]);
+                                         log_z.lower, log_z.upper, kColours[0], kColours[1]);
   write_plot(folder, "log_weights", table, script, plots);
 }
 

@@ -113,9 +113,9 @@ EvaluationRun::EvaluationRun(const EvaluateConfig& config, const Checkpoint& che
   log_.info(fmt::format("{}: network {}, iteration {}; U = f/{:.4g}, in [{:g}, {:g}]: {}",
                         config.evaluate.checkpoint, checkpoint.network.name(),
                         checkpoint.info.iteration, temperature, box_.low, box_.high, support.why));
-  log_z_ = std::make_unique<LogPartitionEstimate>(folder_, *energy_, box_,
-                                                  config.evaluate.annealing_chains,
-                                                  config.evaluate.annealing_steps, config.seed, log);
+  log_z_ = std::make_unique<LogPartitionEstimate>(
+      folder_, *energy_, box_, config.evaluate.annealing_chains, config.evaluate.annealing_steps,
+      config.seed, log);
   directions_ = random_directions(config.seed, shape_.size(), config.evaluate.projections);
   found_.name = config.name;
   found_.network = config.evaluate.checkpoint;
@@ -203,13 +203,13 @@ bool EvaluationRun::run_start(const std::string& name, const std::string& what,
   if (is_released) {
     settings.sampler.clamp.reset();
   }
-  starts_.push_back(
-      {name, std::make_unique<LongChains>(folder_, name, what, settings, stream, *energy_,
-                                          [&](float* states) {
-                                            start(states);
-                                            energy_->queue().wait();
-                                          },
-                                          log_)});
+  starts_.push_back({name, std::make_unique<LongChains>(
+                               folder_, name, what, settings, stream, *energy_,
+                               [&](float* states) {
+                                 start(states);
+                                 energy_->queue().wait();
+                               },
+                               log_)});
   if (!starts_.back().chains->run(stop_)) {
     return false;
   }
@@ -283,8 +283,8 @@ bool EvaluationRun::run_short_chains() {
     if (stop_()) {
       return false;
     }
-    sampler.run(static_cast<int>(std::min<std::int64_t>(RecordedSampler::kStepsAtOnce,
-                                                        langevin.steps - sampler.steps())));
+    sampler.run(static_cast<int>(
+        std::min<std::int64_t>(RecordedSampler::kStepsAtOnce, langevin.steps - sampler.steps())));
   }
   const std::span<const float> states = sampler.read_states();
   short_run_.assign(states.begin(), states.end());

@@ -30,8 +30,8 @@ namespace ebm {
 ///     config.yaml  environment.json  log.txt  network.safetensors, a copy
 ///     evaluation.json                         see to_json(Evaluation)
 ///     energy_NAME.npy, gradient_NAME.npy, projections_NAME.npy, chains_NAME.safetensors
-///                                             long chains, NAME data, noise, bank and released: see
-///                                             LongChains
+///                                             long chains, NAME data, noise, bank and released:
+///                                             see LongChains
 ///     directions.npy                          of the projections
 ///     states_NAME.npy, x_NAME.png             their last states, and those of short_run; of images
 ///     bank.npy                                rows of the run's bank

@@ -75,8 +75,8 @@ const std::optional<AnnealingPath>& LogPartitionEstimate::path() {
 
 /// Those in the folder, or else what `make()` makes.
 template <class Make>
-std::vector<double> LogPartitionEstimate::weights(const std::string& direction,
-                                                  std::int64_t chains, Make make) {
+std::vector<double> LogPartitionEstimate::weights(const std::string& direction, std::int64_t chains,
+                                                  Make make) {
   const std::filesystem::path file = folder_ / fmt::format("log_weights_{}.npy", direction);
   const std::array<std::int64_t, 1> shape{chains};
   if (is_there(file)) {
@@ -102,9 +102,9 @@ bool LogPartitionEstimate::run(const float* states, std::int64_t count, const St
   reverse_ = weights("reverse", back, [&] {
     Array<float> moved(energy_.queue(), back * energy_.state_size());
     copy(energy_.queue(), states, moved.size(), moved.data());
-    const double share =
-        annealed_moves(energy_, box_, *path_, kMoves, moved.data(), back, seed_);
-    log_.info(fmt::format("{:.1f}% of the proposed moves between modes were accepted", 100 * share));
+    const double share = annealed_moves(energy_, box_, *path_, kMoves, moved.data(), back, seed_);
+    log_.info(
+        fmt::format("{:.1f}% of the proposed moves between modes were accepted", 100 * share));
     return annealed_reverse(energy_, box_, *path_, moved.data(), back, seed_);
   });
   return !stop();

@@ -26,9 +26,8 @@ RecordedSampler::Settings with_stream(RecordedSampler::Settings settings, std::u
 RecordedChains chains_in(const std::filesystem::path& file, std::int64_t chains,
                          std::int64_t state_size) {
   std::error_code none;
-  return std::filesystem::exists(file, none)
-             ? load_sampling_state(file, chains, state_size).chains
-             : RecordedChains{};
+  return std::filesystem::exists(file, none) ? load_sampling_state(file, chains, state_size).chains
+                                             : RecordedChains{};
 }
 
 }  // namespace
@@ -66,11 +65,10 @@ bool LongChains::run(const StopRequest& stop) {
   Pace pace(settings_.steps, 1, sampler_.steps());
   const auto begin = std::chrono::steady_clock::now();
   const auto line = [&](double elapsed, bool mark) {
-    return fmt::format("{}: step {}/{}{}  {}", what_, grouped(sampler_.steps()),
-                       grouped(settings_.steps),
-                       settings_.sampler.mala ? fmt::format("  acceptance {:.3f}", acceptance())
-                                              : "",
-                       pace.text(elapsed, mark));
+    return fmt::format(
+        "{}: step {}/{}{}  {}", what_, grouped(sampler_.steps()), grouped(settings_.steps),
+        settings_.sampler.mala ? fmt::format("  acceptance {:.3f}", acceptance()) : "",
+        pace.text(elapsed, mark));
   };
   while (sampler_.steps() < settings_.steps) {
     if (stop()) {
@@ -196,8 +194,9 @@ std::vector<float> random_directions(std::uint64_t seed, std::int64_t size, int 
   std::vector<float> directions(static_cast<std::size_t>(size * count));
   fill_normal({}, {seed, Purpose::projections, 0}, 1.0F, count, size, directions.data());
   for (int i = 0; i < count; ++i) {
-    const auto one = std::span(directions).subspan(static_cast<std::size_t>(size * i),
-                                                   static_cast<std::size_t>(size));
+    const auto one =
+        std::span(directions)
+            .subspan(static_cast<std::size_t>(size * i), static_cast<std::size_t>(size));
     double squares = 0;
     for (const float x : one) {
       squares += static_cast<double>(x) * static_cast<double>(x);

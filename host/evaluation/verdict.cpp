@@ -34,8 +34,7 @@ Criterion stays(const Evaluation& found) {
           .answer = at_most(found.left_box, kYes, kNo),
           .says = fmt::format("{:.3g}% of the chains left [{:g}, {:g}] when its walls were taken "
                               "away; of a density like the data's at most {:g}% do",
-                              100 * found.left_box, found.box.first, found.box.second,
-                              100 * kYes)};
+                              100 * found.left_box, found.box.first, found.box.second, 100 * kYes)};
 }
 
 /// Do data lie where the density has its mass? Chains that start there keep their energy. The
@@ -74,8 +73,7 @@ Criterion likelihood(const Evaluation& found) {
     criterion.says = "log Z is not known: " + found.no_log_z;
     return criterion;
   }
-  const auto [lower, upper] =
-      log_likelihood(found.held_out.value_or(found.train), *found.log_z);
+  const auto [lower, upper] = log_likelihood(found.held_out.value_or(found.train), *found.log_z);
   criterion.value = lower - found.gaussian;
   criterion.answer = lower > found.gaussian   ? Answer::yes
                      : upper < found.gaussian ? Answer::no
@@ -99,9 +97,10 @@ Criterion long_chains_like_data(const Evaluation& found) {
           .answer = share >= kYes  ? Answer::yes
                     : share <= kNo ? Answer::no
                                    : Answer::undecided,
-          .says = fmt::format("of long chains from data precision is {:.3f} and recall {:.3f}; of samples "
-                              "like data both are at least {:g}",
-                              chains.distances.precision, chains.distances.recall, kYes)};
+          .says = fmt::format(
+              "of long chains from data precision is {:.3f} and recall {:.3f}; of samples "
+              "like data both are at least {:g}",
+              chains.distances.precision, chains.distances.recall, kYes)};
 }
 
 /// Are the data in equilibrium under the energy's forces?

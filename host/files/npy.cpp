@@ -279,8 +279,8 @@ std::vector<double> read_npy_doubles(const std::filesystem::path& path,
   InputFile file(path);
   const Header header = read_array_header(file);
   if (header.dtype != "<f8" || !std::ranges::equal(header.shape, shape)) {
-    file.fail(fmt::format("is of shape {} and dtype '{}', not of {} and '<f8'",
-                          tuple(header.shape), header.dtype, tuple(shape)));
+    file.fail(fmt::format("is of shape {} and dtype '{}', not of {} and '<f8'", tuple(header.shape),
+                          header.dtype, tuple(shape)));
   }
   std::vector<double> values(file.remaining() / sizeof(double));
   file.read(std::as_writable_bytes(std::span(values)));

@@ -63,15 +63,14 @@ YamlValue tree_for(const fs::path& what) {
   constexpr std::string_view kSteps = "1000";
   const SavedRun saved = find_saved_run(what);
   const std::string place = what.string();
-  return section_key(
-      "",
-      {text_key("name", name_of(saved), place),
-       text_key("start", saved.config ? "data" : "uniform", place),
-       section_key("sample",
-                   {text_key("checkpoint", saved.network.string(), place),
-                    number_key("steps", std::string(kSteps), place)},
-                   place)},
-      place);
+  return section_key("",
+                     {text_key("name", name_of(saved), place),
+                      text_key("start", saved.config ? "data" : "uniform", place),
+                      section_key("sample",
+                                  {text_key("checkpoint", saved.network.string(), place),
+                                   number_key("steps", std::string(kSteps), place)},
+                                  place)},
+                     place);
 }
 
 }  // namespace
