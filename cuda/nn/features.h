@@ -17,7 +17,7 @@ inline constexpr std::string_view kFeatureHead = "feature_head";
 Network feature_network(const Shape& states, std::vector<Layer> layers);
 
 /// The features of such a network, compiled for a device, and its work in the order of a queue.
-/// Those of an image come pixel by pixel. The same bits every time.
+/// Those of an image come channel by channel, as PyTorch flattens it. The same bits every time.
 class Features {
  public:
   Features() = default;

@@ -12,7 +12,7 @@
 
 namespace ebm {
 
-/// A tile that also tells what the last operation is given, in the order of activations.
+/// A tile that also tells what the last operation is given, on the CPU in PyTorch's order.
 class FeatureTile : public TileEnergy {
  public:
   virtual std::int64_t feature_size() const = 0;  ///< of one state

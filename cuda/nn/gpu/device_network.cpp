@@ -4,17 +4,16 @@
 #include <array>
 #include <iterator>
 #include <optional>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "cuda/device/bfloat16.cuh"
 #include "cuda/device/cuda_graph.h"
+#include "cuda/kernels/channel_order.cuh"
 #include "cuda/nn/gpu/convolution_pattern.h"
 #include "cuda/nn/gpu/device_energy.h"
 #include "cuda/nn/gpu/device_filter.h"
 #include "cuda/nn/gpu/gpu_operation.h"
-#include "cuda/nn/gpu/widen.cuh"
 #include "cuda/nn/lowering.h"
 
 namespace ebm {
@@ -152,12 +151,9 @@ template <class T>
 void DeviceNetwork<T>::features(const float* states, std::int64_t count, float* to) {
   load(states, count);
   forward();
-  const T* const found = values_[static_cast<std::size_t>(head_.memory.x)].data();
-  if constexpr (std::is_same_v<T, float>) {
-    copy_floats(stream_, to, found, count * feature_size());
-  } else {
-    widen(stream_, count * feature_size(), found, to);
-  }
+  // Of a flat input, which has one pixel, a copy.
+  to_channel_major(stream_, count, head_.in.channels, pixels(head_.in),
+                   values_[static_cast<std::size_t>(head_.memory.x)].data(), to);
 }
 
 template <class T>

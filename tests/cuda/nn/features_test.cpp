@@ -61,7 +61,6 @@ TEST_P(FeaturesTest, AreWhatTheLastLayerIsGiven) {
   const std::unique_ptr<HostEnergy> energy = make_tested_energy(network, kCapacity);
   const ParameterTensor& head = network.parameter(std::string(kFeatureHead) + ".weight");
   const ParameterTensor& bias = network.parameter(std::string(kFeatureHead) + ".bias");
-  const auto positions = std::int64_t{shape.height} * shape.width;
   for (const char* name : {"one", "two", "three"}) {
     const std::vector<float> weights = hashed_floats(name, head.size);
     std::ranges::copy(weights, theta.begin() + head.offset);
@@ -72,10 +71,9 @@ TEST_P(FeaturesTest, AreWhatTheLastLayerIsGiven) {
       double sum = static_cast<double>(theta[static_cast<std::size_t>(bias.offset)]);
       double size = std::abs(sum);
       for (std::int64_t i = 0; i < shape.size(); ++i) {
-        const std::int64_t at = i % positions * shape.channels + i / positions;
         const double term =
             static_cast<double>(weights[static_cast<std::size_t>(i)]) *
-            static_cast<double>(found[static_cast<std::size_t>(state * shape.size() + at)]);
+            static_cast<double>(found[static_cast<std::size_t>(state * shape.size() + i)]);
         sum += term;
         size += std::abs(term);
       }
