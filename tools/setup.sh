@@ -14,7 +14,7 @@ packages=(
   libdnnl-dev ocl-icd-opencl-dev  # oneDNN as CMake finds it asks for the OpenCL headers
   librandom123-dev libyaml-cpp-dev libcli11-dev libfmt-dev libspdlog-dev
   nlohmann-json3-dev libpng-dev libjpeg62-turbo-dev libarchive-dev libxxhash-dev zlib1g-dev
-  libprotobuf-dev protobuf-compiler libisal-dev libthrust-dev
+  libprotobuf-dev protobuf-compiler libisal-dev libthrust-dev libeigen3-dev
   gnuplot-nox curl
   libgtest-dev python3 python3-venv
 )

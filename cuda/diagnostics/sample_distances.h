@@ -27,14 +27,14 @@ namespace ebm {
 ///   k̃ the kernel centred under that law; exact but for the expectation, whose unbiased estimate
 ///   from the reference set is used (Song et al. 2012, "Feature selection via dependence
 ///   maximization"). Whatever the law, mmd > c mmd_error has then a probability of at most
-///   1/(1 + c²) (Cantelli). States of one chain are not independent.
+///   1/(1 + c²) (Cantelli). States of one chain are not independent, nor is the first part of a
+///   data set that comes in some order.
 /// - precision, recall (Kynkäänniemi et al. 2019): the share of samples within the distance of some
 ///   reference row to its k-th nearest other reference row, k = `neighbours`: are samples like
 ///   data? And the same with the sets exchanged: is all of the data among the samples?
 ///
-/// NaN: all of them where a value is not finite or above 1e15 in size; what is not defined: all
-/// where a set has fewer than 4 rows, or not more than `neighbours`; mmd and its error where s <
-/// 1e-15.
+/// NaN: all of them where a value is not finite or above 1e15 in size, or where a set has fewer
+/// than 4 rows or not more than `neighbours`; mmd and its error where s is below 1e-15.
 struct SampleDistances {
   double frechet = 0;
   double mmd = 0;

@@ -190,7 +190,8 @@ struct Input {
 
 std::vector<Input> load_inputs(const Options& options, const SavedRun& run, const Shape& state) {
   StateArray first = load_states(options.input, run, state);
-  const std::string name = options.input.empty() ? run.config->data.path : options.input.string();
+  const std::string name =
+      options.input.empty() ? run.config->data.source() : options.input.string();
   std::vector<Input> inputs{{"input", name, std::move(first)}};
   if (!options.against.empty()) {
     inputs.push_back(

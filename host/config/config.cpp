@@ -152,6 +152,11 @@ std::span<const std::string_view> names(DivergenceAction /*type*/) {
   return kNames;
 }
 
+std::span<const std::string_view> names(DataSplit /*type*/) {
+  static constexpr std::array<std::string_view, 2> kNames{"train", "test"};
+  return kNames;
+}
+
 std::span<const std::string_view> names(ExifUse /*type*/) {
   static constexpr std::array<std::string_view, 2> kNames{"ignore", "apply"};
   return kNames;

@@ -37,6 +37,7 @@ std::span<const std::string_view> names(InitialStates);
 std::span<const std::string_view> names(SamplingStart);
 std::span<const std::string_view> names(Precision);
 std::span<const std::string_view> names(DivergenceAction);
+std::span<const std::string_view> names(DataSplit);
 std::span<const std::string_view> names(ExifUse);
 std::span<const std::string_view> names(Unreadable);
 
@@ -57,6 +58,7 @@ struct DataConfig {
   DataKind kind{};
   // Images.
   std::string path{};
+  DataSplit split = DataSplit::train;
   int image_size = 32;
   int channels = 1;  ///< 3 for all images but mnist
   double noise = 0;  ///< standard deviation of the noise added to every data batch
@@ -67,6 +69,10 @@ struct DataConfig {
   double sd = 0.15;
   double radius = 1.0;
 
+  /// True for data sets that are published with a test set of its own files.
+  bool has_test_set() const { return kind == DataKind::mnist || kind == DataKind::cifar10; }
+  /// `path`, with " (test)" behind it where the test set is taken, for people.
+  std::string source() const { return split == DataSplit::test ? path + " (test)" : path; }
   /// True for pictures in files of their own.
   bool is_pictures() const { return kind == DataKind::folder || kind == DataKind::flowers102; }
   /// True for a density on the plane, false for images.

@@ -39,6 +39,9 @@ void visit_data(Io& io, Config& data) {
       data.exif, {}, pictures);
   io.optional({"unreadable", "skip leaves out pictures that cannot be read, and counts them"},
               data.unreadable, {}, pictures);
+  const Applies published{data.has_test_set(), "data with a test set (mnist, cifar10)"};
+  io.optional({"split", "the images to train on, or those that were held out"}, data.split, {},
+              published);
   const Applies toy{data.is_toy(), kToyData};
   io.default_to(data.groups, data.kind == DataKind::rings ? 4 : 8);
   io.optional({"groups",

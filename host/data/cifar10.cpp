@@ -17,7 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kFiles = 5;
 constexpr int kSide = 32;
 constexpr std::size_t kPlane = std::size_t{kSide} * kSide;
 constexpr std::size_t kImage = 3 * kPlane;
@@ -26,25 +25,31 @@ constexpr std::byte kLastLabel{9};
 constexpr std::byte kPickleStart{0x80};
 constexpr std::size_t kLargestFile = std::size_t{1} << 30;
 
-/// Where the batches may be, and how their names go on after the number.
+/// Where the batches may be, and how their names end.
 struct Place {
   fs::path folder;
   const char* ending;
 };
 
-Place find_batches(const fs::path& folder) {
+/// The batches' names without their ending.
+std::vector<std::string> batches(DataSplit split) {
+  if (split == DataSplit::test) return {"test_batch"};
+  return {"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"};
+}
+
+Place find_batches(const fs::path& folder, const std::string& first) {
   for (const Place& place : {Place{folder, ".bin"}, Place{folder / "cifar-10-batches-bin", ".bin"},
                              Place{folder, ""}, Place{folder / "cifar-10-batches-py", ""}}) {
     std::error_code ignored;  // what cannot be looked at is not there
-    if (fs::exists(place.folder / fmt::format("data_batch_1{}", place.ending), ignored)) {
+    if (fs::exists(place.folder / (first + place.ending), ignored)) {
       return place;
     }
   }
   throw InputFileError(fmt::format(
-      "{}: holds no CIFAR-10 (looked for data_batch_1.bin and data_batch_1, also in "
+      "{0}: holds no CIFAR-10 (looked for {1}.bin and {1}, also in "
       "cifar-10-batches-bin and cifar-10-batches-py); fetch it with ebm_fetch_dataset cifar10 "
       "(tools/user/fetch_dataset.sh of the sources), or set data.path to the folder that has it",
-      folder.string()));
+      folder.string(), first));
 }
 
 /// Records without their labels.
@@ -96,13 +101,13 @@ ImageDataset prepare_planes(std::span<const std::byte> images, int image_size, i
 
 }  // namespace
 
-ImageDataset load_cifar10(const fs::path& folder, int image_size, int channels,
+ImageDataset load_cifar10(const fs::path& folder, int image_size, int channels, DataSplit split,
                           const LoadProgress& progress) {
-  const Place place = find_batches(folder);
+  const std::vector<std::string> names = batches(split);
+  const Place place = find_batches(folder, names.front());
   std::vector<std::byte> images;
-  for (int i = 1; i <= kFiles; ++i) {
-    const std::vector<std::byte> batch =
-        read_batch(place.folder / fmt::format("data_batch_{}{}", i, place.ending));
+  for (const std::string& name : names) {
+    const std::vector<std::byte> batch = read_batch(place.folder / (name + place.ending));
     images.insert(images.end(), batch.begin(), batch.end());
   }
   return prepare_planes(images, image_size, channels, progress);

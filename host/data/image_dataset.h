@@ -1,11 +1,11 @@
-// A training set of images, prepared.
+// A data set of images, prepared.
 #pragma once
 
 #include <vector>
 
 namespace ebm {
 
-/// All images of a training set, in the range [−1, 1].
+/// All images of a data set, in the range [−1, 1].
 struct ImageDataset {
   int count = 0;
   int channels = 0;

@@ -16,9 +16,9 @@ namespace {
 ImageDataset load(const DataConfig& data, const PictureReading& reading) {
   switch (data.kind) {
     case DataKind::mnist:
-      return load_mnist(data.path, data.image_size, data.channels);
+      return load_mnist(data.path, data.image_size, data.channels, data.split);
     case DataKind::cifar10:
-      return load_cifar10(data.path, data.image_size, data.channels, reading.progress);
+      return load_cifar10(data.path, data.image_size, data.channels, data.split, reading.progress);
     case DataKind::flowers102:
       return load_flowers102(data.path, data.image_size, data.channels, reading);
     case DataKind::folder:

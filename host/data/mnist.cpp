@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "cuda/base/errors.h"
@@ -16,12 +17,17 @@ namespace ebm {
 namespace {
 
 constexpr std::array kFolders = {"", "raw", "MNIST/raw"};
-constexpr std::array kFileNames = {"train-images-idx3-ubyte", "train-images-idx3-ubyte.gz",
-                                   "train-images.idx3-ubyte", "train-images.idx3-ubyte.gz"};
+constexpr std::array kEndings = {"-images-idx3-ubyte", "-images-idx3-ubyte.gz",
+                                 "-images.idx3-ubyte", "-images.idx3-ubyte.gz"};
 
-std::filesystem::path find_training_images(const std::filesystem::path& folder) {
+std::filesystem::path find_images(const std::filesystem::path& folder, DataSplit split) {
+  const bool test = split == DataSplit::test;
+  std::vector<std::string> names;
+  for (const char* ending : kEndings) {
+    names.push_back(std::string(test ? "t10k" : "train") + ending);
+  }
   for (const char* inner : kFolders) {
-    for (const char* name : kFileNames) {
+    for (const std::string& name : names) {
       std::error_code ignored;  // what cannot be looked at is not there
       if (std::filesystem::exists(folder / inner / name, ignored)) {
         return folder / inner / name;
@@ -29,17 +35,17 @@ std::filesystem::path find_training_images(const std::filesystem::path& folder) 
     }
   }
   throw InputFileError(fmt::format(
-      "{}: holds no MNIST training images (looked for {}, also in raw and MNIST/raw); fetch them "
-      "with "
+      "{}: holds no MNIST {} images (looked for {}, also in raw and MNIST/raw); fetch them with "
       "ebm_fetch_dataset mnist (tools/user/fetch_dataset.sh of the sources), or set data.path to "
       "the folder that has one of these",
-      folder.string(), fmt::join(kFileNames, ", ")));
+      folder.string(), test ? "test" : "training", fmt::join(names, ", ")));
 }
 
 }  // namespace
 
-ImageDataset load_mnist(const std::filesystem::path& folder, int image_size, int channels) {
-  return load_idx_images(find_training_images(folder), image_size, channels);
+ImageDataset load_mnist(const std::filesystem::path& folder, int image_size, int channels,
+                        DataSplit split) {
+  return load_idx_images(find_images(folder, split), image_size, channels);
 }
 
 ImageDataset load_idx_images(const std::filesystem::path& file, int image_size, int channels) {

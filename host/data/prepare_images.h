@@ -1,4 +1,4 @@
-// A whole training set's preparation.
+// A whole data set's preparation.
 #pragma once
 
 #include <cstddef>

@@ -26,7 +26,7 @@ void draw_data(const SampleConfig& config, const Queue& queue, RunLog& log, floa
     if (config.sample.chains > images.count) {
       throw ConfigurationError(fmt::format(
           "sample.chains: {} is more than the {} images of {}; chains start from distinct images",
-          config.sample.chains, images.count, data.path));
+          config.sample.chains, images.count, data.source()));
     }
   }
   make_batches(queue, config.seed, data, images)

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cuda/base/errors.h"
+#include "cuda/nn/features.h"
 #include "host/config/config.h"
 #include "host/config/layers.h"
 #include "host/files/checked_tensors.h"
@@ -211,6 +212,31 @@ NetworkChoice choice_of(const NetworkConfig& network) {
     choice.features = network.features;
   }
   return choice;
+}
+
+Buffer<float> load_feature_parameters(const std::filesystem::path& path, const Network& network) {
+  const TensorFile file = read_tensors(path);
+  Buffer<float> parameters(static_cast<std::size_t>(network.parameter_count()));
+  for (const ParameterTensor& tensor : network.parameters()) {
+    if (tensor.name.starts_with(kFeatureHead)) {
+      continue;
+    }
+    const Tensor* found = file.find(tensor.name);
+    if (found == nullptr) {
+      throw InputFileError(fmt::format(
+          "{}: there is no tensor '{}', which the layers of the features need; the file holds {}. "
+          "Layers are named by their place in the list; names are changed in PyTorch, before "
+          "saving net.state_dict()",
+          path.string(), tensor.name, listed_names(file)));
+    }
+    if (found->shape != tensor.shape) {
+      throw InputFileError(fmt::format(
+          "{}: tensor '{}' has shape ({}), but the layers of the features need ({})", path.string(),
+          tensor.name, fmt::join(found->shape, ", "), fmt::join(tensor.shape, ", ")));
+    }
+    std::ranges::copy(found->values, parameters.data() + tensor.offset);
+  }
+  return parameters;
 }
 
 Checkpoint load_checkpoint(const std::filesystem::path& path, const NetworkChoice& choice) {

@@ -58,4 +58,9 @@ NetworkChoice choice_of(const NetworkConfig& network);
 /// known.
 Checkpoint load_checkpoint(const std::filesystem::path& path, const NetworkChoice& choice);
 
+/// θ of feature_network()'s network from a file of any program's: every tensor that its layers
+/// name, of their shapes. Other tensors, as of a classifier's last layers, are left alone. Throws
+/// InputFileError naming file, tensor and shapes.
+Buffer<float> load_feature_parameters(const std::filesystem::path& path, const Network& network);
+
 }  // namespace ebm

@@ -10,6 +10,7 @@
 #include "cuda/device/cuda_survey.h"
 #include "cuda/nn/cpu/convolution.h"
 #include "cuda/nn/cpu/cpu_energy.h"
+#include "cuda/nn/cpu/cpu_features.h"
 #include "host/files/cache_folder.h"
 #ifdef EBM_CUDNN
 #include "cuda/device/cudnn_handle.h"
@@ -55,6 +56,20 @@ std::filesystem::path plan_cache() {
   return folder ? *folder / "cudnn" : std::filesystem::path();
 }
 
+#endif
+
+#ifdef EBM_CUDA
+/// What `make` makes on a device. Throws ConfigurationError where that does not go.
+template <class Make>
+auto make_on_cuda(const ComputeDevice& device, const Make& make) {
+  try {
+    return make();
+  } catch (const DeviceUnavailable& error) {
+    throw ConfigurationError(error.what());
+  } catch (const std::invalid_argument& error) {
+    throw ConfigurationError(fmt::format("device {}: {}", device.name, error.what()));
+  }
+}
 #endif
 
 }  // namespace
@@ -141,16 +156,25 @@ std::unique_ptr<Energy> make_energy(const ComputeDevice& device, const Network& 
   require_energy_memory(device, network, capacity, more);
 #ifdef EBM_CUDA
   if (device.on_cuda) {
-    try {
+    return make_on_cuda(device, [&] {
       return make_cuda_energy(network, capacity, device.precision, plan_cache());
-    } catch (const DeviceUnavailable& error) {
-      throw ConfigurationError(error.what());
-    } catch (const std::invalid_argument& error) {
-      throw ConfigurationError(fmt::format("device {}: {}", device.name, error.what()));
-    }
+    });
   }
 #endif
   return make_cpu_energy(network, device.precision);
+}
+
+std::unique_ptr<Features> make_features(const ComputeDevice& device, const Network& network,
+                                        std::int64_t capacity) {
+  require_energy_memory(device, network, capacity, 0);
+#ifdef EBM_CUDA
+  if (device.on_cuda) {
+    return make_on_cuda(device, [&] {
+      return make_cuda_features(network, capacity, device.precision, plan_cache());
+    });
+  }
+#endif
+  return make_cpu_features(network);
 }
 
 }  // namespace ebm

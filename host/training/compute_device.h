@@ -8,6 +8,7 @@
 
 #include "cuda/base/machine_limits.h"
 #include "cuda/nn/energy.h"
+#include "cuda/nn/features.h"
 #include "cuda/nn/network.h"
 #include "cuda/nn/precision.h"
 
@@ -47,5 +48,9 @@ void require_energy_memory(const ComputeDevice& device, const Network& network,
 /// has not the memory for it and for `more` bytes, or does not compute such a network.
 std::unique_ptr<Energy> make_energy(const ComputeDevice& device, const Network& network,
                                     std::int64_t capacity, std::size_t more = 0);
+
+/// The features of feature_network()'s network, likewise.
+std::unique_ptr<Features> make_features(const ComputeDevice& device, const Network& network,
+                                        std::int64_t capacity);
 
 }  // namespace ebm

@@ -48,11 +48,11 @@ ImageDataset load_training_images(const TrainConfig& config, const ComputeDevice
                         learning_bytes(config, network, 0, device));
   ImageDataset images = load_images_logged(data, log);
   log.info(fmt::format("{} images of {}x{}x{} from {}", images.count, images.channels,
-                       images.height, images.width, data.path));
+                       images.height, images.width, data.source()));
   if (config.train.batch_size > images.count) {
     throw ConfigurationError(fmt::format(
         "train.batch_size: {} is more than the {} images of {}; a batch is distinct images",
-        config.train.batch_size, images.count, data.path));
+        config.train.batch_size, images.count, data.source()));
   }
   return images;
 }
@@ -65,7 +65,7 @@ TrainingData training_data(const DataConfig& data, const ImageDataset& images) {
                                           images.width};
   const std::array<std::span<const std::byte>, 2> content{std::as_bytes(std::span(sizes)),
                                                           std::as_bytes(std::span(images.images))};
-  return {.name = data.path, .images = images.count, .digest = to_text(digest_of(content))};
+  return {.name = data.source(), .images = images.count, .digest = to_text(digest_of(content))};
 }
 
 LearnerSettings learner_settings(const TrainConfig& config) {
@@ -152,7 +152,7 @@ void Trainer::start_from(const Origin& origin) {
                       config_.data.is_toy()
                           ? fmt::format("langevin.bank_size is {}", config_.langevin.bank_size)
                           : fmt::format("has one for each of the {} images of {}", images_.count,
-                                        config_.data.path)));
+                                        config_.data.source())));
     }
     std::ranges::copy(given, bank.data());
   }

@@ -53,8 +53,9 @@ void require_same_data(const TensorFile& file, const TrainingData& data) {
   }
   const auto images = metadata_number<std::int64_t>(file, "data_images");
   throw ChangedData(fmt::format(
-      "{}: its {} images are not the {} that {} was trained on; give data.path those, or train on "
-      "others in a new run, which can start from this one's network (--from)",
+      "{}: its {} images are not the {} that {} was trained on; let data.path and data.split name "
+      "those, "
+      "or train on others in a new run, which can start from this one's network (--from)",
       data.name, data.images, images ? fmt::format("{}", *images) : "images", file.path.string()));
 }
 

@@ -17,8 +17,8 @@ tensors = {}
 def spread(rows: int, scales: np.ndarray) -> np.ndarray:
     """Rows of a Gaussian with a random mean, the scales squared as its covariance's eigenvalues."""
     turn = scipy.stats.ortho_group.rvs(len(scales), random_state=rng)
-    values = rng.standard_normal((rows, len(scales))) * scales @ turn + rng.standard_normal(len(scales))
-    return values.astype(np.float32)
+    values = rng.standard_normal((rows, len(scales))) * scales @ turn
+    return (values + rng.standard_normal(len(scales))).astype(np.float32)
 
 
 def components(name: str, data: np.ndarray, count: int) -> None:
@@ -35,7 +35,8 @@ def components(name: str, data: np.ndarray, count: int) -> None:
     tensors[name + "_others"] = others
     tensors[name + "_variances"] = np.append(values[:count], rest)
     tensors[name + "_projected"] = (others - mean) @ axes
-    tensors[name + "_log_densities"] = scipy.stats.multivariate_normal(mean, covariance).logpdf(others)
+    law = scipy.stats.multivariate_normal(mean, covariance)
+    tensors[name + "_log_densities"] = law.logpdf(others)
 
 
 def distances(name: str, reference: np.ndarray, samples: np.ndarray, neighbours: int = 3) -> None:

@@ -11,12 +11,14 @@ data=$scratch/data
 mkdir "$mirror"
 export EBM_MIRROR=file://$mirror EBM_MIRROR_SUMS=$scratch/sums
 
-# publish FILE: its sum, as it is now, is the right one.
-publish() { (cd "$mirror" && sha256sum "$1" >"$EBM_MIRROR_SUMS"); }
+# publish FILE...: their sums, as they are now, are the right ones.
+publish() { (cd "$mirror" && sha256sum "$@" >"$EBM_MIRROR_SUMS"); }
 
 digits=train-images-idx3-ubyte.gz
+test_digits=t10k-images-idx3-ubyte.gz
 head -c 5000 /dev/urandom >"$mirror/$digits"
-publish $digits
+head -c 900 /dev/urandom >"$mirror/$test_digits"
+publish $digits $test_digits
 
 # A file of another content is refused, and nothing of it stays.
 sed 's/^....../000000/' "$scratch/sums" >"$scratch/other_sums"
@@ -40,8 +42,9 @@ cp "$mirror/$digits" "$scratch/whole"
 printf 'changed' | dd of="$mirror/$digits" conv=notrunc status=none
 run 0 "$fetch" mnist "$data"
 says "is ready"
-equal "$(ls -A "$data")" $digits
+equal "$(ls -A "$data")" $test_digits$'\n'$digits
 cmp "$data/$digits" "$scratch/whole" || fail "the resumed file is another"
+cmp "$data/$test_digits" "$mirror/$test_digits" || fail "the test set is another"
 
 # What is there is not fetched again: no mirror is needed.
 EBM_MIRROR=file://$scratch/none run 0 "$fetch" mnist "$data"
@@ -54,18 +57,25 @@ echo more >>"$data/$digits"
 run 0 "$fetch" mnist "$data"
 cmp "$data/$digits" "$scratch/whole" || fail "the damaged file is still there"
 
+# A folder of before the test set was fetched gets that alone.
+rm "$data/$test_digits" "$mirror/$digits"
+run 0 "$fetch" mnist "$data"
+cmp "$data/$test_digits" "$mirror/$test_digits" || fail "the test set is another"
+
 # CIFAR-10 is unpacked, and again where that was interrupted.
 archive=cifar-10-binary.tar.gz
 batches=$scratch/cifar-10-batches-bin
 mkdir "$batches"
 for i in 1 2 3 4 5; do echo "batch $i" >"$batches/data_batch_$i.bin"; done
+echo "held out" >"$batches/test_batch.bin"
 tar -czf "$mirror/$archive" -C "$scratch" cifar-10-batches-bin
 publish $archive
 for _ in 1 2; do
   run 0 "$fetch" cifar10 "$data/cifar"
   equal "$(cat "$data"/cifar/data_batch_{1,2,3,4,5}.bin)" "$(cat "$batches"/data_batch_{1,2,3,4,5}.bin)"
-  equal "$(find "$data/cifar" -type f | wc -l)" 6
-  rm "$data/cifar/data_batch_5.bin"
+  equal "$(cat "$data/cifar/test_batch.bin")" "held out"
+  equal "$(find "$data/cifar" -type f | wc -l)" 7
+  rm "$data/cifar/test_batch.bin"
 done
 
 # Flowers keep the archive.

@@ -39,9 +39,10 @@ fi
 if command -v curl; then
   mkdir mirror
   echo digits >mirror/train-images-idx3-ubyte.gz
+  echo test >mirror/t10k-images-idx3-ubyte.gz
   (cd mirror && sha256sum -- *) >sums
   EBM_MIRROR=file://$PWD/mirror EBM_MIRROR_SUMS=sums ebm_fetch_dataset mnist
-  cmp mirror/train-images-idx3-ubyte.gz data/mnist/train-images-idx3-ubyte.gz
+  for file in mirror/*; do cmp "$file" "data/mnist/${file##*/}"; done
 fi
 
 for program in "$prefix"/bin/ebm_*; do

@@ -1,12 +1,11 @@
 #include "cuda/nn/cpu/cpu_energy.h"
 
-#include <omp.h>
-
 #include <utility>
 
 #include "cuda/base/ceil_div.h"
 #include "cuda/nn/cpu/convolution.h"
 #include "cuda/nn/cpu/cpu_network.h"
+#include "cuda/nn/cpu/one_thread.h"
 #include "cuda/nn/cpu/perceptron_tile.h"
 #include "cuda/nn/cpu/simd_perceptron.h"
 #include "cuda/nn/cpu/split_tile.h"
@@ -15,19 +14,6 @@
 
 namespace ebm {
 namespace {
-
-/// oneDNN picks a primitive's blocking by the number of threads it sees when the primitive is made.
-/// Tiles are one thread's work, so primitives are made for one, and results do not depend on more.
-class OneThread {
- public:
-  OneThread() : threads_(omp_get_max_threads()) { omp_set_num_threads(1); }
-  ~OneThread() { omp_set_num_threads(threads_); }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-
- private:
-  int threads_;
-};
 
 /// Small enough for a core's cache, large enough to keep its vector units busy.
 constexpr int kImagesPerTile = 4;

@@ -21,7 +21,7 @@ void CpuNetwork::set_parameters(const float* theta) {
 }
 
 /// One thread's tile: values kept for the backward pass, gradient arrays used again and again.
-class CpuNetworkTile final : public TileEnergy {
+class CpuNetworkTile final : public FeatureTile {
  public:
   explicit CpuNetworkTile(std::shared_ptr<const CpuNetwork> shared);
 
@@ -32,9 +32,12 @@ class CpuNetworkTile final : public TileEnergy {
   void weight_gradient(const float* states, int chains, float scale, float* f,
                        float* gradient) override;
   std::int64_t gradient_values() const override { return gradient_values_; }
+  std::int64_t feature_size() const override { return head().in.size(); }
+  void features(const float* states, int chains, float* to) override;
   void add_in_order_of_parameters(float* gradient, float* theta_gradient) override;
 
  private:
+  const Operation& head() const { return shared_->lowered_.operations.back(); }
   /// Calls visit(operation, its part of a gradient of the tile's) from the last to the first.
   template <class Visit>
   void for_each_part(float* gradient, const Visit& visit);
@@ -85,6 +88,14 @@ void CpuNetworkTile::energies(const float* states, int chains, float* f) {
   }
 }
 
+void CpuNetworkTile::features(const float* states, int chains, float* to) {
+  ends_ = {.states = states, .live = chains};
+  std::for_each(operations_.begin(), operations_.end() - 1,
+                [](const auto& operation) { operation->forward(); });
+  std::copy_n(values_[static_cast<std::size_t>(head().memory.x)].data(), chains * feature_size(),
+              to);
+}
+
 void CpuNetworkTile::energies_and_gradients(const float* states, int chains, float* f,
                                             float* gradients) {
   energies(states, chains, f);
@@ -111,7 +122,7 @@ void CpuNetworkTile::add_in_order_of_parameters(float* gradient, float* theta_gr
   });
 }
 
-std::unique_ptr<TileEnergy> CpuNetwork::make_tile(std::shared_ptr<const CpuNetwork> shared) {
+std::unique_ptr<FeatureTile> CpuNetwork::make_tile(std::shared_ptr<const CpuNetwork> shared) {
   return std::make_unique<CpuNetworkTile>(std::move(shared));
 }
 

@@ -12,6 +12,13 @@
 
 namespace ebm {
 
+/// A tile that also tells what the last operation is given, on the CPU in PyTorch's order.
+class FeatureTile : public TileEnergy {
+ public:
+  virtual std::int64_t feature_size() const = 0;  ///< of one state
+  virtual void features(const float* states, int chains, float* to) = 0;
+};
+
 /// What the threads share: every operation's plan for tiles of one size.
 class CpuNetwork {
  public:
@@ -21,7 +28,7 @@ class CpuNetwork {
   void set_parameters(const float* theta);
 
   /// One thread's executor. It keeps `shared` alive.
-  static std::unique_ptr<TileEnergy> make_tile(std::shared_ptr<const CpuNetwork> shared);
+  static std::unique_ptr<FeatureTile> make_tile(std::shared_ptr<const CpuNetwork> shared);
 
  private:
   friend class CpuNetworkTile;

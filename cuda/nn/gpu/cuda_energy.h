@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "cuda/nn/energy.h"
+#include "cuda/nn/features.h"
 #include "cuda/nn/network.h"
 #include "cuda/nn/precision.h"
 
@@ -19,6 +20,11 @@ namespace ebm {
 std::unique_ptr<Energy> make_cuda_energy(const Network& network, std::int64_t capacity,
                                          Precision precision,
                                          const std::filesystem::path& plan_cache);
+
+/// The features of feature_network()'s network, in the same way.
+std::unique_ptr<Features> make_cuda_features(const Network& network, std::int64_t capacity,
+                                             Precision precision,
+                                             const std::filesystem::path& plan_cache);
 
 /// A bound on the bytes that it takes on the device.
 std::size_t cuda_energy_bytes(const Network& network, std::int64_t capacity, Precision precision);

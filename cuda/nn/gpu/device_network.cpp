@@ -9,6 +9,7 @@
 
 #include "cuda/device/bfloat16.cuh"
 #include "cuda/device/cuda_graph.h"
+#include "cuda/kernels/channel_order.cuh"
 #include "cuda/nn/gpu/convolution_pattern.h"
 #include "cuda/nn/gpu/device_energy.h"
 #include "cuda/nn/gpu/device_filter.h"
@@ -37,6 +38,9 @@ class DeviceNetwork final : public DeviceEnergy {
                               float* gradients) override;
   void weight_gradient(const float* states, std::int64_t count, float scale, float* f,
                        float* theta_gradient) override;
+  std::int64_t feature_size() const { return head_.in.size(); }
+  /// What the head is given.
+  void features(const float* states, std::int64_t count, float* to);
 
  protected:
   void langevin(const ChainRun& run, const Chains& chains) override;
@@ -52,6 +56,7 @@ class DeviceNetwork final : public DeviceEnergy {
   const CudaStream& stream_;
   GpuBatch batch_;
   std::int64_t state_size_;
+  Operation head_;
 
   DeviceBuffer<float> states_;
   DeviceBuffer<float> state_gradients_;
@@ -91,6 +96,7 @@ DeviceNetwork<T>::DeviceNetwork(std::shared_ptr<CudaContext> context, const Netw
   std::ranges::transform(lowered.gradients, std::back_inserter(gradients_), of_batch);
   batch_.context.compile_ahead(
       library_convolutions(network, batch_.images, batch_.context.precision()));
+  head_ = lowered.operations.back();
   for (const Operation& operation : lowered.operations) {
     operations_.push_back(operation.type->gpu->make(
         batch_, operation, memory_of<T>(operation.memory, ends_, values_, gradients_)));
@@ -139,6 +145,15 @@ void DeviceNetwork<T>::energies(const float* states, std::int64_t count, float* 
   forward();
   operations_.back()->forward();
   copy_floats(stream_, f, f_.data(), count);
+}
+
+template <class T>
+void DeviceNetwork<T>::features(const float* states, std::int64_t count, float* to) {
+  load(states, count);
+  forward();
+  // Of a flat input, which has one pixel, a copy.
+  to_channel_major(stream_, count, head_.in.channels, pixels(head_.in),
+                   values_[static_cast<std::size_t>(head_.memory.x)].data(), to);
 }
 
 template <class T>
@@ -221,14 +236,45 @@ void DeviceNetwork<T>::langevin(const ChainRun& run, const Chains& chains) {
   copy_floats(stream_, chains.norm_sums, norm_sums_.data(), chains.count);
 }
 
+template <class T>
+class DeviceFeatures final : public Features {
+ public:
+  DeviceFeatures(std::shared_ptr<CudaContext> context, const Network& network,
+                 std::int64_t capacity)
+      : network_(std::move(context), network, capacity) {}
+
+  const Queue& queue() const override { return network_.queue(); }
+  std::int64_t state_size() const override { return network_.state_size(); }
+  std::int64_t size() const override { return network_.feature_size(); }
+  std::int64_t capacity() const override { return network_.capacity(); }
+  void set_parameters(const float* theta) override { network_.set_parameters(theta); }
+  void compute(const float* states, std::int64_t count, float* features) override {
+    network_.features(states, count, features);
+  }
+
+ private:
+  DeviceNetwork<T> network_;
+};
+
+template <template <class> class Made, class Interface>
+std::unique_ptr<Interface> make_in_precision(std::shared_ptr<CudaContext> context,
+                                             const Network& network, std::int64_t capacity) {
+  if (context->precision() == Precision::bf16) {
+    return std::make_unique<Made<Bfloat16>>(std::move(context), network, capacity);
+  }
+  return std::make_unique<Made<float>>(std::move(context), network, capacity);
+}
+
 }  // namespace
+
+std::unique_ptr<Features> make_device_features(std::shared_ptr<CudaContext> context,
+                                               const Network& network, std::int64_t capacity) {
+  return make_in_precision<DeviceFeatures, Features>(std::move(context), network, capacity);
+}
 
 std::unique_ptr<Energy> make_device_network(std::shared_ptr<CudaContext> context,
                                             const Network& network, std::int64_t capacity) {
-  if (context->precision() == Precision::bf16) {
-    return std::make_unique<DeviceNetwork<Bfloat16>>(std::move(context), network, capacity);
-  }
-  return std::make_unique<DeviceNetwork<float>>(std::move(context), network, capacity);
+  return make_in_precision<DeviceNetwork, Energy>(std::move(context), network, capacity);
 }
 
 std::size_t device_network_bytes(const Network& network, std::int64_t capacity,

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "cuda/nn/energy.h"
+#include "cuda/nn/features.h"
 #include "cuda/nn/gpu/cuda_context.h"
 #include "cuda/nn/network.h"
 
@@ -32,7 +33,11 @@ constexpr int steps_in_whole_graphs(int steps) {
 std::unique_ptr<Energy> make_device_network(std::shared_ptr<CudaContext> context,
                                             const Network& network, std::int64_t capacity);
 
-/// A bound on the bytes that this takes on the device, the context's workspace included.
+/// The features of feature_network()'s network, likewise.
+std::unique_ptr<Features> make_device_features(std::shared_ptr<CudaContext> context,
+                                               const Network& network, std::int64_t capacity);
+
+/// A bound on the bytes that either takes on the device, the context's workspace included.
 std::size_t device_network_bytes(const Network& network, std::int64_t capacity,
                                  Precision precision);
 

@@ -214,6 +214,16 @@ TEST_F(ScoreProgram, ARunSaysWhatItWasTrainedOn) {
   const Outcome moved = score("run --set data.path=moved --scores moved.csv");
   ASSERT_EQ(moved.status, 0) << moved.output;
   EXPECT_EQ(read_bytes(folder_ / "own.csv"), read_bytes(folder_ / "moved.csv"));
+
+  write_small_mnist(folder_ / "held", 3);
+  fs::rename(folder_ / "held/train-images-idx3-ubyte", folder_ / "moved/t10k-images-idx3-ubyte");
+  const Outcome held_out =
+      score("run --set data.path=moved --set data.split=test --scores held.csv");
+  EXPECT_EQ(held_out.status, 0);
+  EXPECT_TRUE(mentions(held_out.output, {"moved (test): 3 states"}));
+  EXPECT_EQ(score("run moved/t10k-images-idx3-ubyte --scores same.csv").status, 0);
+  EXPECT_EQ(read_bytes(folder_ / "held.csv"), read_bytes(folder_ / "same.csv"));
+
   for (const std::string more : {"run --set langevin.epsilon=1", "run --set data.paht=moved",
                                  "net.safetensors --set data.path=moved"}) {
     const Outcome wrong = score(more);

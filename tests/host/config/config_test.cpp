@@ -133,21 +133,22 @@ TEST_F(ConfigTest, WritesEveryKeyThatApplies) {
             "divergence: {action: stop, energy_difference: 1000000000, gradient_strength: 1000000, "
             "energy: 1000000000000, weight: 10000}\n"
             "landscape: {every: 1000, resolution: 200, kde: {chains: 10000, bandwidth: 0.1}}\n");
-  EXPECT_EQ(to_yaml(load(kImages)),
-            "name: images\n"
-            "seed: 123\n"
-            "device: auto\n"
-            "precision: tf32\n"
-            "data: {kind: mnist, path: data/mnist, image_size: 32, channels: 1, noise: 0}\n"
-            "network: {kind: vanilla, features: 32}\n"
-            "optimizer: {kind: adam, lr: 0.0001, lr_min: 0.0001, lr_decay: 1}\n"
-            "langevin: {epsilon: 0.01, steps: 100, init: uniform, clamp: null}\n"
-            "train: {iterations: 1000, batch_size: 100}\n"
-            "log: {every: 100}\n"
-            "checkpoint: {every: 100, keep: 3, keep_every: 0, grace: 20}\n"
-            "divergence: {action: stop, energy_difference: 1000000000, gradient_strength: 1000000, "
-            "energy: 1000000000000, weight: 10000}\n"
-            "longrun: {every: 0, steps: 100000, init: data}\n");
+  EXPECT_EQ(
+      to_yaml(load(kImages)),
+      "name: images\n"
+      "seed: 123\n"
+      "device: auto\n"
+      "precision: tf32\n"
+      "data: {kind: mnist, path: data/mnist, image_size: 32, channels: 1, noise: 0, split: train}\n"
+      "network: {kind: vanilla, features: 32}\n"
+      "optimizer: {kind: adam, lr: 0.0001, lr_min: 0.0001, lr_decay: 1}\n"
+      "langevin: {epsilon: 0.01, steps: 100, init: uniform, clamp: null}\n"
+      "train: {iterations: 1000, batch_size: 100}\n"
+      "log: {every: 100}\n"
+      "checkpoint: {every: 100, keep: 3, keep_every: 0, grace: 20}\n"
+      "divergence: {action: stop, energy_difference: 1000000000, gradient_strength: 1000000, "
+      "energy: 1000000000000, weight: 10000}\n"
+      "longrun: {every: 0, steps: 100000, init: data}\n");
 }
 
 TEST_F(ConfigTest, AwkwardValuesSurviveWriting) {
@@ -322,6 +323,12 @@ TEST_F(ConfigTest, RefusesKeysThatDoNotApply) {
       {kToy, "langevin.noise_init_factor=1",
        "langevin.noise_init_factor: applies to toy data with langevin.init: uniform or gaussian "
        "only"},
+      {kToy, "data.split=test",
+       "data.split: applies to data with a test set (mnist, cifar10) only"},
+      {kImages, "data={kind: folder, path: x, split: train}",
+       "data.split: applies to data with a test set (mnist, cifar10) only"},
+      {kImages, "data.split=tst",
+       "data.split: must be one of train, test, not 'tst'; did you mean 'test'?"},
       {kImages, "data.groups=4", "data.groups: applies to toy data (gmm, rings) only"},
       {kImages, "landscape.every=1", "landscape: applies to toy data (gmm, rings) only"},
       {kImages, "langevin.bank_size=5",

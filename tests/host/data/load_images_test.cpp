@@ -311,6 +311,25 @@ TEST_F(LoadImages, Cifar10IsReadInOrder) {
   }
 }
 
+TEST_F(LoadImages, Cifar10HoldsTheTestImagesApart) {
+  DataConfig held_out = data(DataKind::cifar10);
+  held_out.split = DataSplit::test;
+  for (int batch = 1; batch <= 5; ++batch) {
+    write_below(data_ / fmt::format("data_batch_{}.bin", batch),
+                cifar10_record(9, smooth_picture(32, 32, 3, 1)));
+  }
+  EXPECT_TRUE(mentions(message_of<InputFileError>([&] { load_images(held_out); }),
+                       {"test_batch.bin and test_batch", "data.path"}));
+  const std::vector<Picture> pictures{smooth_picture(32, 32, 3, 2), smooth_picture(32, 32, 3, 3)};
+  const std::string records = cifar10_record(0, pictures[0]) + cifar10_record(1, pictures[1]);
+  write_below(data_ / "cifar-10-batches-py/test_batch",
+              cifar10_pickle(records.substr(1, 3072) + records.substr(3074)));
+  EXPECT_EQ(load_images(held_out).images, prepared(pictures, 3));
+  write_below(data_ / "test_batch.bin", records.substr(3073));
+  EXPECT_EQ(load_images(held_out).images, prepared({pictures[1]}, 3));
+  EXPECT_EQ(load_images(data(DataKind::cifar10)).count, 5);
+}
+
 TEST_F(LoadImages, Cifar10LevelsBecomeStates) {
   Picture picture{std::vector<std::uint8_t>(3072, 0), 32, 32, 3};
   picture.pixels[0] = 255;  // red of the first pixel

@@ -82,6 +82,21 @@ TEST(Mnist, IsFoundWhereTorchvisionLeavesIt) {
   }
 }
 
+TEST(Mnist, HoldsTheTestDigitsApart) {
+  const TemporaryFolder folder;
+  const std::string digits = digits_file();
+  write_bytes(folder / "train-images-idx3-ubyte", digits);
+  const auto test_digits = [&] { return load_mnist(folder.path(), 32, 1, DataSplit::test); };
+  EXPECT_TRUE(mentions(message_of<InputFileError>(test_digits),
+                       {"no MNIST test images", "t10k-images-idx3-ubyte,", "ebm_fetch_dataset"}));
+  const std::string others = idx_bytes({2, 28, 28}, std::string(2 * 784, '\x40'));
+  write_gzip(folder / "t10k-images-idx3-ubyte.gz", others);
+  EXPECT_EQ(test_digits().images,
+            load_idx_images(folder / "t10k-images-idx3-ubyte.gz", 32, 1).images);
+  EXPECT_EQ(test_digits().count, 2);
+  EXPECT_EQ(load_mnist(folder.path(), 32, 1).count, 5);
+}
+
 TEST(Mnist, IsTheSameOnAnyNumberOfThreads) {
   const TemporaryFolder folder;
   write_bytes(folder / "train-images-idx3-ubyte", digits_file());

@@ -7,7 +7,9 @@
 #include <algorithm>
 
 #include "cuda/base/errors.h"
+#include "cuda/nn/features.h"
 #include "host/files/checked_tensors.h"
+#include "tests/support/layers.h"
 #include "tests/support/temporary_folder.h"
 
 namespace ebm {
@@ -254,6 +256,27 @@ TEST(Checkpoint, OfSeveralNetworksOneMustBeChosen) {
                                             "online_model.convs.0.weight",
                                             " more. To choose: ", "--entry ema_model"}));
   }
+}
+
+TEST(Checkpoint, GivesFeaturesTheirParameters) {
+  // Those of the nonlocal network's first layers: the others are left alone.
+  const TemporaryFolder folder;
+  const Buffer<float> theta = initial_parameters(published_network("nonlocal", 3, 4), 1);
+  const Network first =
+      feature_network({3, 32, 32}, {conv("convs.0", 4, 3, 1, 1), leaky_relu(), max_pool()});
+  const std::int64_t of_first = 4 * (3 * 9 + 1);
+  const Buffer<float> found = load_feature_parameters(saved(folder), first);
+  EXPECT_TRUE(std::ranges::equal(found.span().first(of_first), theta.span().first(of_first)));
+
+  const auto refusal = [&](const Layer& layer) {
+    return message_of<InputFileError>([&] {
+      load_feature_parameters(saved(folder), feature_network({3, 32, 32}, {layer}));
+    });
+  };
+  EXPECT_TRUE(mentions(refusal(conv("0", 4, 3, 1, 1)),
+                       {"net.safetensors", "no tensor '0.weight'", "convs.0.weight"}));
+  EXPECT_TRUE(mentions(refusal(conv("convs.0", 5, 3, 1, 1)),
+                       {"'convs.0.weight' has shape (4, 3, 3, 3)", "need (5, 3, 3, 3)"}));
 }
 
 TEST(Checkpoint, WrongTensorsAreNamed) {

@@ -254,6 +254,10 @@ TEST_F(RunOnImages, IsRefusedOnOtherImages) {
   write_bytes(folder_ / "before/config.yaml", to_yaml(config_));
   EXPECT_EQ(differing_files(folder_ / "run", folder_ / "before"), "");
   write_bytes(images("data"), bytes);
+  write_bytes(folder_ / "data/t10k-images-idx3-ubyte", other);
+  config_.data.split = DataSplit::test;
+  EXPECT_TRUE(mentions(message(), {"data (test): its 30 images are not the 30", "data.split"}));
+  config_.data.split = DataSplit::train;
   EXPECT_TRUE(train(config_, folder_ / "run"));
   EXPECT_EQ(differing_files(folder_ / "run", folder_ / "whole"), "");
 }

@@ -30,9 +30,11 @@ def write_mirror(folder):
     """What fetch_dataset.sh fetches, and its sums."""
     digits = struct.pack(">4I", 0x803, 9, 28, 28) + bytes(i % 251 for i in range(9 * 784))
     images = {f"batch/data_batch_{i}.bin": bytes([i] * 3 * 3073) for i in range(1, 6)}
+    images["batch/test_batch.bin"] = bytes([6] * 3 * 3073)
     flowers = {f"jpg/image_{i:05}.jpg": png(i) for i in range(1, 10)}
     folder.mkdir()
     (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(digits))
+    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(digits))
     (folder / "cifar-10-binary.tar.gz").write_bytes(archive(images))
     (folder / "102flowers.tgz").write_bytes(archive(flowers))
     sums = subprocess.check_output("sha256sum *", shell=True, cwd=folder, text=True)
