@@ -20,7 +20,8 @@ void complete(YamlValue& tree, fs::path& run) {
     return;  // which is an error of the configuration
   }
   const SavedRun saved = find_saved_run(file->text);
-  file->text = saved.network.string();
+  // An evaluation may go on from another directory.
+  file->text = fs::absolute(saved.network).lexically_normal().string();
   run = saved.folder;
   add_if_missing(tree, text_key("name", name_of(saved), file->place));
   const std::optional<CheckpointInfo> info = complete_network(tree, saved.network);

@@ -23,6 +23,24 @@ std::vector<float> draw(DataBatches& batches, const Queue& queue, DataUse use,
   return here;
 }
 
+/// Images of the test set, where the data have one.
+std::vector<float> draw_held_out(const EvaluateConfig& config, const Queue& queue, RunLog& log) {
+  if (!config.data.has_test_set() || config.data.split == DataSplit::test) {
+    return {};
+  }
+  DataConfig test = config.data;
+  test.split = DataSplit::test;
+  try {
+    const ImageDataset images = load_images_logged(test, log);
+    const std::int64_t count =
+        std::min<std::int64_t>(config.evaluate.samples, images.count);
+    return draw(*make_batches(queue, config.seed, test, images), queue, DataUse::batch, 0, count);
+  } catch (const InputFileError& error) {
+    log.warn(fmt::format("nothing is said of held-out data: {}", error.what()));
+    return {};
+  }
+}
+
 }  // namespace
 
 EvaluationData load_evaluation_data(const EvaluateConfig& config, const Queue& queue, RunLog& log) {
@@ -41,9 +59,8 @@ EvaluationData load_evaluation_data(const EvaluateConfig& config, const Queue& q
   }
   data.batches = make_batches(queue, config.seed, config.data, data.images);
   data.train = draw(*data.batches, queue, DataUse::batch, 0, count);
-  if (config.data.is_toy()) {
-    data.held_out = draw(*data.batches, queue, DataUse::batch, 1, count);
-  }
+  data.held_out = config.data.is_toy() ? draw(*data.batches, queue, DataUse::batch, 1, count)
+                                       : draw_held_out(config, queue, log);
   return data;
 }
 

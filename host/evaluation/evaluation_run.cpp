@@ -364,7 +364,7 @@ void EvaluationRun::measure_likelihood() {
 
 /// Of toys, on a grid over the box.
 void EvaluationRun::measure_kl() {
-  constexpr int kResolution = 1000;
+  constexpr int kResolution = 500;
   const std::vector<float> axis =
       grid_axis(static_cast<double>(std::max(-box_.low, box_.high)), kResolution);
   const std::vector<float> truth = true_density(toy_density(config_.data), axis);

@@ -1,0 +1,211 @@
+// Evaluations of small networks: what they find, and that stopping makes no difference.
+#include "host/evaluation/evaluation_run.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "cuda/base/errors.h"
+#include "cuda/diagnostics/density.h"
+#include "cuda/nn/host_states.h"
+#include "host/data/make_batches.h"
+#include "host/evaluation/evaluation_bank.h"
+#include "host/evaluation/training_record.h"
+#include "host/files/npy.h"
+#include "tests/host/training/stopped_runs.h"
+
+namespace ebm {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Without gnuplot.
+class EvaluationRunTest : public Resume {
+ protected:
+  EvaluationRunTest() {
+    train(toy_config(), folder_ / "toy");
+    write_small_mnist(folder_ / "digits", 40);
+    TrainConfig images = image_config(NetworkKind::vanilla, folder_ / "digits");
+    images.network.features = 2;
+    train(images, folder_ / "images");
+  }
+
+  EvaluateConfig evaluation_of(const TrainConfig& trained, const std::string& network) const {
+    EvaluateConfig config;
+    config.name = trained.name;
+    config.network = trained.network;
+    config.data = trained.data;
+    config.langevin = trained.langevin;
+    config.evaluate = {.checkpoint = (folder_ / network).string(),
+                       .chains = 30,
+                       .steps = 40,
+                       .every = 4,
+                       .projections = 2,
+                       .annealing_chains = 40,
+                       .annealing_steps = 60,
+                       .samples = 100};
+    config.log.every = 16;
+    return config;
+  }
+  EvaluateConfig toy() const {
+    return evaluation_of(toy_config(), "toy/checkpoints/net_000006.safetensors");
+  }
+  EvaluateConfig images() const {
+    TrainConfig trained = image_config(NetworkKind::vanilla, folder_ / "digits");
+    trained.network.features = 2;
+    EvaluateConfig config = evaluation_of(trained, "images/checkpoints/net_000004.safetensors");
+    config.evaluate.chains = 5;
+    config.evaluate.annealing_chains = 20;
+    config.evaluate.annealing_steps = 12;
+    return config;
+  }
+
+  /// Evaluates into a folder, or goes on with what is there. Returns whether it is done.
+  std::optional<Verdict> evaluate(const EvaluateConfig& config, const fs::path& folder,
+                                  const StopRequest& stop = never_asked_to_stop) const {
+    const bool is_new = !fs::exists(folder / "config.yaml");
+    const RunFolder run_folder = is_new ? RunFolder::create(folder) : RunFolder::reopen(folder);
+    RunLog log(run_folder.log(), true);
+    const Checkpoint checkpoint =
+        load_checkpoint(config.evaluate.checkpoint, choice_of(config.network));
+    if (is_new) {
+      write_bytes(run_folder.config(), to_yaml(config));
+      save_bank_rows(config, checkpoint.network.input(), folder, log);
+    }
+    return EvaluationRun(config, checkpoint, folder_ / config.name, run_folder, log, stop).run();
+  }
+
+  static nlohmann::json json(const fs::path& folder) {
+    return nlohmann::json::parse(read_bytes(folder / "evaluation.json"));
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(EvaluationRunTest, FindsWhatTheFilesSay) {
+  const EvaluateConfig config = toy();
+  ASSERT_TRUE(evaluate(config, folder_ / "found"));
+  const auto json = EvaluationRunTest::json(folder_ / "found");
+  EXPECT_EQ(json["iteration"], 6);
+  EXPECT_EQ(json["dimensions"], 2);
+  EXPECT_EQ(json["record"]["iterations"], 6);
+  for (const char* start : {"data", "noise", "bank"}) {
+    const auto shape = std::vector<std::int64_t>{10, 30};
+    const NpyArray energy = read_npy(folder_ / fmt::format("found/energy_{}.npy", start));
+    EXPECT_EQ(energy.shape, shape) << start;
+    EXPECT_EQ(read_npy(folder_ / fmt::format("found/gradient_{}.npy", start)).shape, shape);
+    EXPECT_EQ(read_npy(folder_ / fmt::format("found/projections_{}.npy", start)).shape,
+              (std::vector<std::int64_t>{10, 30, 2}));
+    double sum = 0;
+    for (const float u : std::span(energy.values).last(5 * 30)) sum += static_cast<double>(u);
+    EXPECT_NEAR(json["mixing"]["starts"][start]["energy_mean"].get<double>(), sum / 150, 1e-9);
+  }
+  for (const char* set : {"held_out", "short_run", "bank", "data_chains", "noise_chains"}) {
+    EXPECT_TRUE(json["distances"][set]["frechet"].is_number()) << set;
+  }
+  // Chains from the bank begin with its rows, and projections are of unit length.
+  const NpyArray bank = read_npy(folder_ / "found/bank.npy");
+  ASSERT_EQ(bank.values.size(), 60U);
+  const std::vector<float> directions = random_directions(config.seed, 2, 2);
+  EXPECT_NEAR(std::hypot(directions[0], directions[1]), 1, 1e-6);
+  const NpyArray along = read_npy(folder_ / "found/projections_bank.npy");
+  EXPECT_NEAR(along.values[1], bank.values[0] * directions[2] + bank.values[1] * directions[3],
+              1e-6);
+}
+
+/// An untrained toy network is smooth: annealing's bracket is narrow, and the truth is a sum.
+TEST_F(EvaluationRunTest, BracketsTheConstantAndTheDivergenceOfAToy) {
+  EvaluateConfig config = toy();
+  config.evaluate.annealing_chains = 200;
+  config.evaluate.annealing_steps = 400;
+  config.evaluate.chains = 50;
+  ASSERT_TRUE(evaluate(config, folder_ / "found"));
+  const auto json = EvaluationRunTest::json(folder_ / "found");
+  const double high = json["log_z"]["support"]["high"];
+  const Checkpoint checkpoint =
+      load_checkpoint(config.evaluate.checkpoint, choice_of(config.network));
+  const auto energy = make_energy({}, checkpoint.network, 100);
+  HostStates host(*energy);
+  host.set_parameters(checkpoint.parameters.span());
+  const std::vector<float> axis = grid_axis(high, 400);
+  std::vector<float> f(400 * 400);
+  host.energies(grid_states(axis), f);
+  const double step = 2 * high / 399;
+  double sum = 0;
+  for (const float value : f) {
+    sum += std::exp(-static_cast<double>(value) / config.temperature()) * step * step;
+  }
+  EXPECT_LE(json["log_z"]["lower"].get<double>(), std::log(sum));
+  EXPECT_GE(json["log_z"]["upper"].get<double>(), std::log(sum));
+  EXPECT_NEAR(json["log_z"]["forward"].get<double>(), std::log(sum), 0.1);
+  EXPECT_NEAR(json["kl"]["annealed"].get<double>(), json["kl"]["quadrature"].get<double>(), 0.1);
+  EXPECT_NEAR(json["kl"]["quadrature"].get<double>(),
+              kl_divergence(true_density(toy_density(config.data), axis), f, 0.125), 0.01);
+}
+
+TEST_F(EvaluationRunTest, GoesOnFromWhereverItWasStoppedOnAnyThreads) {
+  int run = 0;
+  for (const EvaluateConfig& config : {toy(), images()}) {
+    const fs::path whole = folder_ / fmt::format("whole_{}", ++run);
+    ASSERT_TRUE(evaluate(config, whole));
+    int question = 1;
+    for (;; question += run == 1 ? 17 : 29) {
+      const fs::path stopped = folder_ / fmt::format("stopped_{}_{}", run, question);
+      {
+        const Threads threads(1 + question % 2);
+        if (evaluate(config, stopped, stop_at(question, false))) {
+          break;
+        }
+      }
+      const Threads threads(2 - question % 2);
+      ASSERT_TRUE(evaluate(config, stopped));
+      ASSERT_EQ(differing_files(stopped, whole), "") << run << " stopped at question " << question;
+      fs::remove_all(stopped);
+    }
+    EXPECT_GT(question, 40) << "hardly asked";
+  }
+}
+
+TEST_F(EvaluationRunTest, ChoosesASupportThatHoldsTheData) {
+  EvaluateConfig config = toy();
+  const std::vector<float> data{-1, 0.5F, 2, 1};
+  EXPECT_EQ(choose_support(config, data).box, std::pair(-3.0F, 3.0F));
+  config.langevin.clamp = Clamp({-1.5, 1});
+  EXPECT_EQ(choose_support(config, data).box, std::pair(-1.5F, 2.0F));
+  config.evaluate.box = Clamp({-4, 2});
+  EXPECT_EQ(choose_support(config, data).box, std::pair(-4.0F, 2.0F));
+  config.evaluate.box = Clamp({-0.5, 2});
+  EXPECT_THROW(choose_support(config, data), ConfigurationError);
+}
+
+TEST_F(EvaluationRunTest, ADamagedFileOfAStoppedEvaluationIsAnError) {
+  const EvaluateConfig config = toy();
+  ASSERT_FALSE(evaluate(config, folder_ / "run", stop_at(30, false)));
+  fs::resize_file(folder_ / "run/annealing_path.npy", 200);
+  EXPECT_THROW(evaluate(config, folder_ / "run"), InputFileError);
+}
+
+TEST(TrainingRecord, IsOfTheIterationsBeforeTheNetwork) {
+  const TemporaryFolder folder;
+  const fs::path file = folder / "diagnostics.csv";
+  EXPECT_FALSE(read_training_record(file, 4));
+  write_bytes(file,
+              "iteration,d_s,r_s,learning_rate,mean_f_data,mean_f_samples\n"
+              "1,1,2,0.1,0,0\n2,-1,2,0.1,0,0\n3,1,4,0.1,0,0\n4,1,4,0.1,0,0\n5,100,4,0.1,0,0\n");
+  const std::optional<TrainingRecord> record = read_training_record(file, 4);
+  ASSERT_TRUE(record);
+  EXPECT_EQ(record->iterations, 4);
+  EXPECT_EQ(record->d_s_mean, 0.5);
+  EXPECT_EQ(record->d_s_deviation, 1);
+  EXPECT_EQ(record->r_s_mean, 3);
+  EXPECT_EQ(record->positive, 0.75);
+  EXPECT_NEAR(record->sign_changes, 2.0 / 3, 1e-15);
+  EXPECT_FALSE(read_training_record(file, 6)) << "it is not of this network";
+}
+
+}  // namespace
+}  // namespace ebm
