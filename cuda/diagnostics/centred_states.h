@@ -90,12 +90,11 @@ class CentredStates {
   /// The states' products with the columns of q.
   template <class T>
   RowsOf<T> times(const Eigen::MatrixXd& q) const {
-    const Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic> columns = q.cast<T>();
     RowsOf<T> product(states_.rows(), q.cols());
     for_each_part(states_.rows(), rows_at_once(states_.cols()),
                   [&](Eigen::Index first, Eigen::Index count) {
                     product.middleRows(first, count).noalias() =
-                        block<T>(first, count, 0, states_.cols()) * columns;
+                        block<T>(first, count, 0, states_.cols()) * q.template cast<T>();
                   });
     return product;
   }

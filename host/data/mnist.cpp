@@ -22,10 +22,10 @@ constexpr std::array kEndings = {"-images-idx3-ubyte", "-images-idx3-ubyte.gz",
 
 std::filesystem::path find_images(const std::filesystem::path& folder, DataSplit split) {
   const bool test = split == DataSplit::test;
-  std::vector<std::string> names;
-  for (const char* ending : kEndings) {
-    names.push_back(std::string(test ? "t10k" : "train") + ending);
-  }
+  std::array<std::string, kEndings.size()> names;
+  std::ranges::transform(kEndings, names.begin(), [test](const char* ending) {
+    return std::string(test ? "t10k" : "train") + ending;
+  });
   for (const char* inner : kFolders) {
     for (const std::string& name : names) {
       std::error_code ignored;  // what cannot be looked at is not there
