@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "cuda/base/errors.h"
+#include "cuda/nn/features.h"
 #include "host/config/config_errors.h"
 #include "host/config/keys.h"
 #include "host/config/layers.h"
@@ -334,7 +335,11 @@ DataConfig load_data_section(const std::filesystem::path& file) {
   return data;
 }
 
-NetworkConfig load_network(const std::filesystem::path& file) {
+namespace {
+
+/// A list of layers in a file, of which `make` makes what it is meant to be.
+template <class Make>
+NetworkConfig load_layer_list(const std::filesystem::path& file, Make make) {
   ConfigErrors errors;
   const YamlValue tree = read_tree(file, PublishedUse::sampling, errors);
   if (tree.find("layers") == nullptr) {
@@ -350,11 +355,23 @@ NetworkConfig load_network(const std::filesystem::path& file) {
   errors.throw_if_any();
   number_layers(network.layers);
   try {
-    make_network(network);
+    make(network);
   } catch (const std::invalid_argument& error) {
     throw ConfigurationError(fmt::format("{}: {}", file.string(), error.what()));
   }
   return network;
+}
+
+}  // namespace
+
+NetworkConfig load_network(const std::filesystem::path& file) {
+  return load_layer_list(file, [](const NetworkConfig& network) { make_network(network); });
+}
+
+NetworkConfig load_feature_layers(const std::filesystem::path& file) {
+  return load_layer_list(file, [](const NetworkConfig& network) {
+    feature_network({network.channels, network.image_size, network.image_size}, network.layers);
+  });
 }
 
 std::string to_yaml(const TrainConfig& config) {

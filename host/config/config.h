@@ -226,7 +226,11 @@ struct EvaluateSection {
   double epsilon = 0;            ///< 0: chosen for MALA, that of the training without
   int annealing_chains = 1000;   ///< 100 for images
   int annealing_steps = 10'000;  ///< 2000 for images
-  int samples = 2000;            ///< states of a set that is compared with the data
+  int samples = 2000;            ///< states of the data that others are compared with
+  // A network in whose features they are compared: its weights, and its list of layers; "" for
+  // none.
+  std::string features{};
+  std::string feature_layers{};
   bool operator==(const EvaluateSection&) const = default;
 };
 
@@ -303,6 +307,8 @@ DataConfig load_data_section(const std::filesystem::path& file);
 
 /// A list of layers alone in a file, with the keys of the section `network` of sampling.
 NetworkConfig load_network(const std::filesystem::path& file);
+/// The same of layers that end in features, not in the one number f(x).
+NetworkConfig load_feature_layers(const std::filesystem::path& file);
 
 /// The configuration as YAML with every key that applies. It loads back to an equal configuration.
 std::string to_yaml(const TrainConfig& config);

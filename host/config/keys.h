@@ -321,8 +321,16 @@ void visit_evaluate_section(Io& io, Config& evaluate, bool toy) {
   io.default_to(evaluate.annealing_steps, toy ? 10'000 : 2000);
   io.optional({"annealing_steps", "temperatures between the box's uniform law and exp(-U)"},
               evaluate.annealing_steps, between(10, 1e7));
-  io.optional({"samples", "at most so many states of each kind are compared with data"},
+  io.optional({"samples", "states of the data that samples are compared with, at most"},
               evaluate.samples, between(100, 1e5));
+  io.optional({"features",
+               "weights (.safetensors) of a network in whose features samples are compared; none: "
+               "by the data's first 64 principal components"},
+              evaluate.features);
+  io.optional({"feature_layers",
+               "its layers, a file with the keys layers, channels and image_size; what the last "
+               "one makes are the features"},
+              evaluate.feature_layers);
 }
 
 template <class Io, class Config>

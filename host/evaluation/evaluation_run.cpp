@@ -19,6 +19,7 @@
 #include "host/data/make_batches.h"
 #include "host/evaluation/evaluation_json.h"
 #include "host/evaluation/evaluation_plots.h"
+#include "host/evaluation/feature_space.h"
 #include "host/evaluation/training_record.h"
 #include "host/files/npy.h"
 #include "host/output/png_grid.h"
@@ -106,6 +107,7 @@ EvaluationRun::EvaluationRun(const EvaluateConfig& config, const Checkpoint& che
       shape_(checkpoint.network.input()),
       energy_(make_energy_of(config, checkpoint, device, log)),
       data_(load_evaluation_data(config, energy_->queue(), log)),
+      space_(config, device, data_.train, shape_),
       bank_(bank_in(folder_, shape_)) {
   const Support support = choose_support(config, data_.train);
   const auto temperature = static_cast<float>(config.temperature());
@@ -388,12 +390,9 @@ void EvaluationRun::measure_kl() {
   found_.kl = sum + (found_.log_z->lower + found_.log_z->upper) / 2;
 }
 
-/// In the space of the data's principal components.
 void EvaluationRun::compare_with_data() {
-  constexpr std::int64_t kComponents = 64;
-  const PrincipalComponents space = PrincipalComponents::fit(
-      data_.train, shape_.size(), std::min(shape_.size(), kComponents), config_.seed);
-  const std::vector<float> reference = space.project(data_.train);
+  log_.info("comparing samples with data");
+  const std::vector<float> reference = space_.features_of(data_.train);
   const auto add = [&](const std::string& name, std::span<const float> states) {
     if (states.empty()) {
       return;
@@ -401,9 +400,8 @@ void EvaluationRun::compare_with_data() {
     found_.sets.push_back(
         {.name = name,
          .states = std::ssize(states) / shape_.size(),
-         .distances = sample_distances(reference, space.project(states), space.components())});
+         .distances = sample_distances(reference, space_.features_of(states), space_.size())});
   };
-  log_.info("comparing samples with data");
   add("held_out", data_.held_out);
   add("short_run", short_run_);
   add("bank", bank_);

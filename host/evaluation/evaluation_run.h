@@ -15,6 +15,7 @@
 #include "host/config/config.h"
 #include "host/evaluation/evaluation.h"
 #include "host/evaluation/evaluation_data.h"
+#include "host/evaluation/feature_space.h"
 #include "host/evaluation/log_partition.h"
 #include "host/evaluation/long_chains.h"
 #include "host/training/checkpoint.h"
@@ -84,6 +85,7 @@ class EvaluationRun {
   Shape shape_;
   std::unique_ptr<Energy> energy_;
   EvaluationData data_;
+  FeatureSpace space_;
   std::vector<float> bank_;
   BoxedEnergy box_;
   std::unique_ptr<LogPartitionEstimate> log_z_;
