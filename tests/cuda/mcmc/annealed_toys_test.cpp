@@ -1,6 +1,6 @@
-// log Z of networks that learned the toy densities (tests/data/annealed), against a sum over a grid.
-// The bracket is to hold the truth, and to be within 0.05 nats of it, in 19 of 20 seeds; the reverse
-// path starts at chains that started at data.
+// log Z of networks that learned the toy densities (tests/data/annealed), against a sum over a
+// grid. The bracket is to hold the truth, and to be within 0.05 nats of it, in 19 of 20 seeds; the
+// reverse path starts at chains that started at data.
 
 #include <gtest/gtest.h>
 
@@ -39,10 +39,10 @@ class LearnedToy {
  public:
   explicit LearnedToy(const Toy& toy)
       : toy_(toy), draw_{.rings = toy.rings, .groups = toy.rings ? 4 : 8} {
-    const Network network("custom", {2, 1, 1},
-                          {linear("0", 8), leaky_relu(), linear("2", 16), leaky_relu(),
-                           linear("4", 16), leaky_relu(), linear("6", 16), leaky_relu(),
-                           linear("8", 1)});
+    const Network network(
+        "custom", {2, 1, 1},
+        {linear("0", 8), leaky_relu(), linear("2", 16), leaky_relu(), linear("4", 16), leaky_relu(),
+         linear("6", 16), leaky_relu(), linear("8", 1)});
     const TensorFile file =
         read_safetensors(test_data() / "annealed" / (toy.name + ".safetensors"));
     std::vector<float> theta;
