@@ -23,16 +23,24 @@
 namespace ebm {
 namespace {
 
+/// Where Thrust is to work: a device that nvcc has not compiled for (an emulated one) has none.
+Queue where_thrust_is([[maybe_unused]] const Queue& queue) {
+#ifdef __CUDACC__
+  return queue;
+#else
+  return {};
+#endif
+}
+
 /// Calls work(policy) with Thrust's system of where the queue computes.
 template <class Work>
-void with_thrust(const Queue& queue, const Work& work) {
+void with_thrust([[maybe_unused]] const Queue& queue, const Work& work) {
 #ifdef __CUDACC__
   if (!queue.on_cpu()) {
     work(thrust::cuda::par.on(queue.stream().get()));
     return;
   }
 #endif
-  static_cast<void>(queue);
   work(thrust::omp::par);
 }
 
@@ -115,7 +123,8 @@ Array<std::int64_t> doubled_ranks_there(std::span<const double> values, const Qu
 
 }  // namespace
 
-std::vector<double> sorted(std::span<const double> values, const Queue& queue) {
+std::vector<double> sorted(std::span<const double> values, const Queue& given) {
+  const Queue queue = where_thrust_is(given);
   Array<double> ascending = copy_of(values, queue);
   with_thrust(queue, [&](const auto& policy) {
     thrust::sort(policy, ascending.data(), ascending.data() + ascending.size());
@@ -131,11 +140,13 @@ double quantile(std::span<const double> ascending, double p) {
                    : ascending[below] + rest * (ascending[below + 1] - ascending[below]);
 }
 
-std::vector<std::int64_t> doubled_ranks(std::span<const double> values, const Queue& queue) {
+std::vector<std::int64_t> doubled_ranks(std::span<const double> values, const Queue& given) {
+  const Queue queue = where_thrust_is(given);
   return read(doubled_ranks_there(values, queue), queue);
 }
 
-std::vector<double> normal_scores(std::span<const double> values, const Queue& queue) {
+std::vector<double> normal_scores(std::span<const double> values, const Queue& given) {
+  const Queue queue = where_thrust_is(given);
   const Array<std::int64_t> ranks = doubled_ranks_there(values, queue);
   Array<double> scores(queue, values.size());
   with_thrust(queue, [&](const auto& policy) {

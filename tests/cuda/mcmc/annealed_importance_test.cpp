@@ -163,6 +163,39 @@ TEST(AnnealedNetwork, IsBracketed) {
       weight_mean(annealed_reverse(energy->energy(), box, path, start.data(), kChains, 5), 10);
   expect_bracket(forward, reverse, truth);
   expect_near(forward, reverse, truth, kError);
+
+  // Moves leave p as it is.
+  Mirror<float> moving(queue, exact);
+  annealed_moves(energy->energy(), box, path, 1, moving.data(), kChains, 7);
+  const WeightMean moved =
+      weight_mean(annealed_reverse(energy->energy(), box, path, moving.data(), kChains, 6), 10);
+  expect_near(forward, moved, truth, kError);
+}
+
+/// p is a fifth at 0 and four fifths at 2, in components of standard deviation 0.05: MALA does not
+/// go from one to the other. Chains that all started at 0 are to be where p is.
+TEST(AnnealedMoves, LeadBetweenModes) {
+  constexpr int kChains = 500;
+  constexpr double kT = static_cast<double>(kTemperature);
+  const auto part = [](double x, double at) {
+    return std::exp(-(x - at) * (x - at) / (2 * 0.05 * 0.05)) + 1e-200;
+  };
+  const auto energy =
+      separable({[=](double x) { return -kT * std::log(0.2 * part(x, 0) + 0.8 * part(x, 2)); },
+                 [=](double x) {
+                   const double left = 0.2 * part(x, 0);
+                   const double right = 0.8 * part(x, 2);
+                   return kT * (left * x + right * (x - 2)) / (left + right) / (0.05 * 0.05);
+                 }},
+                1);
+  const AnnealingPath path = choose_annealing_path(energy->energy(), kBox, kChains, 200, 3);
+  std::vector<float> states(kChains, 0.0F);
+  const double accepted =
+      annealed_moves(energy->energy(), kBox, path, 20, states.data(), kChains, 5);
+  EXPECT_GT(accepted, 0.3);
+  const auto right = std::ranges::count_if(states, [](float x) { return x > 1; });
+  // Four standard deviations of a binomial law: 6e-5 of false alarms.
+  EXPECT_NEAR(static_cast<double>(right) / kChains, 0.8, 4 * std::sqrt(0.8 * 0.2 / kChains));
 }
 
 TEST(Annealing, IsTheSameBitsForAnyNumberOfThreads) {
@@ -175,6 +208,9 @@ TEST(Annealing, IsTheSameBitsForAnyNumberOfThreads) {
     const std::vector<double> back =
         annealed_reverse(energy->energy(), kBox, path, states.data(), 130, 4);
     all.insert(all.end(), back.begin(), back.end());
+    std::vector<float> moving = states;
+    all.push_back(annealed_moves(energy->energy(), kBox, path, 2, moving.data(), 130, 4));
+    all.insert(all.end(), moving.begin(), moving.end());
     return all;
   };
   EXPECT_EQ(compute(1), compute(3));
@@ -195,6 +231,30 @@ TEST(WeightMean, IsThatOfItsDefinition) {
   const double first = 2 / 1.6 - 1;
   const double second = 1.5 / 1.6 - 1;
   EXPECT_NEAR(out.standard_error, std::sqrt((first * first + second * second) / 2), 1e-10);
+}
+
+TEST(LogMeanBracket, IsThatOfItsDefinition) {
+  // Two groups of two forward weights, 1 and 3, 2 and 2, with one way back each: 1/w = 5 and 1.
+  const std::vector<double> forward{std::log(1.0), std::log(3.0), std::log(2.0), std::log(2.0)};
+  const std::vector<double> reverse{-std::log(5.0), -std::log(1.0)};
+  const LogMeanBracket out = log_mean_bracket(forward, reverse, 2);
+  EXPECT_NEAR(out.forward, std::log(2.0), 1e-12);
+  EXPECT_NEAR(out.forward_error, 0, 1e-12);
+  const double above = std::log(9.0 / 3);
+  const double below = std::log(5.0 / 3);
+  EXPECT_NEAR(out.reverse, (above + below) / 2, 1e-12);
+  EXPECT_NEAR(out.reverse_error, (above - below) / 2, 1e-12);
+  EXPECT_NEAR(out.effective_size, 64.0 / 18, 1e-12);
+  EXPECT_NEAR(out.lower(), std::log(2.0), 1e-12);
+  EXPECT_NEAR(out.upper(), out.reverse + 3 * out.reverse_error, 1e-12);
+}
+
+TEST(LogMeanBracket, IsOfLogarithmsThatNoExponentialHolds) {
+  const std::vector<double> forward(4, 5000);
+  const std::vector<double> reverse(4, 9000);
+  const LogMeanBracket out = log_mean_bracket(forward, reverse, 2);
+  EXPECT_NEAR(out.forward, 5000, 1e-9);
+  EXPECT_NEAR(out.reverse, 5000 + std::log(2.0 / 3), 1e-9);
 }
 
 }  // namespace
