@@ -122,8 +122,8 @@ int main(int argc, char** argv) {
   return run_program("ebm_evaluate", argv, [argc, argv] {
     Options options;
     CLI::App app(
-        "Is a trained energy a density whose draws are like the data? Long chains, log Z, "
-        "likelihood, distances, and a verdict.\n\n"
+        "Says whether a trained energy is a density whose draws are like the data.\n"
+        "With the evidence: long chains, log Z, likelihood, distances from the data.\n\n"
         "  ebm_evaluate runs/a\n"
         "  ebm_evaluate runs/a --out evaluation --set evaluate.steps=20000\n"
         "  ebm_evaluate --resume runs/a/evaluation\n",

@@ -227,10 +227,11 @@ struct EvaluateSection {
   int annealing_chains = 1000;   ///< 100 for images
   int annealing_steps = 10'000;  ///< 2000 for images
   int samples = 2000;            ///< states of the data that others are compared with
-  // A network in whose features they are compared: its weights, and its list of layers; "" for
-  // none.
-  std::string features{};
-  std::string feature_layers{};
+  // A network in whose features they are compared: its weights, and its list of layers.
+  std::string features = "none";
+  std::string feature_layers = "none";
+
+  bool has_features() const { return features != "none"; }
   bool operator==(const EvaluateSection&) const = default;
 };
 

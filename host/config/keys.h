@@ -324,12 +324,12 @@ void visit_evaluate_section(Io& io, Config& evaluate, bool toy) {
   io.optional({"samples", "states of the data that samples are compared with, at most"},
               evaluate.samples, between(100, 1e5));
   io.optional({"features",
-               "weights (.safetensors) of a network in whose features samples are compared; none: "
-               "by the data's first 64 principal components"},
+               "none, or weights (.safetensors) of a network in whose features samples are compared, "
+               "instead of the data's first 64 principal components"},
               evaluate.features);
   io.optional({"feature_layers",
-               "its layers, a file with the keys layers, channels and image_size; what the last "
-               "one makes are the features"},
+               "none, or its layers, a file with the keys layers, channels and image_size; what the "
+               "last one makes are the features"},
               evaluate.feature_layers);
 }
 

@@ -140,8 +140,8 @@ void check_rules(const EvaluateConfig& config, const YamlValue& tree, ConfigErro
   require(evaluate.steps / evaluate.every >= 8, "evaluate.every",
           fmt::format("of {} steps fewer than 8 records would be left", evaluate.steps),
           {"evaluate.steps"});
-  require(evaluate.features.empty() == evaluate.feature_layers.empty(),
-          evaluate.features.empty() ? "evaluate.feature_layers" : "evaluate.features",
+  require(evaluate.has_features() == (evaluate.feature_layers != "none"),
+          evaluate.has_features() ? "evaluate.features" : "evaluate.feature_layers",
           "evaluate.features and evaluate.feature_layers are given together, or neither is",
           {"evaluate.features", "evaluate.feature_layers"});
 }

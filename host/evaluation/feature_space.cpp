@@ -14,7 +14,7 @@ FeatureSpace::FeatureSpace(const EvaluateConfig& config, const ComputeDevice& de
   constexpr std::int64_t kComponents = 64;
   constexpr std::int64_t kAtOnce = 256;  // states
   const EvaluateSection& evaluate = config.evaluate;
-  if (evaluate.features.empty()) {
+  if (!evaluate.has_features()) {
     components_ = PrincipalComponents::fit(data, shape.size(),
                                            std::min(shape.size(), kComponents), config.seed);
     return;

@@ -22,7 +22,7 @@ completes() {
   replies=$(printf '%s\n' "${COMPREPLY[@]}" | LC_ALL=C sort | paste -sd ' ')
 }
 
-for program in ebm_train ebm_sample ebm_plot ebm_score; do
+for program in ebm_train ebm_sample ebm_evaluate ebm_plot ebm_score; do
   # However the help is laid out, an option is a word in it that begins with --. The examples, which
   # are before "Usage", are left out: they may not show all.
   options=$("$programs/$program" --help | sed -n '/Usage/,$p' | grep -oE -- '--[a-z-]+' |
@@ -52,7 +52,7 @@ mkdir "$scratch/folder" "$scratch/a folder"
 touch "$scratch"/{a.yaml,b.yml,c.json,d.txt,e.npy,f.safetensors,g.pth}
 cd "$scratch" || exit
 folders='a folder folder'
-for program in ebm_train ebm_sample; do
+for program in ebm_train ebm_sample ebm_evaluate; do
   completes "$program" ''
   networks=$([[ $program == ebm_train ]] || echo "f.safetensors ")
   equal "$replies" "a folder a.yaml b.yml c.json ${networks}folder"

@@ -23,6 +23,9 @@ sample: {checkpoint: $network, train_epsilon: 0.125, epsilon: 0.1, steps: 2, cha
 log: {every: 1}
 END
 ebm_sample sampling.yaml --out chains
+ebm_evaluate run --set evaluate.chains=30 --set evaluate.steps=40 --set evaluate.every=4 \
+  --set evaluate.annealing_chains=40 --set evaluate.annealing_steps=60 --set evaluate.samples=100
+test -s run/evaluation/report.html
 
 ebm_convert_checkpoint $network net.pth
 ebm_convert_checkpoint net.pth net.safetensors --network toy

@@ -35,7 +35,8 @@ check() {
 }
 
 check ebm_train "$programs/ebm_train" '0 1 2 3 4 75'
-check ebm_sample "$programs/ebm_sample" '0 1 2 3 4'
+check ebm_sample "$programs/ebm_sample" '0 1 2 3 4 75'
+check ebm_evaluate "$programs/ebm_evaluate" '0 1 2 3 4 75'
 check ebm_score "$programs/ebm_score" '0 1 2 3'
 check ebm_plot "$programs/ebm_plot" '0 1 2 3'
 check ebm_convert_checkpoint "$tools/user/convert_checkpoint.py" '0 1 2 3'

@@ -26,8 +26,7 @@ examples() {
 statuses() {
   local last=3 status text
   case $name in
-    ebm_train) last=75 ;;
-    ebm_sample) last=4 ;;
+    ebm_train | ebm_sample | ebm_evaluate) last=75 ;;
     ebm_fetch_dataset) last=2 ;;
   esac
   while read -r status text; do

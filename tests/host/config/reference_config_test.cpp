@@ -22,6 +22,7 @@ namespace {
 
 const std::filesystem::path kTraining = shipped_configs() / "reference.yaml";
 const std::filesystem::path kSampling = shipped_configs() / "sampling/reference.yaml";
+const std::filesystem::path kEvaluation = shipped_configs() / "evaluation/reference.yaml";
 
 /// Visits the keys of a configuration and looks for each in the reference, also for those that do
 /// not apply to it. Required values are taken from there, all others must be what they are already.
@@ -121,10 +122,12 @@ TEST(ReferenceConfig, FilesAreWhatTheProgramsPrint) {
       << "to write it anew: ebm_train --reference >configs/reference.yaml";
   EXPECT_EQ(read_bytes(kSampling), sampling_reference())
       << "to write it anew: ebm_sample --reference >configs/sampling/reference.yaml";
+  EXPECT_EQ(read_bytes(kEvaluation), evaluation_reference())
+      << "to write it anew: ebm_evaluate --reference >configs/evaluation/reference.yaml";
 }
 
 TEST(ReferenceConfig, FitsAPage) {
-  std::istringstream text(training_reference() + sampling_reference());
+  std::istringstream text(training_reference() + sampling_reference() + evaluation_reference());
   for (std::string line; std::getline(text, line);) {
     EXPECT_LE(line.size(), 100U) << line;
     EXPECT_FALSE(line.ends_with(' ')) << line;
@@ -139,6 +142,11 @@ TEST(ReferenceConfig, HasEveryKeyOfTrainingWithItsDefault) {
 TEST(ReferenceConfig, HasEveryKeyOfSamplingWithItsDefault) {
   compare<SampleConfig>(sampling_reference(),
                         [](auto& io, auto& config) { visit_sampling(io, config); });
+}
+
+TEST(ReferenceConfig, HasEveryKeyOfEvaluationWithItsDefault) {
+  compare<EvaluateConfig>(evaluation_reference(),
+                          [](auto& io, auto& config) { visit_evaluation(io, config); });
 }
 
 /// Dotted names of the keys below a map.
@@ -160,6 +168,7 @@ TEST(ReferenceConfig, HidesTheKeysThatDoNotApplyAndNoOthers) {
   };
   EXPECT_EQ(keys(read_bytes(kTraining)), keys(to_yaml(load_train_config(kTraining))));
   EXPECT_EQ(keys(read_bytes(kSampling)), keys(to_yaml(load_sample_config(kSampling))));
+  EXPECT_EQ(keys(read_bytes(kEvaluation)), keys(to_yaml(load_evaluate_config(kEvaluation))));
 }
 
 }  // namespace

@@ -116,7 +116,7 @@ _ebm() {
       else
         case $program in
           *ebm_train | *ebm_plans) _ebm_reply_files "$current" yaml yml json ;;
-          *ebm_sample) _ebm_reply_files "$current" yaml yml json safetensors ;;
+          *ebm_sample | *ebm_evaluate) _ebm_reply_files "$current" yaml yml json safetensors ;;
           *ebm_plot) _ebm_reply_files "$current" ;;
           *ebm_score)
             if [[ $COMP_CWORD == 1 ]]; then
@@ -139,5 +139,5 @@ _ebm() {
   esac
 }
 
-complete -F _ebm ebm_train ebm_sample ebm_plot ebm_score ebm_plans \
+complete -F _ebm ebm_train ebm_sample ebm_evaluate ebm_plot ebm_score ebm_plans \
   ebm_convert_checkpoint convert_checkpoint.py ebm_fetch_dataset fetch_dataset.sh
