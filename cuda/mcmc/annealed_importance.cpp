@@ -183,7 +183,7 @@ class Pilot {
       if (round == 0) continue;  // in which chains come from the level before
       const std::span<const float> energies = chains_.all_energies();
       for (std::size_t i = 0; i < energies.size(); ++i) {
-        const double value = static_cast<double>(energies[i] - energies[i % chains]);
+        const auto value = static_cast<double>(energies[i] - energies[i % chains]);
         sums[i % chains] += value;
         squares[i % chains] += value * value;
       }
