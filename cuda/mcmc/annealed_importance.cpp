@@ -266,6 +266,16 @@ AnnealingPath choose_annealing_path(Energy& energy, const BoxedEnergy& box, std:
   return path;
 }
 
+AnnealingPath thinned(const AnnealingPath& path, std::size_t n) {
+  AnnealingPath some{.beta = {0}, .steps = {}};
+  const std::size_t transitions = path.steps.size();
+  for (std::size_t k = (transitions - 1) % n; k < transitions; k += n) {
+    some.beta.push_back(path.beta[k + 1]);
+    some.steps.push_back(path.steps[k]);
+  }
+  return some;
+}
+
 std::vector<double> annealed_forward(Energy& energy, const BoxedEnergy& box,
                                      const AnnealingPath& path, std::int64_t chains,
                                      std::uint64_t seed) {

@@ -93,10 +93,9 @@ class LearnedToy {
   LogMeanBracket bracket(std::uint64_t seed) const {
     constexpr int kRounds = 10;  // of a path of a tenth of the length
     const AnnealingPath path = choose_annealing_path(*energy_, box_, kChains, kTransitions, seed);
-    const AnnealingPath shorter =
-        choose_annealing_path(*energy_, box_, kChains, kTransitions / kRounds, seed + 100);
     std::vector<float> states = long_chains(path.steps.back().epsilon, seed);
-    annealed_moves(*energy_, box_, shorter, kRounds, states.data(), kReverseChains, seed + 200);
+    annealed_moves(*energy_, box_, thinned(path, kRounds), kRounds, states.data(), kReverseChains,
+                   seed + 200);
     return log_mean_bracket(
         annealed_forward(*energy_, box_, path, kChains, seed),
         annealed_reverse(*energy_, box_, path, states.data(), kReverseChains, seed), kGroups);
