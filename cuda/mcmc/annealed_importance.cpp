@@ -183,7 +183,7 @@ class Pilot {
       if (round == 0) continue;  // in which chains come from the level before
       const std::span<const float> energies = chains_.all_energies();
       for (std::size_t i = 0; i < energies.size(); ++i) {
-        const double value = static_cast<double>(energies[i] - energies[i % chains]);
+        const auto value = static_cast<double>(energies[i] - energies[i % chains]);
         sums[i % chains] += value;
         squares[i % chains] += value * value;
       }
@@ -264,6 +264,16 @@ AnnealingPath choose_annealing_path(Energy& energy, const BoxedEnergy& box, std:
         step_at(box, beta, from.epsilon * std::pow(to.epsilon / from.epsilon, part)));
   }
   return path;
+}
+
+AnnealingPath thinned(const AnnealingPath& path, std::size_t n) {
+  AnnealingPath some{.beta = {0}, .steps = {}};
+  const std::size_t transitions = path.steps.size();
+  for (std::size_t k = (transitions - 1) % n; k < transitions; k += n) {
+    some.beta.push_back(path.beta[k + 1]);
+    some.steps.push_back(path.steps[k]);
+  }
+  return some;
 }
 
 std::vector<double> annealed_forward(Energy& energy, const BoxedEnergy& box,

@@ -1,6 +1,7 @@
 // The normalizing constant of an energy in a box, from below and from above.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -35,6 +36,9 @@ struct AnnealingPath {
 /// energy is borrowed.
 AnnealingPath choose_annealing_path(Energy& energy, const BoxedEnergy& box, std::int64_t chains,
                                     std::int64_t transitions, std::uint64_t seed);
+
+/// The path of every n-th of its transitions (and the last one): shorter, for many moves.
+AnnealingPath thinned(const AnnealingPath& path, std::size_t n);
 
 /// Annealed importance sampling (Neal, 2001): chains start uniform and take the path's steps from
 /// β_1 to β_K. With log w = −Σ_k (β_k − β_{k−1}) U(x_{k−1}), one a chain, E[w] = Z/(high − low)^d.

@@ -18,7 +18,7 @@ namespace {
 
 constexpr int kGroups = 20;           // of chains, for standard errors
 constexpr std::int64_t kPilot = 200;  // chains that choose the path, at most
-constexpr int kMoves = 2;             // rounds of moves between modes
+constexpr int kMoves = 10;            // rounds of moves between modes, each of a tenth of the path
 
 bool is_there(const std::filesystem::path& file) {
   std::error_code none;
@@ -102,7 +102,8 @@ bool LogPartitionEstimate::run(const float* states, std::int64_t count, const St
   reverse_ = weights("reverse", back, [&] {
     Array<float> moved(energy_.queue(), back * energy_.state_size());
     copy(energy_.queue(), states, moved.size(), moved.data());
-    const double share = annealed_moves(energy_, box_, *path_, kMoves, moved.data(), back, seed_);
+    const double share =
+        annealed_moves(energy_, box_, thinned(*path_, kMoves), kMoves, moved.data(), back, seed_);
     log_.info(
         fmt::format("{:.1f}% of the proposed moves between modes were accepted", 100 * share));
     return annealed_reverse(energy_, box_, *path_, moved.data(), back, seed_);

@@ -1,6 +1,6 @@
-// Times the Langevin step and a whole training iteration of the published networks, and what the
-// machine could do at most. tools/benchmark/run.sh runs it beside PyTorch.
-// usage: ebm_benchmark BATCH[,BATCH...] [Google Benchmark's options]
+// Times the Langevin step and a whole training iteration of the published networks, the toy's
+// annealed importance sampling, and what the machine could do at most. tools/benchmark/run.sh runs
+// it beside PyTorch. usage: ebm_benchmark BATCH[,BATCH...] [Google Benchmark's options]
 
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
@@ -19,6 +19,7 @@
 #include "cuda/base/openmp_threads.h"
 #include "cuda/kernels/random_states.cuh"
 #include "cuda/learning/learner.h"
+#include "cuda/mcmc/annealed_importance.h"
 #include "cuda/nn/cpu/cpu_energy.h"
 #include "cuda/nn/lowering.h"
 #include "tools/benchmark/machine_limits.h"
@@ -117,6 +118,19 @@ void iteration(benchmark::State& state, const Case& what, int chains) {
   state.counters["steps"] = what.iteration_steps;
 }
 
+/// Annealed importance sampling of the toy, by a path whose choice is not timed.
+void annealing(benchmark::State& state, int chains, int temperatures) {
+  const Case toy{"toy", 2, 1, 1};
+  Batch batch(toy, 1);
+  const BoxedEnergy box{.temperature = 0.125F * 0.125F / 2, .low = -2, .high = 2};
+  const AnnealingPath path =
+      choose_annealing_path(batch.energy(), box, chains, temperatures, kSeed);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(annealed_forward(batch.energy(), box, path, chains, kSeed));
+  }
+  state.counters["temperatures"] = temperatures;
+}
+
 void peak_arithmetic(benchmark::State& state, int threads) {
   constexpr std::int64_t kRounds = std::int64_t{1} << 20;
   double operations = 0;
@@ -161,6 +175,8 @@ void add_all(const std::vector<int>& batches) {
           [what, batch](benchmark::State& state) { langevin_step(state, what, batch); });
     }
   }
+  add("annealing/toy/1000", kIterationRepetitions,
+      [](benchmark::State& state) { annealing(state, 1000, 10'000); });
   for (const Case& what : cases) {
     for (const int batch : batches) {
       add(fmt::format("iteration/{}/{}", what.network, batch), kIterationRepetitions,

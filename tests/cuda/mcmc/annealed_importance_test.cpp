@@ -108,6 +108,18 @@ TEST(AnnealedGaussian, HasAPathThatRisesFromTheBoxsLaw) {
   }
 }
 
+TEST(AnnealingPath, IsThinnedFromItsEnd) {
+  const AnnealingPath path{.beta = {0, 0.1, 0.2, 0.5, 0.7, 1},
+                           .steps = {{5, 10}, {4, 5}, {3, 2}, {2, 1.5F}, {1, 1}}};
+  const AnnealingPath out = thinned(path, 2);
+  EXPECT_EQ(out.beta, (std::vector<double>{0, 0.1, 0.5, 1}));
+  ASSERT_EQ(out.steps.size(), 3U);
+  EXPECT_EQ(out.steps[0].epsilon, 5);
+  EXPECT_EQ(out.steps[1].epsilon, 3);
+  EXPECT_EQ(out.steps[2].epsilon, 1);
+  EXPECT_EQ(thinned(path, 100).beta, (std::vector<double>{0, 1}));
+}
+
 /// A network on the plane, with its constant as a sum over a grid.
 TEST(AnnealedNetwork, IsBracketed) {
   const Network network = published_network("toy", 2, 8);
