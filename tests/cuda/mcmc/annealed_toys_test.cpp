@@ -8,6 +8,8 @@
 #include <cmath>
 #include <cstdint>
 #include <memory>
+#include <ostream>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,6 +35,8 @@ struct Toy {
   bool rings;
   double epsilon;  // of its training: U = f/(ε²/2)
   double near;     // what the bracket is to be within, nats
+
+  friend void PrintTo(const Toy& toy, std::ostream* out) { *out << toy.name; }
 };
 
 class LearnedToy {
