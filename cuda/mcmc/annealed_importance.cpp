@@ -34,11 +34,12 @@ constexpr std::uint32_t kMoves = 5;  // and one more for every round
 class BoxedChains {
  public:
   BoxedChains(Energy& energy, const BoxedEnergy& box, std::int64_t chains, std::uint64_t seed,
-              std::uint32_t stream)
+              std::uint32_t stream, const StopAnnealing& stop)
       : energy_(energy),
         box_(box),
         chains_(chains),
         stream_{seed, Purpose::sampling_states, stream},
+        stop_(stop),
         sampler_(energy,
                  {.mala = true,
                   .epsilon = 1,
@@ -55,6 +56,7 @@ class BoxedChains {
 
   /// Some steps of one kind, whose records are read.
   void take(int steps, const MalaStep& step) {
+    throw_if_stopped();
     const std::vector<MalaStep> all(static_cast<std::size_t>(steps), step);
     const Mirror<const MalaStep> there(energy_.queue(), all);
     sampler_.run_there(steps, there.data());
@@ -102,6 +104,14 @@ class BoxedChains {
     copy(energy_.queue(), states, static_cast<std::size_t>(chains_ * energy_.state_size()),
          sampler_.states());
   }
+  static constexpr std::size_t kBetweenStops = 100 * std::size_t{RecordedSampler::kStepsAtOnce};
+
+  void throw_if_stopped() const {
+    if (stop_ && stop_()) {
+      throw AnnealingStopped();
+    }
+  }
+
   /// All steps, without the host; each chain's Σ factor·U(state before the step).
   std::vector<double> anneal(std::span<const MalaStep> steps, std::span<const double> factors) {
     const Queue& queue = energy_.queue();
@@ -111,6 +121,10 @@ class BoxedChains {
     Mirror<double> weights_there(queue, log_weights);
     constexpr std::size_t kSteps = RecordedSampler::kStepsAtOnce;
     for (std::size_t done = 0; done < steps.size(); done += kSteps) {
+      if (queue.on_cpu() || done % kBetweenStops == 0) {
+        queue.wait();  // a device is not ahead by more
+        throw_if_stopped();
+      }
       const auto some = static_cast<int>(std::min(kSteps, steps.size() - done));
       sampler_.run_there(some, steps_there.data() + done);
       add_weighted_energies(queue, sampler_.energies_there(), factors_there.data() + done, some,
@@ -133,6 +147,7 @@ class BoxedChains {
   BoxedEnergy box_;
   std::int64_t chains_;
   RandomStream stream_;
+  const StopAnnealing& stop_;
   RecordedSampler sampler_;
 };
 
@@ -162,11 +177,12 @@ struct Level {
 /// Chains that find a level's ε and the standard deviation of U, along a chain and over all.
 class Pilot {
  public:
-  Pilot(Energy& energy, const BoxedEnergy& box, std::int64_t chains, std::uint64_t seed)
+  Pilot(Energy& energy, const BoxedEnergy& box, std::int64_t chains, std::uint64_t seed,
+        const StopAnnealing& stop)
       : box_(box),
         side_(static_cast<double>(box.high) - static_cast<double>(box.low)),
         epsilon_(side_ / 4),
-        chains_(energy, box, chains, seed, kPilot) {
+        chains_(energy, box, chains, seed, kPilot, stop) {
     chains_.start_uniform();
     // U of the uniform law, which a step at (nearly) β = 0 leaves as it is.
     chains_.take(1, step_at(box_, std::numeric_limits<float>::min(), epsilon_));
@@ -246,8 +262,9 @@ std::pair<double, double> mean_and_error(std::span<const double> values) {
 }  // namespace
 
 AnnealingPath choose_annealing_path(Energy& energy, const BoxedEnergy& box, std::int64_t chains,
-                                    std::int64_t transitions, std::uint64_t seed) {
-  Pilot pilot(energy, box, chains, seed);
+                                    std::int64_t transitions, std::uint64_t seed,
+                                    const StopAnnealing& stop) {
+  Pilot pilot(energy, box, chains, seed, stop);
   const std::vector<Level> levels = choose_levels(pilot);
   AnnealingPath path{.beta = {0}, .steps = {}};
   std::size_t above = 1;
@@ -278,30 +295,32 @@ AnnealingPath thinned(const AnnealingPath& path, std::size_t n) {
 
 std::vector<double> annealed_forward(Energy& energy, const BoxedEnergy& box,
                                      const AnnealingPath& path, std::int64_t chains,
-                                     std::uint64_t seed) {
-  BoxedChains moving(energy, box, chains, seed, kForward);
+                                     std::uint64_t seed, const StopAnnealing& stop) {
+  BoxedChains moving(energy, box, chains, seed, kForward, stop);
   return moving.anneal_forward(path);
 }
 
 std::vector<double> annealed_reverse(Energy& energy, const BoxedEnergy& box,
                                      const AnnealingPath& path, const float* states,
-                                     std::int64_t chains, std::uint64_t seed) {
-  BoxedChains moving(energy, box, chains, seed, kReverse);
+                                     std::int64_t chains, std::uint64_t seed,
+                                     const StopAnnealing& stop) {
+  BoxedChains moving(energy, box, chains, seed, kReverse, stop);
   return moving.anneal_reverse(path, states);
 }
 
 double annealed_moves(Energy& energy, const BoxedEnergy& box, const AnnealingPath& path, int rounds,
-                      float* states, std::int64_t chains, std::uint64_t seed) {
+                      float* states, std::int64_t chains, std::uint64_t seed,
+                      const StopAnnealing& stop) {
   const RandomStream decisions{seed, Purpose::sampling_uniform, kDecisions};
   // Of the path that led to a chain's state: at first one that leads back from it.
   std::vector<double> log_weights =
-      BoxedChains(energy, box, chains, seed, kMoves).anneal_reverse(path, states);
+      BoxedChains(energy, box, chains, seed, kMoves, stop).anneal_reverse(path, states);
   for (double& log_weight : log_weights) log_weight = -log_weight;
   std::vector<std::uint32_t> moves(log_weights.size());
   double accepted = 0;
   for (int round = 0; round < rounds; ++round) {
     const auto number = static_cast<std::uint32_t>(round);
-    BoxedChains proposed(energy, box, chains, seed, kMoves + 1 + number);
+    BoxedChains proposed(energy, box, chains, seed, kMoves + 1 + number, stop);
     const std::vector<double> proposed_weights = proposed.anneal_forward(path);
     for (std::size_t c = 0; c < moves.size(); ++c) {
       const float u = uniform(decisions.words(number, static_cast<std::uint32_t>(c), 0).v[0]);

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -26,6 +27,10 @@ struct AnnealingPath {
   std::vector<MalaStep> steps;
 };
 
+/// Asked now and then whether to give annealing up. It does by throwing AnnealingStopped.
+using StopAnnealing = std::function<bool()>;
+struct AnnealingStopped {};
+
 /// Chooses a path of `transitions` steps with chains that serve for nothing else: in levels between
 /// which β·U varies by one standard deviation or less, at each of which ε is set so that about 0.57
 /// of the proposals are accepted (Roberts and Rosenthal, 1998). Then the levels are divided: as
@@ -35,7 +40,8 @@ struct AnnealingPath {
 /// energy in the box is not finite, or energies are so far apart that 10,000 levels do not do. The
 /// energy is borrowed.
 AnnealingPath choose_annealing_path(Energy& energy, const BoxedEnergy& box, std::int64_t chains,
-                                    std::int64_t transitions, std::uint64_t seed);
+                                    std::int64_t transitions, std::uint64_t seed,
+                                    const StopAnnealing& stop = {});
 
 /// The path of every n-th of its transitions (and the last one): shorter, for many moves.
 AnnealingPath thinned(const AnnealingPath& path, std::size_t n);
@@ -45,7 +51,7 @@ AnnealingPath thinned(const AnnealingPath& path, std::size_t n);
 /// Throws Divergence when an energy is not finite.
 std::vector<double> annealed_forward(Energy& energy, const BoxedEnergy& box,
                                      const AnnealingPath& path, std::int64_t chains,
-                                     std::uint64_t seed);
+                                     std::uint64_t seed, const StopAnnealing& stop = {});
 
 /// The way back, from `states` (chains × state size, where the energy computes): log w =
 /// Σ_k (β_k − β_{k−1}) U(x_{k−1}), and E[w] = (high − low)^d/Z if the states are drawn from p
@@ -53,7 +59,8 @@ std::vector<double> annealed_forward(Energy& energy, const BoxedEnergy& box,
 /// are not changed.
 std::vector<double> annealed_reverse(Energy& energy, const BoxedEnergy& box,
                                      const AnnealingPath& path, const float* states,
-                                     std::int64_t chains, std::uint64_t seed);
+                                     std::int64_t chains, std::uint64_t seed,
+                                     const StopAnnealing& stop = {});
 
 /// Moves chains between modes that MALA does not go between: `rounds` times each is proposed the
 /// end of a forward path of its own, of weight w', and accepts with probability min(1, w'/w), w
@@ -62,7 +69,8 @@ std::vector<double> annealed_reverse(Energy& energy, const BoxedEnergy& box,
 /// Holenstein, 2010, section 2.4.1), so chains' law only comes closer to p. Returns the share of
 /// accepted proposals. `states` as above; they are changed.
 double annealed_moves(Energy& energy, const BoxedEnergy& box, const AnnealingPath& path, int rounds,
-                      float* states, std::int64_t chains, std::uint64_t seed);
+                      float* states, std::int64_t chains, std::uint64_t seed,
+                      const StopAnnealing& stop = {});
 
 /// What the log weights of a number of chains say of the logarithm of their weights' mean.
 struct WeightMean {

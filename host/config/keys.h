@@ -301,7 +301,7 @@ void visit_evaluate_section(Io& io, Config& evaluate, bool toy) {
               evaluate.box);
   io.default_to(evaluate.chains, toy ? 1000 : 100);
   io.optional({"chains", "long chains of each start: data, noise, and the bank where there is one"},
-              evaluate.chains, between(10, 1e6));
+              evaluate.chains, between(20, 1e6));
   io.default_to(evaluate.steps, toy ? 10'000 : 2000);
   io.optional({"steps", "their length"}, evaluate.steps, at_least(8));
   io.optional({"every", "steps between records of U, its gradient and the projections"},

@@ -233,13 +233,14 @@ std::string sampling_reference() {
 }
 
 std::string evaluation_reference() {
-  return reference<EvaluateConfig>("evaluation", "of a run of the published mnist_convergent",
-                                   "name: reference\n"
-                                   "network: {kind: nonlocal, channels: 1}\n"
-                                   "data: {kind: mnist, path: data/mnist, noise: 0.03}\n"
-                                   "langevin: {epsilon: 0.0075, steps: 500, init: persistent}\n"
-                                   "evaluate: {checkpoint: runs/mnist_convergent}\n",
-                                   [](auto& io, auto& config) { visit_evaluation(io, config); });
+  return reference<EvaluateConfig>(
+      "evaluation", "of a run of the published flowers_convergent, without noise on its data",
+      "name: reference\n"
+      "network: {kind: nonlocal}\n"
+      "data: {kind: flowers102, path: data/flowers102}\n"
+      "langevin: {epsilon: 0.0075, steps: 500, init: persistent}\n"
+      "evaluate: {checkpoint: runs/flowers_convergent}\n",
+      [](auto& io, auto& config) { visit_evaluation(io, config); });
 }
 
 }  // namespace ebm

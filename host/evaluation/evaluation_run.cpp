@@ -117,7 +117,7 @@ EvaluationRun::EvaluationRun(const EvaluateConfig& config, const Checkpoint& che
                         checkpoint.info.iteration, temperature, box_.low, box_.high, support.why));
   log_z_ = std::make_unique<LogPartitionEstimate>(
       folder_, *energy_, box_, config.evaluate.annealing_chains, config.evaluate.annealing_steps,
-      config.seed, log);
+      config.seed, stop_, log);
   directions_ = random_directions(config.seed, shape_.size(), config.evaluate.projections);
   found_.name = config.name;
   found_.network = config.evaluate.checkpoint;
@@ -129,11 +129,19 @@ EvaluationRun::EvaluationRun(const EvaluateConfig& config, const Checkpoint& che
 }
 
 std::optional<Verdict> EvaluationRun::run() {
+  try {
+    return evaluate();
+  } catch (const AnnealingStopped&) {
+    return std::nullopt;
+  }
+}
+
+std::optional<Verdict> EvaluationRun::evaluate() {
   if (!run_long_chains() || !release_from_box()) {
     return std::nullopt;
   }
-  if (!log_z_->run(chains_of("data").states_there(), config_.evaluate.chains, stop_) ||
-      !run_short_chains()) {
+  log_z_->run(chains_of("data").states_there(), config_.evaluate.chains);
+  if (!run_short_chains()) {
     return std::nullopt;
   }
   found_.log_z = log_z_->result();

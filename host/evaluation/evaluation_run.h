@@ -55,6 +55,8 @@ class EvaluationRun {
   std::optional<Verdict> run();
 
  private:
+  std::optional<Verdict> evaluate();
+
   /// Chains of one start.
   struct Start {
     std::string name;

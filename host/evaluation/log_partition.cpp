@@ -16,7 +16,7 @@
 namespace ebm {
 namespace {
 
-constexpr int kGroups = 20;           // of chains, for standard errors
+constexpr std::int64_t kManyChains = 1000;  // from so many on, more groups for standard errors
 constexpr std::int64_t kPilot = 200;  // chains that choose the path, at most
 constexpr int kMoves = 10;            // rounds of moves between modes, each of a tenth of the path
 
@@ -29,13 +29,15 @@ bool is_there(const std::filesystem::path& file) {
 
 LogPartitionEstimate::LogPartitionEstimate(std::filesystem::path folder, Energy& energy,
                                            const BoxedEnergy& box, std::int64_t chains,
-                                           std::int64_t steps, std::uint64_t seed, RunLog& log)
+                                           std::int64_t steps, std::uint64_t seed,
+                                           const StopRequest& stop, RunLog& log)
     : folder_(std::move(folder)),
       energy_(energy),
       box_(box),
       chains_(chains),
       steps_(steps),
       seed_(seed),
+      stop_([&stop] { return stop().has_value(); }),
       log_(log) {}
 
 const std::optional<AnnealingPath>& LogPartitionEstimate::path() {
@@ -57,7 +59,7 @@ const std::optional<AnnealingPath>& LogPartitionEstimate::path() {
   }
   log_.info("choosing temperatures and step sizes between the box's uniform law and exp(-U)");
   try {
-    path_ = choose_annealing_path(energy_, box_, std::min(chains_, kPilot), steps_, seed_);
+    path_ = choose_annealing_path(energy_, box_, std::min(chains_, kPilot), steps_, seed_, stop_);
   } catch (const Divergence& error) {
     failure_ = error.what();
     log_.warn(fmt::format("log Z is not estimated: {}", failure_));
@@ -89,33 +91,51 @@ std::vector<double> LogPartitionEstimate::weights(const std::string& direction, 
   return made;
 }
 
-bool LogPartitionEstimate::run(const float* states, std::int64_t count, const StopRequest& stop) {
+void LogPartitionEstimate::run(const float* states, std::int64_t count) {
   if (!path()) {
-    return true;
+    return;
   }
-  forward_ = weights("forward", chains_,
-                     [&] { return annealed_forward(energy_, box_, *path_, chains_, seed_); });
-  if (stop()) {
-    return false;
-  }
+  forward_ = weights("forward", chains_, [&] {
+    return annealed_forward(energy_, box_, *path_, chains_, seed_, stop_);
+  });
   const std::int64_t back = std::min(chains_, count);
   reverse_ = weights("reverse", back, [&] {
-    Array<float> moved(energy_.queue(), back * energy_.state_size());
-    copy(energy_.queue(), states, moved.size(), moved.data());
-    const double share =
-        annealed_moves(energy_, box_, thinned(*path_, kMoves), kMoves, moved.data(), back, seed_);
-    log_.info(
-        fmt::format("{:.1f}% of the proposed moves between modes were accepted", 100 * share));
-    return annealed_reverse(energy_, box_, *path_, moved.data(), back, seed_);
+    const std::vector<float> from = moved_states(states, back);
+    const Mirror<const float> there(energy_.queue(), from);
+    return annealed_reverse(energy_, box_, *path_, there.data(), back, seed_, stop_);
   });
-  return !stop();
+}
+
+/// Those in the folder, or else the states after moves between modes.
+std::vector<float> LogPartitionEstimate::moved_states(const float* states, std::int64_t count) {
+  const std::filesystem::path file = folder_ / "states_moved.npy";
+  const std::array<std::int64_t, 2> shape{count, energy_.state_size()};
+  if (is_there(file)) {
+    NpyArray moved = read_npy(file);
+    if (!std::ranges::equal(moved.shape, shape)) {
+      throw InputFileError(
+          fmt::format("{}: does not hold {} states of {} values", file.string(), shape[0], shape[1]));
+    }
+    return std::move(moved.values);
+  }
+  Array<float> there(energy_.queue(), count * energy_.state_size());
+  copy(energy_.queue(), states, there.size(), there.data());
+  const double share = annealed_moves(energy_, box_, thinned(*path_, kMoves), kMoves, there.data(),
+                                      count, seed_, stop_);
+  log_.info(fmt::format("{:.1f}% of the proposed moves between modes were accepted", 100 * share));
+  std::vector<float> here(there.size());
+  copy(energy_.queue(), there.data(), here.size(), here.data());
+  energy_.queue().wait();
+  write_npy(file, shape, here);
+  return here;
 }
 
 std::optional<LogPartition> LogPartitionEstimate::result() const {
   if (forward_.empty() || reverse_.empty()) {
     return std::nullopt;
   }
-  const LogMeanBracket found = log_mean_bracket(forward_, reverse_, kGroups);
+  const LogMeanBracket found = log_mean_bracket(
+      forward_, reverse_, std::min(forward_.size(), reverse_.size()) >= kManyChains ? 50 : 20);
   const double volume = log_volume();
   return LogPartition{.forward = volume + found.forward,
                       .forward_se = found.forward_error,

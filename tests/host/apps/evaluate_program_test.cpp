@@ -107,7 +107,7 @@ TEST_F(EvaluateProgram, WrongInputIsAClearErrorAndLeavesNothing) {
            {"none", 2, {"none"}},
            {"none.safetensors", 3, {"none.safetensors", "no such run or network"}},
            {"run --set evaluate.chainz=3", 2, {"evaluate.chainz", "chains"}},
-           {"run --set evaluate.chains=3", 2, {"evaluate.chains", "10"}},
+           {"run --set evaluate.chains=3", 2, {"evaluate.chains", "20"}},
            {"run --set evaluate.steps=40 --set evaluate.every=20", 2, {"evaluate.every", "8"}},
            {"run --set data.kind=mnist --set data.path=x", 2, {"data.kind", "toy"}},
            {"run --set network.kind=vanilla", 2, {"network vanilla", "toy"}},

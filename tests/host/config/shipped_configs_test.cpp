@@ -188,8 +188,12 @@ TEST(ShippedConfigs, SurviveWriting) {
       fs::path(testing::TempDir()) / fmt::format("shipped_configs.{}.yaml", ::getpid());
   int files = 0;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(kShipped)) {
-    const bool sampling = entry.path().parent_path().filename() == "sampling";
-    if (sampling) {
+    const fs::path folder = entry.path().parent_path().filename();
+    if (folder == "evaluation") {
+      const EvaluateConfig config = load_evaluate_config(entry.path());
+      std::ofstream(copy) << to_yaml(config);
+      EXPECT_EQ(load_evaluate_config(copy), config) << entry.path();
+    } else if (folder == "sampling") {
       const SampleConfig config = load_sample_config(entry.path());
       std::ofstream(copy) << to_yaml(config);
       EXPECT_EQ(load_sample_config(copy), config) << entry.path();

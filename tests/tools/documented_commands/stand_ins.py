@@ -202,21 +202,26 @@ def ebm_sample(words):
     run(program("ebm_sample"), *words, "--set", "sample.steps=2", "--set", f"sample.chains={chains}")
 
 
+def evaluate(*words):
+    sizes = {"chains": 20, "steps": 32, "every": 4, "samples": 100,
+             "annealing_chains": 20, "annealing_steps": 20}  # fmt: skip
+    sets = [word for key, value in sizes.items() for word in ("--set", f"evaluate.{key}={value}")]
+    run(program("ebm_evaluate"), *words, *sets)
+
+
 @rule("build/*/ebm_evaluate")
 def ebm_evaluate(words):
     if "--resume" in words:
         out = Path(words[words.index("--resume") + 1])
         if not out.exists():
-            ebm_evaluate([str(out.parent), "--out", str(out)])
+            provide_run(out.parent)
+            evaluate(out.parent, "--out", out)
         run(program("ebm_evaluate"), *words)
         return
     provide_run(Path(words[0]))
     if "--out" not in words:
         shutil.rmtree(Path(words[0]) / "evaluation", ignore_errors=True)
-    sizes = {"chains": 20, "steps": 32, "every": 4, "samples": 100,
-             "annealing_chains": 20, "annealing_steps": 20}  # fmt: skip
-    sets = [word for key, value in sizes.items() for word in ("--set", f"evaluate.{key}={value}")]
-    run(program("ebm_evaluate"), *words, *sets)
+    evaluate(*words)
 
 
 @rule("build/*/ebm_score")
