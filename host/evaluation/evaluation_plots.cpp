@@ -9,6 +9,7 @@
 
 #include "cuda/base/atomic_file.h"
 #include "cuda/base/ceil_div.h"
+#include "cuda/diagnostics/ranks.h"
 #include "host/output/plot_style.h"
 
 namespace ebm {
@@ -67,6 +68,7 @@ set xlabel "step"
 set ylabel "energy U"
 set logscale x
 set xrange [1:*]
+set key inside top right opaque
 )";
   std::string bands;
   std::string means;
@@ -86,14 +88,23 @@ set xrange [1:*]
   table += '\n';
   const std::size_t rows = lines.front().line.step.size();
   const std::size_t stride = ceil_div(rows, kMostPoints);
+  // Noise begins far above: its way down is left out of the picture.
+  double bottom = data;
+  double top = data;
   for (std::size_t row = 0; row < rows; row += stride) {
     table += fmt::format("{}", lines.front().line.step[row]);
     for (const NamedEnergyLine& start : lines) {
       table += fmt::format(",{:.9g},{:.9g},{:.9g}", start.line.mean[row], start.line.low[row],
                            start.line.high[row]);
+      if (row > 0 || start.name == "data") {
+        bottom = std::min(bottom, start.line.low[row]);
+        top = std::max(top, start.line.high[row]);
+      }
     }
     table += '\n';
   }
+  const double margin = 0.1 * (top - bottom);
+  script += fmt::format("set yrange [{:.9g}:{:.9g}]\n", bottom - margin, top + 3 * margin);
   script +=
       "plot \\\n" + bands + means +
       fmt::format("  {:.9g} with lines dashtype 2 linecolor rgb \"black\" title \"data\"\n", data);
@@ -101,10 +112,11 @@ set xrange [1:*]
 }
 
 void write_log_weight_plot(const std::filesystem::path& folder, const std::string& run,
-                           std::vector<double> forward, std::vector<double> reverse,
-                           const LogPartition& log_z, PlotQueue& plots) {
-  std::ranges::sort(forward);
-  std::ranges::sort(reverse);
+                           std::span<const double> forward_estimates,
+                           std::span<const double> reverse_estimates, const LogPartition& log_z,
+                           PlotQueue& plots) {
+  const std::vector<double> forward = sorted(forward_estimates);
+  const std::vector<double> reverse = sorted(reverse_estimates);
   std::string table = "forward,forward_share,reverse,reverse_share\n";
   const auto cell = [](const std::vector<double>& values, std::size_t i) {
     return i < values.size()

@@ -24,7 +24,7 @@ void write_energy_plot(const std::filesystem::path& folder, const std::string& r
 
 /// log_weights.csv and its plot: how many chains of annealing say at most so much of log Z.
 void write_log_weight_plot(const std::filesystem::path& folder, const std::string& run,
-                           std::vector<double> forward, std::vector<double> reverse,
+                           std::span<const double> forward, std::span<const double> reverse,
                            const LogPartition& log_z, PlotQueue& plots);
 
 }  // namespace ebm

@@ -10,6 +10,7 @@
 
 #include "cuda/base/ceil_div.h"
 #include "cuda/base/errors.h"
+#include "cuda/diagnostics/ranks.h"
 #include "cuda/kernels/projections.cuh"
 #include "cuda/kernels/random_states.cuh"
 #include "host/sampling/sampling_state.h"
@@ -176,16 +177,12 @@ LongChains::EnergyLine LongChains::energy_line() const {
   std::vector<float> row(static_cast<std::size_t>(settings_.chains));
   for (std::int64_t i = 0; i < energies_.rows(); ++i) {
     energies_.read(i, row);
-    std::ranges::sort(row);
-    const auto quantile = [&row](double p) {
-      return static_cast<double>(
-          row[static_cast<std::size_t>(std::lround(p * static_cast<double>(row.size() - 1)))]);
-    };
+    const std::vector<double> ascending = sorted(std::vector<double>(row.begin(), row.end()));
     line.step.push_back(i * settings_.every);
     line.mean.push_back(std::accumulate(row.begin(), row.end(), 0.0) /
                         static_cast<double>(row.size()));
-    line.low.push_back(quantile(0.1));
-    line.high.push_back(quantile(0.9));
+    line.low.push_back(quantile(ascending, 0.1));
+    line.high.push_back(quantile(ascending, 0.9));
   }
   return line;
 }

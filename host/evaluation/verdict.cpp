@@ -105,7 +105,7 @@ Criterion long_chains_like_data(const Evaluation& found) {
 
 /// Are the data in equilibrium under the energy's forces?
 Criterion virial(const Evaluation& found) {
-  constexpr double kYes = 0.5;
+  constexpr double kYes = 1;
   constexpr double kNo = 3;
   const double off = std::abs(found.virial - 1);
   return {.name = "virial",

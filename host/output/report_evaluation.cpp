@@ -212,14 +212,11 @@ struct KnownPlot {
   std::string_view seen;
 };
 constexpr std::array kPlots = std::to_array<KnownPlot>({
-    {"energy", PictureKind::plot, "Energy of long chains from each start",
+    {"energy_of_chains", PictureKind::plot, "Energy of long chains from each start",
      "Curves of the energy U along the steps of long chains, one for each start"},
-    {"gradient", PictureKind::plot, "Gradient of long chains from each start",
-     "Curves of the gradient's norm along the steps of long chains, one for each start"},
-    {"projections", PictureKind::plot, "Random projections of long chains from each start",
-     "Fixed random projections of the states of long chains, for each start"},
-    {"log_weights", PictureKind::plot, "Annealing's log weights, forward and reverse",
-     "Histograms of the log weights of annealed importance sampling, forward and reverse"},
+    {"log_weights", PictureKind::plot, "log Z by single chains of annealing, forward and reverse",
+     "Two rising curves: the share of annealed chains whose log Z is at most so much, forward and "
+     "reverse, beside log Z's bracket"},
     {"x_short_run", PictureKind::grid, "Short-run chains",
      "Grid of images: chains after a short run"},
     {"x_data", PictureKind::grid, "Last states of chains from data",

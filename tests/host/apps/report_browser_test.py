@@ -124,7 +124,7 @@ def toy_run(folder):
     evaluation = folder / "evaluation"
     evaluation.mkdir()
     (evaluation / "evaluation.json").write_text(json.dumps(EVALUATION))
-    shutil.copy(folder / "landscape/landscape.png", evaluation / "energy.png")
+    shutil.copy(folder / "landscape/landscape.png", evaluation / "energy_of_chains.png")
     shutil.copy(folder / "diagnosis.png", evaluation / "something_new.png")
 
 

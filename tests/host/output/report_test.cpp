@@ -172,7 +172,7 @@ TEST_F(Report, SaysWhatWasRunAndThatThereIsNoVerdict) {
 TEST_F(Report, ShowsTheEvaluationVerdictFirst) {
   make_run();
   write_evaluation(whole_evaluation());
-  for (const char* name : {"zeta<.png", "x_noise.png", "log_weights.png", "energy.png"}) {
+  for (const char* name : {"zeta<.png", "x_noise.png", "log_weights.png", "energy_of_chains.png"}) {
     write_noise(evaluation() / name, 4);
   }
   write_bytes(evaluation() / "weights.npy", "");
@@ -224,7 +224,7 @@ TEST_F(Report, ShowsTheEvaluationVerdictFirst) {
        row("r_s", {"none"}),
        "<h3>Plots</h3>",
        "Energy of long chains from each start",
-       "Annealing&#39;s log weights, forward and reverse",
+       "log Z by single chains of annealing, forward and reverse",
        "<figcaption>zeta&lt;</figcaption>",
        "<figcaption>Last states of chains from noise</figcaption>"}));
   EXPECT_EQ(places_of(page, "<img ").size(), 5U);
