@@ -323,14 +323,16 @@ void visit_evaluate_section(Io& io, Config& evaluate, bool toy) {
               evaluate.annealing_steps, between(10, 1e7));
   io.optional({"samples", "states of the data that samples are compared with, at most"},
               evaluate.samples, between(100, 1e5));
-  io.optional({"features",
-               "none, or weights (.safetensors) of a network in whose features samples are compared, "
-               "instead of the data's first 64 principal components"},
-              evaluate.features);
-  io.optional({"feature_layers",
-               "none, or its layers, a file with the keys layers, channels and image_size; what the "
-               "last one makes are the features"},
-              evaluate.feature_layers);
+  io.optional(
+      {"features",
+       "none, or weights (.safetensors) of a network in whose features samples are compared, "
+       "instead of the data's first 64 principal components"},
+      evaluate.features);
+  io.optional(
+      {"feature_layers",
+       "none, or its layers, a file with the keys layers, channels and image_size; what the "
+       "last one makes are the features"},
+      evaluate.feature_layers);
 }
 
 template <class Io, class Config>

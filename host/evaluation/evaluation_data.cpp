@@ -32,8 +32,7 @@ std::vector<float> draw_held_out(const EvaluateConfig& config, const Queue& queu
   test.split = DataSplit::test;
   try {
     const ImageDataset images = load_images_logged(test, log);
-    const std::int64_t count =
-        std::min<std::int64_t>(config.evaluate.samples, images.count);
+    const std::int64_t count = std::min<std::int64_t>(config.evaluate.samples, images.count);
     return draw(*make_batches(queue, config.seed, test, images), queue, DataUse::batch, 0, count);
   } catch (const InputFileError& error) {
     log.warn(fmt::format("nothing is said of held-out data: {}", error.what()));

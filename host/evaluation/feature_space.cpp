@@ -15,8 +15,8 @@ FeatureSpace::FeatureSpace(const EvaluateConfig& config, const ComputeDevice& de
   constexpr std::int64_t kAtOnce = 256;  // states
   const EvaluateSection& evaluate = config.evaluate;
   if (!evaluate.has_features()) {
-    components_ = PrincipalComponents::fit(data, shape.size(),
-                                           std::min(shape.size(), kComponents), config.seed);
+    components_ = PrincipalComponents::fit(data, shape.size(), std::min(shape.size(), kComponents),
+                                           config.seed);
     return;
   }
   const NetworkConfig layers = load_feature_layers(evaluate.feature_layers);

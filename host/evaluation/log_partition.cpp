@@ -17,8 +17,8 @@ namespace ebm {
 namespace {
 
 constexpr std::int64_t kManyChains = 1000;  // from so many on, more groups for standard errors
-constexpr std::int64_t kPilot = 200;  // chains that choose the path, at most
-constexpr int kMoves = 10;            // rounds of moves between modes, each of a tenth of the path
+constexpr std::int64_t kPilot = 200;        // chains that choose the path, at most
+constexpr int kMoves = 10;  // rounds of moves between modes, each of a tenth of the path
 
 bool is_there(const std::filesystem::path& file) {
   std::error_code none;
@@ -113,8 +113,8 @@ std::vector<float> LogPartitionEstimate::moved_states(const float* states, std::
   if (is_there(file)) {
     NpyArray moved = read_npy(file);
     if (!std::ranges::equal(moved.shape, shape)) {
-      throw InputFileError(
-          fmt::format("{}: does not hold {} states of {} values", file.string(), shape[0], shape[1]));
+      throw InputFileError(fmt::format("{}: does not hold {} states of {} values", file.string(),
+                                       shape[0], shape[1]));
     }
     return std::move(moved.values);
   }

@@ -38,8 +38,10 @@ constexpr std::array kNames = std::to_array<Texts>({
     {"held_out", "held-out data"},
     {"kl", "KL divergence"},
     {"left_box", "share of chains outside the box, the walls taken away"},
+    {"lower", "lower end of the bracket"},
     {"mmd", "MMD"},
     {"mmd_error", "standard error of MMD"},
+    {"nested_rhat", "nested R̂ of data against noise"},
     {"no_log_z", "why there is no log Z"},
     {"of", "of the quantity"},
     {"quadrature", "by quadrature on a grid"},
@@ -48,6 +50,7 @@ constexpr std::array kNames = std::to_array<Texts>({
     {"short_run", "short-run chains"},
     {"test", "held-out data"},
     {"train", "training data"},
+    {"upper", "upper end of the bracket"},
 });
 
 /// The sections that are known: their headings, and how to read them.

@@ -4,10 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cuda/diagnostics/normal_quantile.cuh"
@@ -35,6 +37,106 @@ INSTANTIATE_TEST_SUITE_P(Chains, MixingGolden,
                          testing::Values("mixed", "slow", "one_chain", "antithetic", "apart",
                                          "wide", "drifting", "cauchy", "tied", "shortest"),
                          [](const auto& instance) { return std::string(instance.param); });
+
+/// The definition, with ranks by counting.
+double nested_rhat_by_definition(const std::vector<float>& draws, std::size_t chains,
+                                 std::size_t groups) {
+  const std::size_t n = draws.size() / chains;
+  const auto of = [&](const std::vector<double>& values) {
+    std::vector<double> z(values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      double rank = 0.5;
+      for (const double other : values) {
+        rank += other < values[i] ? 1 : other == values[i] ? 0.5 : 0;
+      }
+      z[i] = normal_quantile((rank - 0.375) / (static_cast<double>(values.size()) + 0.25));
+    }
+    const auto moments = [](const std::vector<double>& x) {
+      double sum = 0;
+      double squares = 0;
+      for (const double value : x) sum += value / static_cast<double>(x.size());
+      for (const double value : x) squares += (value - sum) * (value - sum);
+      return std::pair(sum, squares / static_cast<double>(x.size() - 1));
+    };
+    std::vector<double> group_means;
+    double within = 0;
+    for (std::size_t g = 0; g < groups; ++g) {
+      std::vector<double> means;
+      double inside = 0;
+      for (std::size_t c = g * chains / groups; c < (g + 1) * chains / groups; ++c) {
+        std::vector<double> chain;
+        for (std::size_t t = 0; t < n; ++t) chain.push_back(z[t * chains + c]);
+        const auto [mean, variance] = moments(chain);
+        means.push_back(mean);
+        inside += variance;
+      }
+      const auto [mean, variance] = moments(means);
+      group_means.push_back(mean);
+      within +=
+          (variance + inside / static_cast<double>(means.size())) / static_cast<double>(groups);
+    }
+    return std::sqrt(1 + moments(group_means).second / within);
+  };
+  std::vector<double> values(draws.begin(), draws.end());
+  std::vector<double> in_order = values;
+  std::ranges::sort(in_order);
+  const double median = (in_order[(values.size() - 1) / 2] + in_order[values.size() / 2]) / 2;
+  std::vector<double> folded;
+  for (const double value : values) folded.push_back(std::abs(value - median));
+  return std::max(of(values), of(folded));
+}
+
+TEST(NestedRhat, IsItsDefinition) {
+  const TensorFile golden = read_safetensors(test_data() / "mixing.safetensors");
+  for (const auto& [name, groups] :
+       {std::pair("mixed", 2), std::pair("slow", 3), std::pair("apart", 2), std::pair("wide", 2),
+        std::pair("drifting", 2)}) {
+    const Tensor& draws = golden.at(name);
+    EXPECT_NEAR(nested_rhat(draws.values, draws.shape[1], groups),
+                nested_rhat_by_definition(draws.values, static_cast<std::size_t>(draws.shape[1]),
+                                          static_cast<std::size_t>(groups)),
+                1e-12)
+        << name;
+  }
+}
+
+/// Chains that stay where they began: R-hat sees that, nested R-hat only whether groups differ.
+TEST(NestedRhat, AsksWhetherTheStartsAreForgotten) {
+  constexpr std::size_t kChains = 400;
+  constexpr std::size_t kDraws = 20;
+  std::mt19937 words(5);
+  std::normal_distribution<float> normal;
+  std::vector<float> places(kChains);
+  for (float& place : places) place = normal(words);
+  const auto draws = [&](float shift, float width) {
+    std::vector<float> x;
+    for (std::size_t i = 0; i < kDraws * kChains; ++i) {
+      const std::size_t chain = i % kChains;
+      const bool second = chain >= kChains / 2;
+      x.push_back((second ? shift : 0) + (second ? width : 1) * places[chain] +
+                  0.01F * normal(words));
+    }
+    return x;
+  };
+  EXPECT_GT(mixing(draws(0, 1), kChains).rhat, 10);
+  EXPECT_LT(nested_rhat(draws(0, 1), kChains, 2), 1.02);
+  EXPECT_NEAR(nested_rhat(draws(1, 1), kChains, 2), std::sqrt(1.5), 0.07);  // B = 1/2, W = 1
+  EXPECT_GT(nested_rhat(draws(0, 3), kChains, 2), 1.2) << "by distances from the median";
+  EXPECT_TRUE(std::isnan(nested_rhat(std::vector<float>(80, 2.0F), 4, 2)));
+  std::vector<float> broken = draws(0, 1);
+  broken[7] = NAN;
+  EXPECT_TRUE(std::isnan(nested_rhat(broken, kChains, 2)));
+}
+
+TEST(NestedRhat, IsTheSameBitsOnAnyThreads) {
+  const TensorFile golden = read_safetensors(test_data() / "mixing.safetensors");
+  const Tensor& draws = golden.at("slow");
+  const double expected = nested_rhat(draws.values, draws.shape[1], 2);
+  for (const int count : {1, 3}) {
+    const Threads threads(count);
+    EXPECT_EQ(nested_rhat(draws.values, draws.shape[1], 2), expected);
+  }
+}
 
 std::vector<float> autoregressive(std::int64_t chains, std::int64_t draws, float rho) {
   std::mt19937 words(7);

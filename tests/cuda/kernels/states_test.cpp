@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "cuda/kernels/projections.cuh"
 #include "cuda/kernels/random_states.cuh"
 #include "cuda/kernels/rows.cuh"
 #include "cuda/kernels/toy_data.cuh"
@@ -327,6 +328,30 @@ TEST(ToyData, DependsOnTheStreamAlone) {
     ++next.iteration;
     EXPECT_NE(toy_points(draw, 10, next), few);
     expect_same_on_any_threads<std::vector<float>>([&] { return toy_points(draw, 5000); });
+  }
+}
+
+TEST(ProjectStates, IsTheProductWithEveryDirection) {
+  constexpr std::int64_t kRows = 37;
+  constexpr std::int64_t kSize = 11;
+  constexpr std::int64_t kDirections = 3;
+  const std::vector<float> states = filled(Fill::normal, 1, kRows, kSize);
+  const std::vector<float> directions = filled(Fill::uniform, 1, kDirections, kSize);
+  std::vector<float> out(kRows * kDirections);
+  run_kernel([&](KernelMemory& memory, const auto&... stream) {
+    project_states(Queue(stream...), memory.in(states), kRows, kSize, memory.in(directions),
+                   kDirections, memory.in_out(out));
+  });
+  for (std::int64_t row = 0; row < kRows; ++row) {
+    for (std::int64_t p = 0; p < kDirections; ++p) {
+      double sum = 0;
+      for (std::int64_t k = 0; k < kSize; ++k) {
+        sum += static_cast<double>(states[as_size(row * kSize + k)]) *
+               static_cast<double>(directions[as_size(p * kSize + k)]);
+      }
+      EXPECT_FLOAT_EQ(out[as_size(row * kDirections + p)], static_cast<float>(sum))
+          << row << ' ' << p;
+    }
   }
 }
 

@@ -36,11 +36,11 @@ class EvaluateProgram : public testing::Test {
 TEST_F(EvaluateProgram, EvaluatesARunInItsFolder) {
   const Outcome run = evaluate("run" + kSmall);
   ASSERT_EQ(run.status, 0) << run.output;
-  EXPECT_TRUE(mentions(
-      run.output, {"net_000006.safetensors", "U = f/0.007812", "chains from data: step 40/40",
-                   "chains from noise", "chains from the bank", "without walls", "annealing forward",
-                   "annealing reverse", "short runs: 30 chains, 20 steps", "likelihood", "virial",
-                   "verdict: "}));
+  EXPECT_TRUE(mentions(run.output,
+                       {"net_000006.safetensors", "U = f/0.007812", "chains from data: step 40/40",
+                        "chains from noise", "chains from the bank", "without walls",
+                        "annealing forward", "annealing reverse", "short runs: 30 chains, 20 steps",
+                        "likelihood", "virial", "verdict: "}));
   for (const char* file :
        {"config.yaml", "environment.json", "log.txt", "network.safetensors", "evaluation.json",
         "report.html", "bank.npy", "annealing_path.npy", "log_weights_forward.npy",
@@ -88,12 +88,11 @@ TEST_F(EvaluateProgram, ANetworkAloneNeedsToBeToldItsDataAndStarts) {
   EXPECT_EQ(asked.status, 2);
   EXPECT_TRUE(mentions(asked.output, {"data.kind", "langevin.init"}));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "runs"));
-  const Outcome run = evaluate("alone.safetensors --set data.kind=gmm --set langevin.init=gaussian" +
-                               kSmall);
+  const Outcome run =
+      evaluate("alone.safetensors --set data.kind=gmm --set langevin.init=gaussian" + kSmall);
   ASSERT_EQ(run.status, 0) << run.output;
   EXPECT_EQ(run.output.find("from the bank"), std::string::npos) << run.output;
-  EXPECT_TRUE(
-      std::filesystem::is_regular_file(folder_ / "runs/evaluation/alone/evaluation.json"));
+  EXPECT_TRUE(std::filesystem::is_regular_file(folder_ / "runs/evaluation/alone/evaluation.json"));
 }
 
 TEST_F(EvaluateProgram, WrongInputIsAClearErrorAndLeavesNothing) {

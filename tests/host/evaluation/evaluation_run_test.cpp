@@ -17,6 +17,7 @@
 #include "host/evaluation/training_record.h"
 #include "host/files/npy.h"
 #include "tests/host/training/stopped_runs.h"
+#include "tests/support/places.h"
 
 namespace ebm {
 namespace {
@@ -68,7 +69,8 @@ class EvaluationRunTest : public Resume {
     return evaluation_of(toy_config(), "toy/checkpoints/net_000006.safetensors");
   }
   EvaluateConfig images() const {
-    EvaluateConfig config = evaluation_of(small_images(), "images/checkpoints/net_000004.safetensors");
+    EvaluateConfig config =
+        evaluation_of(small_images(), "images/checkpoints/net_000004.safetensors");
     config.evaluate.chains = 20;
     config.evaluate.annealing_chains = 20;
     config.evaluate.annealing_steps = 12;
@@ -88,6 +90,16 @@ class EvaluationRunTest : public Resume {
       save_bank_rows(config, checkpoint.network.input(), folder, log);
     }
     return EvaluationRun(config, checkpoint, folder_ / config.name, run_folder, log, stop).run();
+  }
+
+  /// Its layers, which the file itself says.
+  static NetworkConfig load_checkpoint_network(const std::string& name) {
+    const Checkpoint checkpoint =
+        load_checkpoint(test_data() / "annealed" / (name + ".safetensors"), {});
+    return {.kind = NetworkKind::custom,
+            .channels = 2,
+            .image_size = 1,
+            .layers = checkpoint.network.layers()};
   }
 
   static nlohmann::json json(const fs::path& folder) {
@@ -156,6 +168,43 @@ TEST_F(EvaluationRunTest, BracketsTheConstantAndTheDivergenceOfAToy) {
   EXPECT_NEAR(json["kl"]["annealed"].get<double>(), json["kl"]["quadrature"].get<double>(), 0.1);
   EXPECT_NEAR(json["kl"]["quadrature"].get<double>(),
               kl_divergence(true_density(toy_density(config.data), axis), f, 0.125), 0.01);
+}
+
+/// Small networks that learned the toys: the truth is KL(truth ‖ learned), by a grid.
+TEST_F(EvaluationRunTest, TellsWhatWasLearnedFromWhatWasNot) {
+  constexpr double kLearned = 1;  // nats; no such network is between
+  constexpr double kNotLearned = 2;
+  for (const std::string name :
+       {"gmm_convergent", "gmm_nonconvergent", "rings_convergent", "rings_nonconvergent"}) {
+    const bool non = name.find("non") != std::string::npos;
+    EvaluateConfig config;
+    config.name = name;
+    config.network = load_checkpoint_network(name);
+    config.data.kind = name.starts_with("gmm") ? DataKind::gmm : DataKind::rings;
+    config.data.groups = name.starts_with("gmm") ? 8 : 4;
+    config.langevin = {.epsilon = non ? 0.01 : 0.125,
+                       .steps = 100,
+                       .init = non ? InitialStates::gaussian : InitialStates::persistent};
+    config.evaluate = {.checkpoint = (test_data() / "annealed" / (name + ".safetensors")).string(),
+                       .chains = 200,
+                       .steps = 1000,
+                       .annealing_chains = 200,
+                       .annealing_steps = 1000,
+                       .samples = 1000};
+    int decided = 0;
+    for (const std::uint64_t seed : {1, 2, 3}) {
+      config.seed = seed;
+      const fs::path out = folder_ / fmt::format("{}_{}", name, seed);
+      const std::optional<Verdict> verdict = evaluate(config, out);
+      ASSERT_TRUE(verdict);
+      const double kl = json(out)["kl"]["quadrature"];
+      EXPECT_TRUE(non ? kl > kNotLearned : kl < kLearned) << kl;
+      EXPECT_NE(verdict->convergent, non ? Answer::yes : Answer::no) << name << verdict->why;
+      decided += verdict->convergent == Answer::undecided ? 0 : 1;
+    }
+    // The rings' network is half way: 0.55 nats, of which a Gaussian has 0.6.
+    EXPECT_GE(decided, name == "rings_convergent" ? 1 : 3) << name;
+  }
 }
 
 TEST_F(EvaluationRunTest, GoesOnFromWhereverItWasStoppedOnAnyThreads) {
