@@ -271,7 +271,8 @@ TEST_F(Programs, ANewRunStartsFromAnother) {
 }
 
 TEST_F(Programs, HelpAndVersionAreAnswers) {
-  for (const std::string program : {"ebm_train", "ebm_sample", "ebm_evaluate", "ebm_plot", "ebm_score"}) {
+  for (const std::string program :
+       {"ebm_train", "ebm_sample", "ebm_evaluate", "ebm_plot", "ebm_score"}) {
     const std::string command = program_path(program);
     const Outcome help = shell(command + " --help");
     EXPECT_EQ(help.status, 0);
