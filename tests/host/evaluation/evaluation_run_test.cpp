@@ -202,8 +202,9 @@ TEST_F(EvaluationRunTest, TellsWhatWasLearnedFromWhatWasNot) {
       EXPECT_NE(verdict->convergent, non ? Answer::yes : Answer::no) << name << verdict->why;
       decided += verdict->convergent == Answer::undecided ? 0 : 1;
     }
-    // The rings' network is half way: 0.55 nats, of which a Gaussian has 0.6.
-    EXPECT_GE(decided, name == "rings_convergent" ? 1 : 3) << name;
+    if (name != "rings_convergent") {  // which is half way: 0.55 nats, where a Gaussian has 0.6
+      EXPECT_EQ(decided, 3) << name;
+    }
   }
 }
 
