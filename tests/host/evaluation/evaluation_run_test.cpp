@@ -192,7 +192,7 @@ TEST_F(EvaluationRunTest, TellsWhatWasLearnedFromWhatWasNot) {
                        .annealing_steps = 1000,
                        .samples = 1000};
     int decided = 0;
-    for (const std::uint64_t seed : {1, 2, 3}) {
+    for (const std::uint64_t seed : {1U, 2U, 3U}) {
       config.seed = seed;
       const fs::path out = folder_ / fmt::format("{}_{}", name, seed);
       const std::optional<Verdict> verdict = evaluate(config, out);
