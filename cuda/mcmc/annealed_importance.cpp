@@ -227,8 +227,7 @@ class Pilot {
   double along_ = 0;
 };
 
-std::vector<Level> choose_levels(Pilot& pilot) {
-  constexpr std::size_t kMostLevels = 10'000;
+std::vector<Level> choose_levels(Pilot& pilot, std::size_t most) {
   /// What counts of a spread that chains do not go through themselves: enough for U to be followed.
   constexpr double kPartBetweenChains = 0.01;
   std::vector<Level> levels{{0, pilot.epsilon(), 0}};
@@ -240,11 +239,11 @@ std::vector<Level> choose_levels(Pilot& pilot) {
     const double length = pilot.spread_along_chains() + kPartBetweenChains * spread;
     levels.push_back(
         {beta, pilot.epsilon(), levels.back().end + (length > 0 ? rise * length : rise)});
-    if (levels.size() > kMostLevels) {
+    if (levels.size() > most) {
       throw Divergence(fmt::format(
-          "annealing: {} levels are not enough from the uniform law to exp(-U); the last has beta "
-          "= {:.3g}, where U varies by {:.3g}",
-          kMostLevels, beta, spread));
+          "annealing: {} levels are not enough from the uniform law to exp(-U), and so many "
+          "transitions too few; the last has beta = {:.3g}, where U varies by {:.3g}",
+          most, beta, spread));
     }
   }
   return levels;
@@ -265,7 +264,11 @@ AnnealingPath choose_annealing_path(Energy& energy, const BoxedEnergy& box, std:
                                     std::int64_t transitions, std::uint64_t seed,
                                     const StopAnnealing& stop) {
   Pilot pilot(energy, box, chains, seed, stop);
-  const std::vector<Level> levels = choose_levels(pilot);
+  // Of fewer transitions a level the weights would say nothing.
+  constexpr std::int64_t kLeastTransitions = 4;
+  constexpr std::int64_t kAlways = 200;
+  const std::vector<Level> levels = choose_levels(
+      pilot, static_cast<std::size_t>(std::max(kAlways, transitions / kLeastTransitions)));
   AnnealingPath path{.beta = {0}, .steps = {}};
   std::size_t above = 1;
   for (std::int64_t k = 1; k <= transitions; ++k) {

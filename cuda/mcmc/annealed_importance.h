@@ -37,8 +37,8 @@ struct AnnealingStopped {};
 /// many transitions to each as β·U varies in it along single chains (the thermodynamic length of
 /// what they go through), so that few are spent where chains no longer go from mode to mode. A
 /// function of its arguments, the same bits for any number of threads. Throws Divergence when an
-/// energy in the box is not finite, or energies are so far apart that 10,000 levels do not do. The
-/// energy is borrowed.
+/// energy in the box is not finite, or where energies are so far apart that it would take more than
+/// 200 levels and more than a fourth of the transitions. The energy is borrowed.
 AnnealingPath choose_annealing_path(Energy& energy, const BoxedEnergy& box, std::int64_t chains,
                                     std::int64_t transitions, std::uint64_t seed,
                                     const StopAnnealing& stop = {});

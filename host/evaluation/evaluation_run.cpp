@@ -34,6 +34,7 @@ constexpr std::uint32_t kFromNoise = 1001;
 constexpr std::uint32_t kFromBank = 1002;
 constexpr std::uint32_t kReleased = 1003;
 constexpr std::uint32_t kShortRun = 1004;
+constexpr std::uint32_t kStepSize = 1005;  // and one more for every round
 
 bool is_there(const std::filesystem::path& file) {
   std::error_code none;
@@ -159,29 +160,46 @@ std::optional<Verdict> EvaluationRun::evaluate() {
 }
 
 /// MALA's step size is the one that annealing found for exp(−U) itself.
-RecordedSampler::Settings EvaluationRun::long_settings() {
+double EvaluationRun::choose_step_size() {
   const EvaluateSection& evaluate = config_.evaluate;
-  double epsilon = evaluate.epsilon;
-  if (epsilon == 0 && evaluate.mala && log_z_->path()) {
-    epsilon = static_cast<double>(log_z_->path()->steps.back().epsilon);
-  } else if (epsilon == 0) {
-    epsilon = config_.langevin.epsilon;
+  if (evaluate.epsilon > 0 || !evaluate.mala) {
+    return evaluate.epsilon > 0 ? evaluate.epsilon : config_.langevin.epsilon;
   }
-  if (evaluate.mala && epsilon == 0) {
-    throw ConfigurationError(
-        "evaluate.epsilon: none can be chosen and training had none; give one above 0");
+  return log_z_->path() ? static_cast<double>(log_z_->path()->steps.back().epsilon)
+                        : step_size_near_data();
+}
+
+/// Where there is no annealing: what chains that have just started at data accept 57% of.
+double EvaluationRun::step_size_near_data() {
+  constexpr int kRounds = 60;
+  constexpr int kSteps = 5;
+  constexpr double kAcceptance = 0.57;
+  const std::int64_t chains = std::min<std::int64_t>(config_.evaluate.chains, 40);
+  Array<float> states(energy_->queue(), chains * shape_.size());
+  data_.batches->draw(DataUse::sampling, 0, chains, states.data());
+  double epsilon = config_.langevin.epsilon > 0 ? config_.langevin.epsilon : 0.1;
+  for (int round = 0; round < kRounds && !stop_(); ++round) {
+    RecordedSampler sampler(*energy_,
+                            {.mala = true,
+                             .epsilon = static_cast<float>(epsilon),
+                             .temperature = box_.temperature,
+                             .seed = config_.seed,
+                             .stream = kStepSize + static_cast<std::uint32_t>(round),
+                             .clamp = std::pair(box_.low, box_.high)},
+                            chains);
+    copy(energy_->queue(), states.data(), states.size(), sampler.states());
+    sampler.run(kSteps);
+    copy(energy_->queue(), sampler.states(), states.size(), states.data());
+    energy_->queue().wait();
+    epsilon *= std::exp(mean(sampler.accepted()) - kAcceptance);
   }
-  return {.mala = evaluate.mala,
-          .epsilon = static_cast<float>(epsilon),
-          .temperature = box_.temperature,
-          .seed = config_.seed,
-          .clamp = std::pair(box_.low, box_.high)};
+  return epsilon;
 }
 
 bool EvaluationRun::run_long_chains() {
   const std::int64_t chains = config_.evaluate.chains;
   const Queue& queue = energy_->queue();
-  log_z_->path();
+  epsilon_ = choose_step_size();
   if (stop_()) {
     return false;
   }
@@ -204,7 +222,11 @@ bool EvaluationRun::run_start(const std::string& name, const std::string& what,
                               std::uint32_t stream, const LongChains::Start& start) {
   const EvaluateSection& evaluate = config_.evaluate;
   const bool is_released = name == "released";
-  LongChainSettings settings{.sampler = long_settings(),
+  LongChainSettings settings{.sampler = {.mala = evaluate.mala,
+                                         .epsilon = static_cast<float>(epsilon_),
+                                         .temperature = box_.temperature,
+                                         .seed = config_.seed,
+                                         .clamp = std::pair(box_.low, box_.high)},
                              .chains = evaluate.chains,
                              .steps = is_released ? evaluate.steps / 4 + 1 : evaluate.steps,
                              .every = evaluate.every,

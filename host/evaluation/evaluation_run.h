@@ -63,7 +63,8 @@ class EvaluationRun {
     std::unique_ptr<LongChains> chains;
   };
 
-  RecordedSampler::Settings long_settings();
+  double choose_step_size();
+  double step_size_near_data();
   bool run_long_chains();
   bool run_start(const std::string& name, const std::string& what, std::uint32_t stream,
                  const LongChains::Start& start);
@@ -91,6 +92,7 @@ class EvaluationRun {
   std::vector<float> bank_;
   BoxedEnergy box_;
   std::unique_ptr<LogPartitionEstimate> log_z_;
+  double epsilon_ = 0;  ///< of the long chains
   std::vector<float> directions_;
   std::vector<Start> starts_;
   std::vector<float> short_run_;

@@ -17,7 +17,10 @@ namespace ebm {
 namespace {
 
 constexpr std::int64_t kManyChains = 1000;  // from so many on, more groups for standard errors
-constexpr std::int64_t kPilot = 200;        // chains that choose the path, at most
+// Chains that choose the path: fewer of large states, whose U is near its mean anyway.
+constexpr std::int64_t kMostPilots = 200;
+constexpr std::int64_t kFewestPilots = 40;
+constexpr std::int64_t kPilotValues = 40'000;
 constexpr int kMoves = 10;  // rounds of moves between modes, each of a tenth of the path
 
 bool is_there(const std::filesystem::path& file) {
@@ -57,11 +60,13 @@ const std::optional<AnnealingPath>& LogPartitionEstimate::path() {
     path_ = std::move(path);
     return path_;
   }
+  const std::int64_t pilot_chains = std::min(
+      chains_, std::clamp(kPilotValues / energy_.state_size(), kFewestPilots, kMostPilots));
   log_.info("choosing temperatures and step sizes between the box's uniform law and exp(-U)");
   try {
-    path_ = choose_annealing_path(energy_, box_, std::min(chains_, kPilot), steps_, seed_, stop_);
+    path_ = choose_annealing_path(energy_, box_, pilot_chains, steps_, seed_, stop_);
   } catch (const Divergence& error) {
-    failure_ = error.what();
+    failure_ = fmt::format("{}; evaluate.annealing_steps may be more", error.what());
     log_.warn(fmt::format("log Z is not estimated: {}", failure_));
     return path_;
   }
