@@ -19,41 +19,17 @@ constexpr std::size_t kMostPoints = 2000;
 constexpr std::array<std::string_view, 3> kColours{"#1f4e79", "#b15928", "#33824f"};
 constexpr std::array<std::string_view, 3> kBands{"#a6cee3", "#fdbf6f", "#b2df8a"};
 
-/// What the scripts share. A quote in a gnuplot text in single quotes is written twice.
-std::string script_head(std::string_view file, std::string_view run) {
-  std::string quoted;
-  for (const char c : run) {
-    quoted += c == '\'' ? "''" : std::string(1, c);
-  }
-  return fmt::format(R"(# Draws {0}.csv beside it: `gnuplot {0}.gp` makes {0}.png, and
-# `gnuplot -c {0}.gp F.pdf` (or F.png) that file.
-picture = ARG1 eq "" ? "{0}.png" : ARG1
-set encoding utf8
-if (picture[strlen(picture) - 3:] eq ".pdf") {{
-  set terminal pdfcairo size 8.333in,4.667in font "DejaVu Sans,12" fontscale 0.6
-}} else {{
-  set terminal pngcairo size 1000,560 font "DejaVu Sans,12"
-}}
-set datafile separator ","
-set border 3 linewidth 0.8
-set tics out nomirror scale 0.6
-set minussign
-set key outside right top
-set title '{1}' noenhanced
-load "plots.gp"
-set output picture
-)",
-                     file, quoted);
-}
-
+/// The script is `settings` and then `plot`.
 void write_plot(const std::filesystem::path& folder, const std::string& name,
-                const std::string& table, const std::string& script, PlotQueue& plots) {
+                const std::string& run, const std::string& table, const std::string& settings,
+                const std::string& plot, PlotQueue& plots) {
   write_file_atomically(folder / (name + ".csv"), table);
   write_plot_style(folder);
   const std::filesystem::path file = folder / (name + ".gp");
   std::error_code none;
   if (!std::filesystem::exists(file, none)) {
-    write_file_atomically(file, script);
+    write_file_atomically(file,
+                          plot_script_head(name, name + ".csv", "plots.gp", run, settings) + plot);
   }
   plots.draw(file);
 }
@@ -63,7 +39,7 @@ void write_plot(const std::filesystem::path& folder, const std::string& name,
 void write_energy_plot(const std::filesystem::path& folder, const std::string& run,
                        const std::vector<NamedEnergyLine>& lines, double data, PlotQueue& plots) {
   std::string table = "step";
-  std::string script = script_head("energy_of_chains", run) + R"(set format x "%.0f"
+  std::string settings = R"(set format x "%.0f"
 set xlabel "step"
 set ylabel "energy U"
 set logscale x
@@ -104,11 +80,13 @@ set key inside top right opaque
     table += '\n';
   }
   const double margin = 0.1 * (top - bottom);
-  script += fmt::format("set yrange [{:.9g}:{:.9g}]\n", bottom - margin, top + 3 * margin);
-  script +=
+  settings += fmt::format("set yrange [{:.9g}:{:.9g}]\n", bottom - margin, top + 3 * margin);
+  write_plot(
+      folder, "energy_of_chains", run, table, settings,
       "plot \\\n" + bands + means +
-      fmt::format("  {:.9g} with lines dashtype 2 linecolor rgb \"black\" title \"data\"\n", data);
-  write_plot(folder, "energy_of_chains", table, script, plots);
+          fmt::format("  {:.9g} with lines dashtype 2 linecolor rgb \"black\" title \"data\"\n",
+                      data),
+      plots);
 }
 
 void write_log_weight_plot(const std::filesystem::path& folder, const std::string& run,
@@ -127,20 +105,23 @@ void write_log_weight_plot(const std::filesystem::path& folder, const std::strin
   for (std::size_t i = 0; i < std::max(forward.size(), reverse.size()); ++i) {
     table += cell(forward, i) + "," + cell(reverse, i) + "\n";
   }
-  const std::string script = script_head("log_weights", run) +
-                             fmt::format(R"gp(set xlabel "log Z by one chain of annealing (nats)"
+  const std::string settings = fmt::format(R"gp(set xlabel "log Z by one chain of annealing (nats)"
 set ylabel "share of the chains that say at most this"
+set key outside right top
 set yrange [0:1]
 set object rectangle from {0:.10g}, graph 0 to {1:.10g}, graph 1 behind \
   fillcolor rgb "#e0e0e0" fillstyle solid noborder
-plot "log_weights.csv" every ::1 using 1:2 with lines linewidth 1.5 linecolor rgb "{2}" \
-    title "forward, from the uniform law", \
-  "" every ::1 using 3:4 with lines linewidth 1.5 linecolor rgb "{3}" \
+)gp",
+                                           log_z.lower, log_z.upper);
+  const std::string plot =
+      fmt::format(R"gp(plot "log_weights.csv" every ::1 using 1:2 with lines linewidth 1.5 \
+    linecolor rgb "{0}" title "forward, from the uniform law", \
+  "" every ::1 using 3:4 with lines linewidth 1.5 linecolor rgb "{1}" \
     title "reverse, from chains", \
   NaN with boxes fillcolor rgb "#e0e0e0" fillstyle solid title "log Z is in here"
 )gp",
-                                         log_z.lower, log_z.upper, kColours[0], kColours[1]);
-  write_plot(folder, "log_weights", table, script, plots);
+                  kColours[0], kColours[1]);
+  write_plot(folder, "log_weights", run, table, settings, plot, plots);
 }
 
 }  // namespace ebm

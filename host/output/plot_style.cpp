@@ -1,5 +1,7 @@
 #include "host/output/plot_style.h"
 
+#include <fmt/format.h>
+
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -45,6 +47,32 @@ std::string read_plot_style(const std::filesystem::path& file) {
   std::string text(input.remaining(), '\0');
   input.read(std::as_writable_bytes(std::span(text)));
   return text;
+}
+
+std::string plot_script_head(std::string_view file, std::string_view table, std::string_view style,
+                             std::string_view run, std::string_view settings) {
+  std::string quoted;  // a quote in a gnuplot text in single quotes is written twice
+  for (const char c : run) {
+    quoted += c == '\'' ? "''" : std::string(1, c);
+  }
+  return fmt::format(R"(# Draws {2} beside it: `gnuplot {0}.gp` makes {0}.png, and
+# `gnuplot -c {0}.gp F.pdf` (or F.png) that file.
+picture = ARG1 eq "" ? "{0}.png" : ARG1
+set encoding utf8
+if (picture[strlen(picture) - 3:] eq ".pdf") {{
+  set terminal pdfcairo size 8.333in,4.667in font "DejaVu Sans,12" fontscale 0.6
+}} else {{
+  set terminal pngcairo size 1000,560 font "DejaVu Sans,12"
+}}
+set datafile separator ","
+set border 3 linewidth 0.8
+set tics out nomirror scale 0.6
+set minussign
+set title '{1}' noenhanced
+{4}load "{3}"
+set output picture
+)",
+                     file, quoted, table, style, settings);
 }
 
 }  // namespace ebm

@@ -18,6 +18,14 @@ namespace {
 
 constexpr std::int64_t kMostPoints = 2000;
 
+constexpr std::string_view kSettings = R"(set format x "%.0f"
+set key top right opaque
+set xlabel "step"
+set ylabel '{}' noenhanced
+line_colour = "#1f4e79"
+band_colour = "#a6cee3"
+)";
+
 constexpr std::string_view kBandScript = R"(
 plot "{3}" using 1:{1}:{2} with filledcurves fillcolor rgb band_colour \
        title "10% to 90% of the chains", \
@@ -28,39 +36,6 @@ constexpr std::string_view kRateScript = R"(
 set yrange [0:1]
 plot "{1}" using 1:{0} with lines linewidth 1.5 linecolor rgb line_colour notitle
 )";
-
-/// What the scripts share. A quote in a gnuplot text in single quotes is written twice.
-std::string script_head(std::string_view file, std::string_view table, std::string_view style,
-                        std::string_view run, std::string_view quantity) {
-  std::string quoted;
-  for (const char c : run) {
-    quoted += c == '\'' ? "''" : std::string(1, c);
-  }
-  return fmt::format(R"(# Draws {3} beside it: `gnuplot {0}.gp` makes {0}.png, and
-# `gnuplot -c {0}.gp F.pdf` (or F.png) that file.
-picture = ARG1 eq "" ? "{0}.png" : ARG1
-set encoding utf8
-if (picture[strlen(picture) - 3:] eq ".pdf") {{
-  set terminal pdfcairo size 8.333in,4.667in font "DejaVu Sans,12" fontscale 0.6
-}} else {{
-  set terminal pngcairo size 1000,560 font "DejaVu Sans,12"
-}}
-set datafile separator ","
-set border 3 linewidth 0.8
-set tics out nomirror scale 0.6
-set minussign
-set format x "%.0f"
-set key top right opaque
-set xlabel "step"
-set ylabel '{2}' noenhanced
-set title '{1}' noenhanced
-line_colour = "#1f4e79"
-band_colour = "#a6cee3"
-load "{4}"
-set output picture
-)",
-                     file, quoted, quantity, table, style);
-}
 
 }  // namespace
 
@@ -85,8 +60,9 @@ SamplingPlots::SamplingPlots(std::filesystem::path folder, const std::string& na
     std::error_code none;
     if (!std::filesystem::exists(scripts_.back(), none)) {
       const char* style = iteration ? "../plots.gp" : "plots.gp";
-      write_file_atomically(scripts_.back(),
-                            script_head(file, table_, style, name, quantity) + plot);
+      write_file_atomically(
+          scripts_.back(),
+          plot_script_head(file, table_, style, name, fmt::format(kSettings, quantity)) + plot);
     }
   };
   write_plot_style(iteration ? folder_.parent_path() : folder_);
