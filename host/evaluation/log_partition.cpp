@@ -91,7 +91,7 @@ std::vector<double> LogPartitionEstimate::weights(const std::string& direction, 
   }
   log_.info(fmt::format("annealing {}: {} chains over {} temperatures", direction, grouped(chains),
                         grouped(steps_)));
-  const std::vector<double> made = make();
+  std::vector<double> made = make();
   write_npy(file, shape, made);
   return made;
 }
