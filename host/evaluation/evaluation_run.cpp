@@ -12,14 +12,12 @@
 
 #include "cuda/base/atomic_file.h"
 #include "cuda/base/errors.h"
-#include "cuda/diagnostics/principal_components.h"
 #include "cuda/kernels/random_states.cuh"
 #include "cuda/mcmc/initial_states.h"
 #include "cuda/nn/host_states.h"
 #include "host/data/make_batches.h"
 #include "host/evaluation/evaluation_json.h"
 #include "host/evaluation/evaluation_plots.h"
-#include "host/evaluation/feature_space.h"
 #include "host/evaluation/training_record.h"
 #include "host/files/npy.h"
 #include "host/output/png_grid.h"
@@ -69,6 +67,12 @@ std::unique_ptr<Energy> make_energy_of(const EvaluateConfig& config, const Check
   return energy;
 }
 
+PrincipalComponents components_of(std::span<const float> data, const Shape& shape,
+                                  std::uint64_t seed) {
+  constexpr std::int64_t kComponents = 64;
+  return PrincipalComponents::fit(data, shape.size(), std::min(shape.size(), kComponents), seed);
+}
+
 std::vector<float> bank_in(const std::filesystem::path& folder, const Shape& shape) {
   const std::filesystem::path file = folder / "bank.npy";
   if (!is_there(file)) {
@@ -108,7 +112,8 @@ EvaluationRun::EvaluationRun(const EvaluateConfig& config, const Checkpoint& che
       shape_(checkpoint.network.input()),
       energy_(make_energy_of(config, checkpoint, device, log)),
       data_(load_evaluation_data(config, energy_->queue(), log)),
-      space_(config, device, data_.train, shape_),
+      components_(components_of(data_.train, shape_, config.seed)),
+      space_(config, device, components_, shape_),
       bank_(bank_in(folder_, shape_)) {
   const Support support = choose_support(config, data_.train);
   const auto temperature = static_cast<float>(config.temperature());
@@ -218,30 +223,24 @@ bool EvaluationRun::run_long_chains() {
          (bank_.empty() || run_start("bank", "chains from the bank", kFromBank, from_bank));
 }
 
+LongChainSettings EvaluationRun::chain_settings() const {
+  const EvaluateSection& evaluate = config_.evaluate;
+  return {.sampler = {.mala = evaluate.mala,
+                      .epsilon = static_cast<float>(epsilon_),
+                      .temperature = box_.temperature,
+                      .seed = config_.seed,
+                      .clamp = std::pair(box_.low, box_.high)},
+          .chains = evaluate.chains,
+          .steps = evaluate.steps,
+          .every = evaluate.every,
+          .log_every = config_.log.every,
+          .directions = directions_};
+}
+
 bool EvaluationRun::run_start(const std::string& name, const std::string& what,
                               std::uint32_t stream, const LongChains::Start& start) {
-  const EvaluateSection& evaluate = config_.evaluate;
-  const bool is_released = name == "released";
-  LongChainSettings settings{.sampler = {.mala = evaluate.mala,
-                                         .epsilon = static_cast<float>(epsilon_),
-                                         .temperature = box_.temperature,
-                                         .seed = config_.seed,
-                                         .clamp = std::pair(box_.low, box_.high)},
-                             .chains = evaluate.chains,
-                             .steps = is_released ? evaluate.steps / 4 + 1 : evaluate.steps,
-                             .every = evaluate.every,
-                             .log_every = config_.log.every,
-                             .directions = directions_};
-  if (is_released) {
-    settings.sampler.clamp.reset();
-  }
-  starts_.push_back({name, std::make_unique<LongChains>(
-                               folder_, name, what, settings, stream, *energy_,
-                               [&](float* states) {
-                                 start(states);
-                                 energy_->queue().wait();
-                               },
-                               log_)});
+  starts_.push_back({name, std::make_unique<LongChains>(folder_, name, what, chain_settings(),
+                                                        stream, *energy_, start, log_)});
   if (!starts_.back().chains->run(stop_)) {
     return false;
   }
@@ -251,12 +250,14 @@ bool EvaluationRun::run_start(const std::string& name, const std::string& what,
 
 /// Without walls, from where the chains from data are.
 bool EvaluationRun::release_from_box() {
-  const auto start = [&](float* states) {
-    const std::span<const float> there = chains_of("data").states();
-    fill(there, states);
-  };
+  LongChainSettings settings = chain_settings();
+  settings.sampler.clamp.reset();
+  settings.steps = settings.steps / 4 + 1;
+  const auto start = [&](float* states) { fill(chains_of("data").states(), states); };
+  LongChains released(folder_, "released", "the same without walls", settings, kReleased, *energy_,
+                      start, log_);
   try {
-    if (!run_start("released", "the same without walls", kReleased, start)) {
+    if (!released.run(stop_)) {
       return false;
     }
   } catch (const Divergence& error) {
@@ -264,7 +265,8 @@ bool EvaluationRun::release_from_box() {
     found_.left_box = 1;
     return true;
   }
-  const std::span<const float> states = chains_of("released").states();
+  const std::span<const float> states = released.states();
+  write_states("released", states);
   const auto size = static_cast<std::size_t>(shape_.size());
   std::int64_t outside = 0;
   for (std::size_t first = 0; first < states.size(); first += size) {
@@ -327,9 +329,6 @@ bool EvaluationRun::run_short_chains() {
 void EvaluationRun::describe_chains() {
   const std::int64_t chains = config_.evaluate.chains;
   for (const Start& start : starts_) {
-    if (start.name == "released") {
-      continue;
-    }
     const std::vector<float> energies = start.chains->energies();
     found_.starts.push_back({.name = start.name,
                              .mean = mean(energies),
@@ -375,16 +374,13 @@ void EvaluationRun::measure_likelihood() {
     found_.held_out = energy_of(f);
   }
 
-  constexpr std::int64_t kComponents = 64;
-  const PrincipalComponents gaussian = PrincipalComponents::fit(
-      data_.train, shape_.size(), std::min(shape_.size(), kComponents), config_.seed);
   const std::vector<double> densities =
-      gaussian.log_densities(data_.held_out.empty() ? data_.train : data_.held_out);
+      components_.log_densities(data_.held_out.empty() ? data_.train : data_.held_out);
   found_.gaussian =
       std::reduce(densities.begin(), densities.end()) / static_cast<double>(densities.size());
   double sum = 0;
   for (std::size_t i = 0; i < gradients.size(); ++i) {
-    sum += (static_cast<double>(data_.train[i]) - gaussian.mean()[i % size]) *
+    sum += (static_cast<double>(data_.train[i]) - components_.mean()[i % size]) *
            static_cast<double>(gradients[i]);
   }
   found_.virial =
@@ -394,7 +390,7 @@ void EvaluationRun::measure_likelihood() {
   }
 }
 
-/// Of toys, on a grid over the box.
+/// Of toys, on a grid over the smallest square around 0 that holds the box.
 void EvaluationRun::measure_kl() {
   constexpr int kResolution = 500;
   const std::vector<float> axis =
@@ -461,9 +457,7 @@ void EvaluationRun::write_states(const std::string& name, std::span<const float>
 void EvaluationRun::draw_plots() {
   std::vector<NamedEnergyLine> lines;
   for (const Start& start : starts_) {
-    if (start.name != "released") {
-      lines.push_back({start.name, start.chains->energy_line()});
-    }
+    lines.push_back({start.name, start.chains->energy_line()});
   }
   PlotQueue plots([this](const std::string& reason) { log_.warn(reason); });
   write_energy_plot(folder_, config_.name, lines, found_.train.mean, plots);

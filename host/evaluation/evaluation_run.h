@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "cuda/diagnostics/principal_components.h"
 #include "cuda/mcmc/recorded_sampler.h"
 #include "cuda/nn/energy.h"
 #include "host/config/config.h"
@@ -66,6 +67,7 @@ class EvaluationRun {
   double choose_step_size();
   double step_size_near_data();
   bool run_long_chains();
+  LongChainSettings chain_settings() const;
   bool run_start(const std::string& name, const std::string& what, std::uint32_t stream,
                  const LongChains::Start& start);
   bool release_from_box();
@@ -88,6 +90,7 @@ class EvaluationRun {
   Shape shape_;
   std::unique_ptr<Energy> energy_;
   EvaluationData data_;
+  PrincipalComponents components_;  ///< of the data
   FeatureSpace space_;
   std::vector<float> bank_;
   BoxedEnergy box_;

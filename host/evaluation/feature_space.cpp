@@ -2,21 +2,17 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "cuda/base/errors.h"
 #include "host/training/checkpoint.h"
 
 namespace ebm {
 
 FeatureSpace::FeatureSpace(const EvaluateConfig& config, const ComputeDevice& device,
-                           std::span<const float> data, const Shape& shape) {
-  constexpr std::int64_t kComponents = 64;
+                           const PrincipalComponents& components, const Shape& shape)
+    : components_(components) {
   constexpr std::int64_t kAtOnce = 256;  // states
   const EvaluateSection& evaluate = config.evaluate;
   if (!evaluate.has_features()) {
-    components_ = PrincipalComponents::fit(data, shape.size(), std::min(shape.size(), kComponents),
-                                           config.seed);
     return;
   }
   const NetworkConfig layers = load_feature_layers(evaluate.feature_layers);
@@ -32,11 +28,11 @@ FeatureSpace::FeatureSpace(const EvaluateConfig& config, const ComputeDevice& de
 }
 
 std::int64_t FeatureSpace::size() const {
-  return components_ ? components_->components() : network_->size();
+  return network_ ? network_->size() : components_.components();
 }
 
 std::vector<float> FeatureSpace::features_of(std::span<const float> states) const {
-  return components_ ? components_->project(states) : ebm::features_of(states, *network_);
+  return network_ ? ebm::features_of(states, *network_) : components_.project(states);
 }
 
 }  // namespace ebm

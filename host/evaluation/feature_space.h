@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -14,21 +13,21 @@
 
 namespace ebm {
 
-/// The data's first 64 principal components, or the features of evaluate.features.
+/// The data's principal components, or the features of evaluate.features.
 class FeatureSpace {
  public:
-  /// Throws ConfigurationError or InputFileError for a network that cannot be had, or does not take
-  /// states of this shape.
+  /// The components are borrowed. Throws ConfigurationError or InputFileError for a network that
+  /// cannot be had, or does not take states of this shape.
   FeatureSpace(const EvaluateConfig& config, const ComputeDevice& device,
-               std::span<const float> data, const Shape& shape);
+               const PrincipalComponents& components, const Shape& shape);
 
   std::int64_t size() const;
   /// Rows of size() values.
   std::vector<float> features_of(std::span<const float> states) const;
 
  private:
-  std::optional<PrincipalComponents> components_;
-  std::unique_ptr<Features> network_;
+  const PrincipalComponents& components_;
+  std::unique_ptr<Features> network_;  // none: the components
 };
 
 }  // namespace ebm
