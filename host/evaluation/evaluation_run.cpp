@@ -12,6 +12,7 @@
 
 #include "cuda/base/atomic_file.h"
 #include "cuda/base/errors.h"
+#include "cuda/diagnostics/moments.h"
 #include "cuda/kernels/random_states.cuh"
 #include "cuda/mcmc/initial_states.h"
 #include "cuda/nn/host_states.h"
@@ -37,20 +38,6 @@ constexpr std::uint32_t kStepSize = 1005;  // and one more for every round
 bool is_there(const std::filesystem::path& file) {
   std::error_code none;
   return std::filesystem::exists(file, none);
-}
-
-double mean(std::span<const float> values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
-
-double deviation(std::span<const float> values) {
-  const double centre = mean(values);
-  double squares = 0;
-  for (const float value : values) {
-    const double off = static_cast<double>(value) - centre;
-    squares += off * off;
-  }
-  return std::sqrt(squares / static_cast<double>(values.size() - 1));
 }
 
 std::unique_ptr<Energy> make_energy_of(const EvaluateConfig& config, const Checkpoint& checkpoint,
@@ -196,7 +183,7 @@ double EvaluationRun::step_size_near_data() {
     sampler.run(kSteps);
     copy(energy_->queue(), sampler.states(), states.size(), states.data());
     energy_->queue().wait();
-    epsilon *= std::exp(mean(sampler.accepted()) - kAcceptance);
+    epsilon *= std::exp(moments(sampler.accepted()).mean - kAcceptance);
   }
   return epsilon;
 }
@@ -330,9 +317,10 @@ void EvaluationRun::describe_chains() {
   const std::int64_t chains = config_.evaluate.chains;
   for (const Start& start : starts_) {
     const std::vector<float> energies = start.chains->energies();
+    const Moments of_u = moments(std::span<const float>(energies));
     found_.starts.push_back({.name = start.name,
-                             .mean = mean(energies),
-                             .deviation = deviation(energies),
+                             .mean = of_u.mean,
+                             .deviation = of_u.deviation,
                              .energy = mixing(energies, chains, energy_->queue())});
   }
   const LongChains& data = chains_of("data");
@@ -360,9 +348,9 @@ void EvaluationRun::measure_likelihood() {
   const auto energy_of = [&](const std::vector<float>& f) {
     std::vector<float> u(f.size());
     std::ranges::transform(f, u.begin(), [this](float value) { return value / box_.temperature; });
-    return DataEnergy{.states = std::ssize(u),
-                      .mean = mean(u),
-                      .error = deviation(u) / std::sqrt(static_cast<double>(u.size()))};
+    const Moments of_u = moments(std::span<const float>(u));
+    return DataEnergy{
+        .states = std::ssize(u), .mean = of_u.mean, .error = of_u.standard_error(u.size())};
   };
   std::vector<float> f(data_.train.size() / size);
   std::vector<float> gradients(data_.train.size());

@@ -1,34 +1,14 @@
 #include "host/evaluation/training_record.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
 #include <span>
 #include <system_error>
 
 #include "cuda/diagnostics/correlations.h"
+#include "cuda/diagnostics/moments.h"
 #include "host/output/diagnostics_csv.h"
 
 namespace ebm {
-namespace {
-
-struct Moments {
-  double mean = 0;
-  double deviation = 0;
-};
-
-Moments moments(std::span<const double> values) {
-  const auto n = static_cast<double>(values.size());
-  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
-  double squares = 0;
-  for (const double value : values) {
-    squares += (value - mean) * (value - mean);
-  }
-  return {.mean = mean, .deviation = std::sqrt(squares / std::max(n - 1, 1.0))};
-}
-
-}  // namespace
-
 std::optional<TrainingRecord> read_training_record(const std::filesystem::path& diagnostics,
                                                    std::int64_t iteration) {
   std::error_code none;
@@ -45,7 +25,7 @@ std::optional<TrainingRecord> read_training_record(const std::filesystem::path& 
   const Correlations found = correlations(all.d_s, all.r_s);
   const std::span<const double> d_s = std::span(all.d_s).last(found.m);
   const Moments of_d = moments(d_s);
-  const Moments of_r = moments(std::span(all.r_s).last(found.m));
+  const Moments of_r = moments(std::span<const double>(all.r_s).last(found.m));
   const auto m = static_cast<double>(found.m);
   double changes = 0;
   for (std::size_t t = 1; t < d_s.size(); ++t) {
